@@ -1,0 +1,8 @@
+"""``python -m bridge``, the same as the console script ``bridge``."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

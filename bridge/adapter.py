@@ -1,0 +1,249 @@
+"""Adapters: the classes whose tools are served.
+
+One instance serves the whole process, so its tools run on several workers at once. A class that
+is made for that says so, ``__thread_safe__ = True``; ``ThreadSafeAdapter`` says so and brings
+what is needed for the three patterns:
+
+1. *shared, read-only*: made in ``__init__`` or ``setup()``, never written again;
+2. *thread-local*: ``get_thread_local`` and ``set_thread_local``, one value for each worker;
+3. *locked*: ``with self.acquire_lock():`` around what is written.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+
+from .tool import Tool, tool_options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    Method = TypeVar("Method", bound=Callable[..., Any])
+
+_CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
+
+
+class Adapter:
+    """A class with tools. Its tools run one at a time unless it declares itself thread-safe.
+
+    ``setup()`` runs once before the bridge says that it is ready, ``close()`` once when it ends,
+    both on the main thread; both do nothing by default.
+    """
+
+    #: May several workers run this adapter's tools at once?
+    __thread_safe__ = False
+
+    #: Names of the attributes that are tools, those of base classes included.
+    __tools__: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.__tools__ = tool_names(cls)
+
+    def setup(self) -> None:
+        """Load what the tools need. An exception here keeps the bridge from starting."""
+
+    def close(self) -> None:
+        """Give back what ``setup()`` took. Runs within the grace, after the last call."""
+
+
+def tool_names(cls: type) -> tuple[str, ...]:
+    """The attributes of a class that are marked ``@tool``, base classes first.
+
+    A child that overrides a tool without marking it again still serves it.
+    """
+    names: dict[str, None] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            if tool_options(value) is not None:
+                names[name] = None
+    return tuple(name for name in names if callable(getattr(cls, name, None)))
+
+
+def bind_tools(adapter: object) -> dict[str, Tool]:
+    """The tools of an adapter (an instance, or a module of functions) by the name they are called.
+
+    Raises ``ValueError`` if two have the same name.
+    """
+    if isinstance(adapter, Adapter):
+        names = type(adapter).__tools__
+    elif isinstance(adapter, type(functools)):
+        names = tuple(name for name, value in vars(adapter).items() if tool_options(value))
+    else:
+        names = tool_names(type(adapter))
+    tools: dict[str, Tool] = {}
+    for name in names:
+        function = getattr(adapter, name)
+        tool = Tool(name, function, _options(adapter, name))
+        if tool.name in tools:
+            raise ValueError(f"two tools are called {tool.name!r}")
+        tools[tool.name] = tool
+    return tools
+
+
+def _options(adapter: object, name: str) -> Any:
+    options = tool_options(getattr(adapter, name))
+    if options is None:
+        marked = (tool_options(vars(base).get(name)) for base in type(adapter).__mro__)
+        options = next(found for found in marked if found is not None)
+    return options
+
+
+class ThreadLocalStorage:
+    """Values that each thread has for itself, by key."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """This thread's value, or ``default``."""
+        return self._local.__dict__.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep ``value`` for this thread, as long as the thread lives."""
+        self._local.__dict__[key] = value
+
+    def delete(self, key: str) -> None:
+        """Forget this thread's value; no effect without one."""
+        self._local.__dict__.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all values of this thread."""
+        self._local.__dict__.clear()
+
+
+class RequestTracker:
+    """Counts requests by thread and by method; used through ``thread_safe_method``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._active: dict[int, int] = {}
+        self._by_thread: dict[int, int] = {}
+        self._by_method: dict[str, int] = {}
+
+    def start_request(self, method: str = "") -> int:
+        """Note that this thread begins a request. Returns the thread's identifier."""
+        thread = threading.get_ident()
+        with self._lock:
+            self._active[thread] = self._active.get(thread, 0) + 1
+            self._by_thread[thread] = self._by_thread.get(thread, 0) + 1
+            if method:
+                self._by_method[method] = self._by_method.get(method, 0) + 1
+        return thread
+
+    def end_request(self, thread: int | None = None) -> None:
+        """Note that a request ends, on this thread or on ``thread``, which began it."""
+        thread = threading.get_ident() if thread is None else thread
+        with self._lock:
+            left = self._active.get(thread, 0) - 1
+            if left > 0:
+                self._active[thread] = left
+            else:
+                self._active.pop(thread, None)
+
+    def get_stats(self) -> dict[str, Any]:
+        """``total_requests``, ``active_requests``, and the counts by thread and by method."""
+        with self._lock:
+            return {
+                "total_requests": sum(self._by_thread.values()),
+                "active_requests": sum(self._active.values()),
+                "threads_used": len(self._by_thread),
+                "requests_by_thread": dict(self._by_thread),
+                "requests_by_method": dict(self._by_method),
+            }
+
+
+class ThreadSafeAdapter(Adapter):
+    """An adapter whose tools may run on several workers at once, and the means to make it so.
+
+    ``super().__init__()`` need not be called. The lock is reentrant and shared by all who ask.
+    """
+
+    __thread_safe__ = True
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> ThreadSafeAdapter:
+        adapter = super().__new__(cls)
+        adapter.__lock = threading.RLock()
+        adapter.__local = ThreadLocalStorage()
+        adapter.__tracker = RequestTracker()
+        return adapter
+
+    def acquire_lock(self) -> threading.RLock:  # type: ignore[valid-type]
+        """The adapter's lock, for ``with self.acquire_lock():`` around writes to shared state."""
+        return self.__lock
+
+    def get_thread_local(self, key: str, default: Any = None) -> Any:
+        """This worker's own value, or ``default``."""
+        return self.__local.get(key, default)
+
+    def set_thread_local(self, key: str, value: Any) -> None:
+        """Keep a value for this worker."""
+        self.__local.set(key, value)
+
+    def clear_thread_local(self, key: str | None = None) -> None:
+        """Forget this worker's value, or all of them."""
+        if key is None:
+            self.__local.clear()
+        else:
+            self.__local.delete(key)
+
+    @property
+    def request_tracker(self) -> RequestTracker:
+        """Counts the calls of methods marked ``thread_safe_method``."""
+        return self.__tracker
+
+    def get_stats(self) -> dict[str, Any]:
+        """What the tracker counted, and the name of the class."""
+        return {"adapter": type(self).__name__, **self.__tracker.get_stats()}
+
+
+def thread_safe_method(method: Method) -> Method:
+    """Track a method of a ``ThreadSafeAdapter``: its requests, by thread.
+
+    It takes no lock: what makes the method safe is what it does. For a generator or an
+    ``async def`` the request lasts until that ends.
+    """
+    flags = getattr(getattr(method, "__code__", None), "co_flags", 0)
+    name = method.__name__
+
+    if flags & _CO_ASYNC_GENERATOR:
+
+        async def tracked(self: ThreadSafeAdapter, *args: Any, **kwargs: Any) -> Any:
+            thread = self.request_tracker.start_request(name)
+            try:
+                async for item in method(self, *args, **kwargs):
+                    yield item
+            finally:
+                self.request_tracker.end_request(thread)
+
+    elif flags & _CO_COROUTINE:
+
+        async def tracked(self: ThreadSafeAdapter, *args: Any, **kwargs: Any) -> Any:
+            thread = self.request_tracker.start_request(name)
+            try:
+                return await method(self, *args, **kwargs)
+            finally:
+                self.request_tracker.end_request(thread)
+
+    elif flags & _CO_GENERATOR:
+
+        def tracked(self: ThreadSafeAdapter, *args: Any, **kwargs: Any) -> Any:
+            thread = self.request_tracker.start_request(name)
+            try:
+                return (yield from method(self, *args, **kwargs))
+            finally:
+                self.request_tracker.end_request(thread)
+
+    else:
+
+        def tracked(self: ThreadSafeAdapter, *args: Any, **kwargs: Any) -> Any:
+            thread = self.request_tracker.start_request(name)
+            try:
+                return method(self, *args, **kwargs)
+            finally:
+                self.request_tracker.end_request(thread)
+
+    return functools.wraps(method)(tracked)  # type: ignore[return-value]

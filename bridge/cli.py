@@ -1,0 +1,110 @@
+"""The command line: arguments to settings, and the subcommands for people."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from . import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_COMMANDS = ("tools", "call", "doctor")
+
+_DESCRIPTION = """\
+Serve Python functions to Elixir, or any program that speaks MessagePack-RPC over pipes.
+
+Without a command it serves: Elixir starts it with Port.open and calls its tools. Commands for
+people:
+
+  bridge tools ADAPTER               list the tools of an adapter
+  bridge call ADAPTER TOOL [ARGS]    run one tool here; ARGS is a JSON array or object
+  bridge doctor [ADAPTER]            show interpreter, packages and what is missing
+"""
+_EPILOG = """\
+An ADAPTER is MODULE:CLASS, MODULE.CLASS, or MODULE whose functions are marked @tool.
+
+  python -m bridge --adapter my_app.tools:Tools --max-workers 8
+  python -m bridge call my_app.tools:Tools add '[1, 2]'
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` (default: that of the process). Returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in _COMMANDS:
+        from . import commands
+
+        return commands.main(arguments)
+    options = _parser().parse_args(arguments)
+    if sys.stdin is not None and options.fds == (0, 1) and os.isatty(0):
+        print(
+            "bridge: this is the port program; Elixir starts it and talks MessagePack to it.\n"
+            "To try a tool from here: bridge call ADAPTER TOOL '[1, 2]' (see bridge --help)",
+            file=sys.stderr,
+        )
+        return 2
+
+    from .server import Server, Settings
+
+    settings = Settings(
+        options.adapter,
+        app_dir=options.app_dir,
+        max_workers=options.max_workers,
+        max_queue=options.max_queue,
+        max_message_bytes=options.max_message_bytes,
+        grace_s=options.grace,
+        descriptors=options.fds,
+        log_level=options.log_level,
+        log_format=options.log_format,
+    )
+    return Server(settings).run()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bridge",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--adapter", required=True, help="what to serve: MODULE:CLASS, MODULE.CLASS or MODULE")
+    add("--app-dir", metavar="DIR", help="where to import it from (default: the working directory)")
+    add("--max-workers", metavar="N", type=_number(1), help="threads that run tools (default: min(32, cores + 4))")
+    add("--max-queue", metavar="N", type=_number(0), default=1024, help="calls that may wait for a worker; one more is refused at once (default: 1024)")
+    add("--max-message-bytes", metavar="N", type=_number(1024), default=64 << 20, help="a longer message is refused (default: 67108864)")
+    add("--grace", metavar="SECONDS", type=_seconds, default=5.0, help="time for running calls when the process ends (default: 5)")
+    add("--fds", metavar="IN,OUT", type=_descriptors, default=(0, 1), help="descriptors of the protocol: 0,1, or 3,4 for Erlang's :nouse_stdio (default: 0,1)")
+    add("--log-level", choices=("debug", "info", "warning", "error"), default="warning", help="(default: warning)")
+    add("--log-format", choices=("text", "json"), default="text", help="of log lines on stderr (default: text)")
+    add("--version", action="version", version=f"bridge {__version__}")
+    return parser  # fmt: skip
+
+
+def _number(least: int):  # type: ignore[no-untyped-def]
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is below {least}")
+        return value
+
+    return number
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds, 0 or more")
+    return value
+
+
+def _descriptors(text: str) -> tuple[int, int]:
+    source, comma, sink = text.partition(",")
+    if not (comma and source.isdigit() and sink.isdigit() and source != sink):
+        raise argparse.ArgumentTypeError(f"{text!r} is not two descriptors, like 3,4")
+    return int(source), int(sink)

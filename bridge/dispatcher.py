@@ -1,0 +1,469 @@
+"""Requests to tools: find, bind, submit, run, cancel, and answer each exactly once.
+
+A call is QUEUED, then RUNNING, then answered. **Who claims a call answers it**: the worker that
+ran it, a cancel, its deadline, or the end of a drain. Exactly one of them succeeds.
+
+A running call that is cancelled is answered at once; its thread goes on until the tool looks at
+its context or returns. Until then the worker is *abandoned*: busy with a call that nobody awaits.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextvars import Context as Variables
+
+from . import event_loop
+from .context import Context, running_call
+from .deadlines import Deadlines
+from .errors import (
+    CallError,
+    Cancelled,
+    DeadlineExceeded,
+    EncodeError,
+    InvalidParams,
+    ShuttingDown,
+    ToolFailed,
+    ToolNotFound,
+)
+from .tally import Tally, add_up
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any, Protocol
+
+    from .pool import Lane, Pool, Worker
+    from .tool import Tool
+    from .wire.messages import Request
+
+    class Sink(Protocol):
+        """The way of one call's items to its peer, at the peer's pace. For the call's worker."""
+
+        def wait(self) -> None:
+            """Block until the peer takes another item, or the call is interrupted."""
+
+        def send(self, item: Any) -> None:
+            """Send an item. Raises ``EncodeError``, and has then sent nothing."""
+
+    class Peer(Protocol):
+        """Where the outcome of a call goes: a transport. Any thread may call any of these."""
+
+        def send_result(self, key: int, result: Any) -> None:
+            """Answer the call. Raises ``EncodeError``, and has then sent nothing."""
+
+        def send_error(self, key: int, error: CallError) -> None:
+            """Answer the call. Never raises."""
+
+        def open_stream(self, call: Call) -> Sink:
+            """Where the items of a streaming call go."""
+
+        def send_progress(
+            self, key: int, done: float, total: float | None, text: str | None
+        ) -> None:
+            """Send it, or drop it if the peer does not read. Never blocks, never raises."""
+
+        def send_log(
+            self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None
+        ) -> None:
+            """Send it, or drop it if the peer does not read. Never blocks, never raises."""
+
+
+#: A traceback on the wire has at most this many lines, the innermost ones.
+_MAX_TRACEBACK_LINES = 100
+_NO_METADATA: Mapping[str, str] = {}
+
+
+class Call:
+    """One call, from its request to its answer; what ``Context`` shows to the tool."""
+
+    __slots__ = (
+        "key", "tool", "lane", "peer", "deadline", "session", "metadata", "arrived", "started",
+        "interruption", "_unanswered", "_args", "_kwargs", "_dispatcher", "_callbacks", "_event",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        request: Request,
+        tool: Tool,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        peer: Peer,
+        arrived: float,
+    ) -> None:
+        options = request.options
+        self.key = request.msgid
+        self.tool = tool
+        self.lane: Lane | None = dispatcher.lanes.get(tool.name)
+        self.peer = peer
+        self.deadline: float | None = None
+        self.session: str | None = None
+        self.metadata = _NO_METADATA
+        if options is not None:
+            if options.timeout_s is not None:
+                self.deadline = arrived + options.timeout_s
+            self.session = options.session
+            self.metadata = options.metadata or _NO_METADATA
+        self.arrived = arrived
+        #: May the tool have begun? Set before the worker looks whether the call was answered.
+        self.started = False
+        #: Why nobody waits for the call any more; None while somebody does.
+        self.interruption: CallError | None = None
+        self._unanswered = [True]
+        self._args = args
+        self._kwargs = kwargs
+        self._dispatcher = dispatcher
+        self._callbacks: list[Callable[[], object]] = []
+        self._event: threading.Event | None = None
+
+    def __repr__(self) -> str:
+        return f"<Call {self.key} of {self.tool.name}>"
+
+    def claim(self) -> bool:
+        """Is the answer the asker's to give? True once; whoever gets it must answer."""
+        try:
+            self._unanswered.pop()  # atomic, with the GIL and without
+        except IndexError:
+            return False
+        # nobody else can be here under this key: it is in flight until the answer is sent
+        del self._dispatcher.calls[self.key]
+        return True
+
+    # -- on the worker ----------------------------------------------------------------------
+
+    def run(self, worker: Worker, now: float) -> float:
+        """Run the tool and answer, unless somebody has. The pool calls it, on a worker."""
+        self.started = True
+        if not self._unanswered:
+            return now
+        failure: BaseException | None = None
+        result: Any = None
+        try:
+            variables = Variables()
+            variables.run(running_call.set, self)
+            result = self._invoke(variables)
+        except BaseException as error:
+            # the one place where a tool's exceptions end, SystemExit and KeyboardInterrupt too
+            failure = error
+        if self.claim():
+            if failure is None:
+                failure = self._answer(result)
+            else:
+                self.peer.send_error(self.key, _describe(failure))
+            self._dispatcher.answered()
+        ended = time.monotonic()
+        tally = worker.tallies.get(self.tool)
+        if tally is None:
+            tally = worker.tallies[self.tool] = Tally()
+        tally.calls += 1
+        tally.errors += failure is not None
+        tally.wait.add(now - self.arrived)
+        tally.run.add(ended - now)
+        return ended
+
+    def _answer(self, result: Any) -> EncodeError | None:
+        try:
+            self.peer.send_result(self.key, result)
+        except EncodeError as error:
+            self.peer.send_error(self.key, _unencodable(self.tool, error))
+            return error
+        return None
+
+    def _invoke(self, variables: Variables) -> Any:
+        tool, args, kwargs = self.tool, self._args, self._kwargs
+        if tool.wants_context:
+            tool.add_context(args, kwargs, Context(self))
+        value = variables.run(tool.function, *args, **kwargs)
+        if tool.streaming:
+            return self._stream(variables, value)
+        if tool.is_async:
+            return variables.run(self._dispatcher.event_loop.run, value, self.on_interrupt)
+        return value
+
+    def _stream(self, variables: Variables, items: Any) -> Any:
+        if self.tool.is_async and not hasattr(items, "__aiter__"):
+            # an "async def" that returns what is to be streamed
+            items = variables.run(self._dispatcher.event_loop.run, items, self.on_interrupt)
+        if hasattr(items, "__aiter__"):
+            items = self._dispatcher.event_loop.iterate(items, self.on_interrupt)
+        iterator = iter(items)
+        try:
+            return self._send_items(variables, iterator)
+        finally:
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                variables.run(close)
+
+    def _send_items(self, variables: Variables, iterator: Iterator[Any]) -> Any:
+        sink = self.peer.open_stream(self)
+        while True:
+            sink.wait()
+            if self.interruption is not None:
+                raise self.interruption
+            try:
+                item = variables.run(next, iterator)
+            except StopIteration as stop:
+                return stop.value
+            if self.interruption is not None:
+                raise self.interruption
+            try:
+                sink.send(item)
+            except EncodeError as error:
+                raise _unencodable(self.tool, error) from None
+
+    # -- for the tool's context -------------------------------------------------------------
+
+    @property
+    def tool_name(self) -> str:
+        return self.tool.name
+
+    def on_interrupt(self, callback: Callable[[], object]) -> None:
+        """Run ``callback`` when the call is interrupted; now if it is already."""
+        with self._dispatcher.interrupting:
+            if self.interruption is None:
+                self._callbacks.append(callback)
+                return
+        callback()
+
+    def wait(self, seconds: float | None) -> bool:
+        """Sleep until the call is interrupted, at most ``seconds``. Is it?"""
+        if self._event is None:
+            event = threading.Event()
+            self.on_interrupt(event.set)
+            self._event = event
+        return self._event.wait(seconds)
+
+    def progress(self, done: float, total: float | None, text: str | None) -> None:
+        if self.interruption is None:
+            self.peer.send_progress(self.key, done, total, text)
+
+    def log(self, level: str, text: str, fields: dict[str, Any]) -> None:
+        self.peer.send_log(level, f"bridge.tool.{self.tool.name}", text, fields, self.key)
+
+    # -- from the dispatcher ----------------------------------------------------------------
+
+    def interrupt(self, error: CallError) -> None:
+        """Let the tool know that the call was answered with ``error``."""
+        with self._dispatcher.interrupting:
+            self.interruption = error
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            try:
+                callback()
+            except Exception as failure:
+                from .logs import logger
+
+                logger().warning(
+                    "a cancel callback of tool %s failed: %r", self.tool.name, failure
+                )
+
+
+class Dispatcher:
+    """Serves ``tools`` on ``pool`` for every transport.
+
+    ``dispatch``, ``cancel`` and ``fail`` may be called by any thread and do not block.
+    """
+
+    def __init__(self, tools: Mapping[str, Tool], pool: Pool) -> None:
+        self.tools = tools
+        self.pool = pool
+        self.lanes = {name: pool.new_lane() for name, tool in tools.items() if tool.serial}
+        self.event_loop = event_loop.EventLoop()
+        #: Calls without an answer. Keys are unique in the process: stdio uses the ids of its
+        #: requests, which are below 2**64; other transports count upwards from there.
+        self.calls: dict[int, Call] = {}
+        #: Held while the callbacks of a call change hands; rare and short.
+        self.interrupting = threading.Lock()
+        self.draining = False
+        self._deadlines = Deadlines(self.calls, self._expire)
+        self._all_answered = threading.Event()
+        self._interrupted: dict[str, int] = {}
+        self._began = time.monotonic()
+
+    def dispatch(self, request: Request, peer: Peer) -> None:
+        """Start a call. Whatever happens, ``peer`` gets exactly one answer under its id."""
+        key = request.msgid
+        try:
+            tool = self.tools.get(request.method)
+            if tool is None:
+                raise self._not_found(request.method)
+            if tool.streaming and (request.options is None or request.options.credit is None):
+                raise InvalidParams(
+                    f"{tool.name} streams: call it with the option stream (Bridge.stream/4)",
+                    started=False,
+                )
+            args, kwargs = tool.bind(request.params)
+        except CallError as error:
+            peer.send_error(key, error)
+            return
+        call = Call(self, request, tool, args, kwargs, peer, time.monotonic())
+        self.calls[key] = call
+        try:
+            # only now, so that a drain which has begun either is seen here or sees the call
+            if self.draining:
+                raise ShuttingDown("the bridge is shutting down", started=False)
+            self.pool.submit(call)
+        except CallError as error:
+            if call.claim():
+                peer.send_error(key, error)
+                self.answered()
+            return
+        if call.deadline is not None:
+            self._deadlines.add(call.deadline, key)
+
+    def cancel(self, key: int) -> bool:
+        """The caller does not want the answer any more. False if the call has one."""
+        return self._interrupt(key, Cancelled, "the caller cancelled")
+
+    def fail(self, key: int, error: CallError) -> bool:
+        """End a call with ``error``, because its peer broke a rule. False if it has ended."""
+        call = self.calls.get(key)
+        if call is None or not call.claim():
+            return False
+        self._end(call, error)
+        return True
+
+    def cancel_all(self, reason: str) -> None:
+        """Answer everything that is in flight ``unavailable``."""
+        for key in list(self.calls):
+            self._interrupt(key, ShuttingDown, reason)
+
+    def drain(self, grace: float) -> bool:
+        """Accept nothing more and wait, at most ``grace`` seconds, until all is answered.
+
+        What is not by then is answered ``unavailable``. Returns whether every call ended by
+        itself. Not on a worker: it would wait for itself.
+        """
+        self.draining = True
+        if self.calls:
+            self._all_answered.wait(grace)
+        ended = not self.calls
+        self.cancel_all("the bridge is shutting down, and the call did not end within the grace")
+        return ended
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait, at most so long, until no worker runs a tool, abandoned ones included."""
+        end = time.monotonic() + seconds
+        while any(worker.job is not None for worker in self.pool.workers):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.005)
+        return True
+
+    def answered(self) -> None:
+        """A call was answered."""
+        if self.draining and not self.calls:
+            self._all_answered.set()
+
+    # -- what is asked about the process ----------------------------------------------------
+
+    def describe_tools(self) -> list[dict[str, Any]]:
+        """All tools, by name."""
+        return [self.tools[name].describe() for name in sorted(self.tools)]
+
+    def health(self) -> dict[str, Any]:
+        """Is it serving, and has it room? ``abandoned``: workers whose caller has gone."""
+        workers = self.pool.workers
+        return {
+            "status": "draining" if self.draining else "serving",
+            "in_flight": len(self.calls),
+            "queued": self.pool.queued,
+            "max_queue": self.pool.max_queue,
+            "max_workers": self.pool.max_workers,
+            "busy": sum(worker.job is not None for worker in workers),
+            "abandoned": sum(self._is_abandoned(worker) for worker in workers),
+        }
+
+    def stats(self) -> dict[str, Any]:
+        """``health()`` and what was counted: by tool, by worker, interrupted calls by code."""
+        workers = list(self.pool.workers)
+        now = time.monotonic()
+        in_flight: dict[str, int] = {}
+        for call in list(self.calls.values()):
+            in_flight[call.tool.name] = in_flight.get(call.tool.name, 0) + 1
+        tools = {}
+        for name, tool in self.tools.items():
+            tallies = (worker.tallies.get(tool) for worker in workers)
+            total = add_up(tally for tally in tallies if tally is not None)
+            tools[name] = {**total.describe(), "in_flight": in_flight.get(name, 0)}
+        return {
+            **self.health(),
+            "uptime_s": now - self._began,
+            "calls": sum(tool["calls"] for tool in tools.values()),
+            "errors": sum(tool["errors"] for tool in tools.values()),
+            "interrupted": dict(self._interrupted),
+            "tools": tools,
+            "workers": [self._describe_worker(worker, now) for worker in workers],
+        }
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _interrupt(self, key: int, kind: type[CallError], reason: str) -> bool:
+        call = self.calls.get(key)
+        if call is None or not call.claim():
+            return False
+        # read after the claim: a worker that starts the call later finds it answered and lets it be
+        started = call.started
+        suffix = "; the tool had started and may go on" if started else " before the tool started"
+        self._end(call, kind(reason + suffix, started=started))
+        return True
+
+    def _end(self, call: Call, error: CallError) -> None:
+        with self.interrupting:
+            self._interrupted[error.code] = self._interrupted.get(error.code, 0) + 1
+        call.interrupt(error)
+        self.pool.discard(call)
+        call.peer.send_error(call.key, error)
+        self.answered()
+
+    def _expire(self, key: int) -> None:
+        call = self.calls.get(key)
+        if call is None or call.deadline is None or call.deadline > time.monotonic():
+            return  # a later call has the same key
+        self._interrupt(key, DeadlineExceeded, "the time of the call ran out")
+
+    def _not_found(self, name: str) -> CallError:
+        names = sorted(self.tools)
+        shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+        return ToolNotFound(f"there is no tool {name!r}; there are {shown}", started=False)
+
+    def _is_abandoned(self, worker: Worker) -> bool:
+        return isinstance(worker.job, Call) and worker.job.interruption is not None
+
+    def _describe_worker(self, worker: Worker, now: float) -> dict[str, Any]:
+        job = worker.job
+        running = isinstance(job, Call)
+        return {
+            "name": worker.name,
+            "calls": worker.jobs,
+            "busy_s": worker.busy_s + (now - worker.since if running else 0.0),
+            "tool": job.tool.name if isinstance(job, Call) else None,
+            "abandoned": self._is_abandoned(worker),
+        }
+
+
+def _unencodable(tool: Tool, error: EncodeError) -> CallError:
+    return ToolFailed(f"{tool.name}: {error}", type="bridge.errors.EncodeError", started=True)
+
+
+def _describe(failure: BaseException) -> CallError:
+    """The exception of a tool as an error for its caller. A ``CallError`` is passed on."""
+    if isinstance(failure, CallError):
+        if failure.started is None:
+            failure.started = True
+        return failure
+    import traceback
+
+    kind = type(failure)
+    summary = traceback.TracebackException.from_exception(failure)
+    # the frames of the bridge say nothing to the caller
+    while summary.stack and summary.stack[0].filename in (__file__, event_loop.__file__):
+        del summary.stack[0]
+    lines = "".join(summary.format()).splitlines()
+    return ToolFailed(
+        str(failure) or kind.__qualname__,
+        type=f"{kind.__module__}.{kind.__qualname__}",
+        traceback=lines[-_MAX_TRACEBACK_LINES:],
+        started=True,
+    )

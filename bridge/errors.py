@@ -1,0 +1,166 @@
+"""What can go wrong, split by blame.
+
+``ProtocolError``: somebody broke the protocol, we (``LocalProtocolError``, a bug here) or the
+peer (``RemoteProtocolError``, answered and survived). ``TransportClosed``: the pipe is gone.
+``AdapterError``: the user's adapter cannot be served. ``CallError`` and its children are the
+outcome of one call and travel to the caller; each has a ``code``, a gRPC status name in lower
+case, which is the same on every transport and in Elixir.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+#: Every code that may stand in an error: the names of gRPC's status codes, without ``ok``.
+CODES = frozenset(
+    "cancelled unknown invalid_argument deadline_exceeded not_found already_exists "
+    "permission_denied resource_exhausted failed_precondition aborted out_of_range "
+    "unimplemented internal unavailable data_loss unauthenticated".split()
+)
+
+
+class BridgeError(Exception):
+    """The root of all errors that the bridge itself raises."""
+
+
+class AdapterError(BridgeError):
+    """The adapter cannot be imported, built or served; the message says what to do."""
+
+
+class TransportClosed(BridgeError):
+    """The peer is gone: nothing can be sent any more."""
+
+
+class ProtocolError(BridgeError):
+    """The protocol was violated. Raised only as one of its two children."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We were about to violate the protocol; the state is unchanged. Always a bug in the bridge."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer violated the protocol. The connection lives on.
+
+    ``code`` is the error code to answer with, ``msgid`` the request that it belongs to, or None
+    if none could be made out.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "invalid_argument", msgid: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.msgid = msgid
+
+    def to_call_error(self) -> CallError:
+        """The same fault as an error that can be sent. The tool cannot have begun."""
+        return CallError(str(self), code=self.code, started=False)
+
+
+class EncodeError(BridgeError, TypeError):
+    """A value has no form on the wire. The message names the type and the path to it."""
+
+
+class CallError(BridgeError):
+    """The outcome of a call that did not succeed. A tool may raise it, or a child, on purpose.
+
+    ``code``: one of ``CODES``; default: that of the class. ``type``: qualified Python class of
+    the exception that caused it. ``traceback``: its lines, innermost frame last. ``started``:
+    may the tool have begun (so that a retry could repeat work)? None if it is not known.
+    ``details``: any further facts that MessagePack can carry.
+
+    Raises ``ValueError`` if ``code`` is no gRPC status name.
+    """
+
+    code = "internal"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        type: str | None = None,
+        traceback: list[str] | None = None,
+        started: bool | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        if code is not None:
+            if code not in CODES:
+                raise ValueError(f"{code!r} is no error code; choose one of {sorted(CODES)}")
+            self.code = code
+        self.message = message
+        self.type = type
+        self.traceback = traceback
+        self.started = started
+        self.details = details
+
+    def to_wire(self) -> dict[str, Any]:
+        """The error as the map of the protocol: ``code``, ``message`` and what else is known."""
+        wire: dict[str, Any] = {"code": self.code, "message": self.message}
+        for key in ("type", "traceback", "started", "details"):
+            value = getattr(self, key)
+            if value is not None:
+                wire[key] = value
+        return wire
+
+    @staticmethod
+    def from_wire(wire: Mapping[str, Any]) -> CallError:
+        """The reverse of ``to_wire``: an instance of the class that the code belongs to."""
+        fields = {key: wire.get(key) for key in ("type", "traceback", "started", "details")}
+        for child in CallError.__subclasses__():
+            if child.code == wire["code"]:
+                return child(wire["message"], **fields)
+        return CallError(wire["message"], code=wire["code"], **fields)
+
+
+class ToolNotFound(CallError):
+    """No tool has this name."""
+
+    code = "not_found"
+
+
+class InvalidParams(CallError):
+    """The arguments do not fit the tool's signature, or an option does not exist."""
+
+    code = "invalid_argument"
+
+
+class ToolFailed(CallError):
+    """The tool raised an exception, or returned what cannot be encoded."""
+
+    code = "internal"
+
+
+class Cancelled(CallError):
+    """The caller cancelled. ``Context.check()`` raises it inside the tool."""
+
+    code = "cancelled"
+
+
+class DeadlineExceeded(CallError):
+    """The caller's time ran out. ``Context.check()`` raises it inside the tool."""
+
+    code = "deadline_exceeded"
+
+
+class PoolFull(CallError):
+    """All workers are busy and the queue is full: nothing was done, try again later."""
+
+    code = "resource_exhausted"
+
+
+class ShuttingDown(CallError):
+    """The bridge drains, or its peer is gone."""
+
+    code = "unavailable"
+
+
+class Unimplemented(CallError):
+    """The bridge does not know this ``$/`` request."""
+
+    code = "unimplemented"

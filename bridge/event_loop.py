@@ -1,0 +1,110 @@
+"""The one event-loop thread that runs ``async def`` tools.
+
+The call keeps its worker, which waits here: so async tools count against the same capacity as
+all others. The loop starts with the first of them; ``asyncio`` is not imported before.
+"""
+
+from __future__ import annotations
+
+import threading
+from queue import SimpleQueue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+    from typing import Any
+
+    OnInterrupt = Callable[[Callable[[], object]], None]
+
+
+class EventLoop:
+    """Runs coroutines to their end for threads that wait for them.
+
+    Each takes the caller's ``contextvars``. An interrupted call cancels its task; the worker
+    waits until the task has really ended, so that a task which refuses still counts as running.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, Any], on_interrupt: OnInterrupt) -> Any:
+        """The coroutine's result, or its exception. Blocks a worker, never the loop."""
+        ended: SimpleQueue[asyncio.Task[Any]] = SimpleQueue()
+        self._start(coroutine, ended.put, on_interrupt)
+        return ended.get().result()
+
+    def iterate(self, items: AsyncGenerator[Any, Any], on_interrupt: OnInterrupt) -> Iterator[Any]:
+        """The items of an async generator, which is paused while the worker has one in hand.
+
+        It runs in one task from beginning to end, because timeouts and cancel scopes inside it
+        belong to a task. Closing the iterator cancels that task.
+        """
+        channel: SimpleQueue[tuple[Any, asyncio.Future[None] | None]] = SimpleQueue()
+        loop = self._get()
+
+        async def advance() -> None:
+            try:
+                async for item in items:
+                    resume = loop.create_future()
+                    channel.put((item, resume))
+                    await resume
+            finally:
+                await items.aclose()
+
+        def end(task: asyncio.Task[Any]) -> None:
+            channel.put((task, None))
+
+        cancel = self._start(advance(), end, on_interrupt)
+        item, resume = channel.get()
+        try:
+            while resume is not None:
+                yield item
+                loop.call_soon_threadsafe(_resume, resume)
+                item, resume = channel.get()
+        except GeneratorExit:
+            cancel()
+            while resume is not None:
+                item, resume = channel.get()
+            return
+        item.result()
+
+    def _start(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        ended: Callable[[asyncio.Task[Any]], object],
+        on_interrupt: OnInterrupt,
+    ) -> Callable[[], object]:
+        """Begin the task; returns what cancels it, from any thread."""
+        loop = self._get()
+        task: asyncio.Task[Any] | None = None
+
+        def begin() -> None:
+            nonlocal task
+            task = loop.create_task(coroutine)
+            task.add_done_callback(ended)
+
+        def cancel() -> None:
+            # queued behind begin(), so there is a task by then
+            loop.call_soon_threadsafe(lambda: task and task.cancel())
+
+        loop.call_soon_threadsafe(begin)
+        on_interrupt(cancel)
+        return cancel
+
+    def _get(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                import asyncio
+
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(
+                    target=self._loop.run_forever, name="bridge-event-loop", daemon=True
+                ).start()
+            return self._loop
+
+
+def _resume(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,146 @@
+"""From ``--adapter`` to an adapter that can be served, or an ``AdapterError`` that says why not."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from types import ModuleType
+
+from .adapter import Adapter, bind_tools
+from .errors import AdapterError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .tool import Tool
+
+
+class LoadedAdapter:
+    """An adapter and its tools by name; the only thing that knows what kind of object it is."""
+
+    def __init__(self, name: str, target: object, tools: dict[str, Tool]) -> None:
+        self.name = name
+        self.target = target
+        self.tools = tools
+
+    @property
+    def thread_safe(self) -> bool:
+        """Does it declare that its tools may run at once? A module does it with the same name."""
+        return bool(getattr(self.target, "__thread_safe__", False))
+
+    def setup(self) -> None:
+        """Run the adapter's ``setup()``, if it has one. Raises ``AdapterError`` with its traceback."""
+        setup = getattr(self.target, "setup", None)
+        if callable(setup):
+            try:
+                setup()
+            except (Exception, SystemExit) as error:
+                raise AdapterError(f"setup() of {self.name} failed\n{_trace(error)}") from error
+
+    def close(self) -> None:
+        """Run the adapter's ``close()``, if it has one. Its exceptions come through."""
+        close = getattr(self.target, "close", None)
+        if callable(close):
+            close()
+
+
+def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
+    """Import and build the adapter called ``name``, with ``app_dir`` first on ``sys.path``.
+
+    ``name``: ``package.module:Class``, ``package.module.Class``, or ``package.module`` whose
+    functions are tools. ``app_dir``: default: the working directory.
+
+    Raises ``AdapterError`` with the reason, and the traceback where the user's code failed.
+    """
+    directory = os.path.abspath(app_dir or ".")
+    if not os.path.isdir(directory):
+        raise AdapterError(f"--app-dir {app_dir}: there is no such directory")
+    if directory not in sys.path:
+        sys.path.insert(0, directory)
+    target = _resolve(name, directory)
+    if isinstance(target, type):
+        try:
+            target = target()
+        except (Exception, SystemExit) as error:
+            raise AdapterError(f"{name} could not be created\n{_trace(error)}") from error
+    try:
+        tools = bind_tools(target)
+    except (TypeError, ValueError) as error:
+        raise AdapterError(f"{name}: {error}") from error
+    if not tools:
+        raise AdapterError(
+            f"{name} has no tools: mark its functions or methods with @tool (from bridge import tool)"
+        )
+    return LoadedAdapter(name, target, tools)
+
+
+def check_workers(adapter: LoadedAdapter, max_workers: int) -> None:
+    """Refuse to run an adapter on several workers that does not say it is made for that.
+
+    Raises ``AdapterError`` naming the three ways out.
+    """
+    if adapter.thread_safe or max_workers == 1:
+        return
+    kind = "module" if isinstance(adapter.target, ModuleType) else "class"
+    raise AdapterError(
+        f"{adapter.name} does not say that its tools may run at once, but --max-workers is "
+        f"{max_workers}. Three ways out:\n"
+        f"  1. its tools share no state that they write, or guard it: derive from "
+        f"ThreadSafeAdapter, or set __thread_safe__ = True in the {kind};\n"
+        f"  2. only some of its tools are unsafe: mark those @tool(serial=True) and do as in 1;\n"
+        f"  3. run one call at a time: --max-workers 1."
+    )
+
+
+def _resolve(name: str, directory: str) -> object:
+    module_name, colon, attribute = name.partition(":")
+    if colon:
+        return _attribute(_import(module_name, name, directory), attribute, name)
+    try:
+        return _import(name, name, directory)
+    except _NoSuchModule:
+        parent, dot, attribute = name.rpartition(".")
+        if not dot:
+            raise
+        return _attribute(_import(parent, name, directory), attribute, name)
+
+
+class _NoSuchModule(AdapterError):
+    """The module itself was not found; something that it imports is another matter."""
+
+
+def _import(module_name: str, name: str, directory: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name + ".").startswith(error.name + "."):
+            raise _NoSuchModule(
+                f"--adapter {name}: there is no module {error.name!r} in {directory} or on the "
+                "path of this Python; --app-dir names the directory that holds it"
+            ) from None
+        raise AdapterError(f"--adapter {name}: {error}\n{_trace(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise AdapterError(f"--adapter {name} could not be imported\n{_trace(error)}") from error
+
+
+def _attribute(module: ModuleType, attribute: str, name: str) -> object:
+    try:
+        target = getattr(module, attribute)
+    except AttributeError:
+        candidates = [
+            key for key, value in vars(module).items()
+            if isinstance(value, type) and issubclass(value, Adapter) and value.__module__ == module.__name__
+        ]  # fmt: skip
+        hint = f"; it has {', '.join(candidates)}" if candidates else ""
+        raise AdapterError(
+            f"--adapter {name}: module {module.__name__!r} has no {attribute!r}{hint}"
+        ) from None
+    if not isinstance(target, type | ModuleType):
+        raise AdapterError(f"--adapter {name}: {attribute!r} is neither a class nor a module")
+    return target
+
+
+def _trace(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error)).rstrip()

@@ -1,0 +1,63 @@
+"""Log records: to the peer as ``$/log`` while there is one, otherwise to stderr.
+
+``logging`` costs as much start-up as ``msgpack``. It is imported when the bridge has something
+to say, and set up if the adapter uses it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+    from typing import Any
+
+    #: level, logger, text, fields: True if the record is on its way, False if there is no peer.
+    Send = Callable[[str, str, str, dict[str, Any]], bool]
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def logger() -> logging.Logger:
+    """The bridge's own logger, for what goes wrong inside it."""
+    import logging
+
+    return logging.getLogger("bridge")
+
+
+def configure(level: str, form: str, send: Send | None) -> None:
+    """Send records of ``level`` and above where they belong. Called once, when the adapter is loaded.
+
+    ``level``: one of ``LEVELS``. ``form``: of a line on stderr, ``text`` or ``json``. ``send``:
+    gives a record to the peer; None: always stderr. Handlers that the adapter set up stay.
+    """
+    import logging
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            try:
+                text = self.format(record)
+                name = _level(record.levelno)
+                if send is None or not send(name, record.name, text, {}):
+                    print(_line(form, name, record, text), file=sys.stderr, flush=True)
+            except Exception:
+                self.handleError(record)
+
+    root = logging.getLogger()
+    root.addHandler(Handler())
+    root.setLevel(level.upper())
+
+
+def _level(number: int) -> str:
+    return LEVELS[min(max(number // 10, 1), 4) - 1]
+
+
+def _line(form: str, level: str, record: logging.LogRecord, text: str) -> str:
+    if form == "text":
+        return f"{level} {record.name}: {text}"
+    import json
+
+    fields = {"time": record.created, "level": level, "logger": record.name, "text": text}
+    return json.dumps(fields | {"thread": record.threadName}, ensure_ascii=False)

@@ -1,0 +1,218 @@
+"""The one pool of threads that runs every tool, whatever transport its call came from."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from queue import Empty, SimpleQueue
+
+from .errors import PoolFull, ShuttingDown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    class Job(Protocol):
+        """What the pool runs. ``lane``: jobs of one lane never run at the same time."""
+
+        lane: Lane | None
+
+        def run(self, worker: Worker, now: float) -> float:
+            """Do the work on ``worker``, from ``now`` on. Returns the time when it ended.
+
+            Both are instants of ``time.monotonic()``. Must not raise.
+            """
+
+
+def nothing() -> None:
+    """The hook of a pool that nobody listens to."""
+
+
+class Lane:
+    """Keeps jobs apart that must not run at the same time. A job that waits occupies no worker."""
+
+    __slots__ = ("_lock", "_busy", "waiting")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._busy = False
+        self.waiting: deque[Job] = deque()
+
+    def enter(self, job: Job) -> bool:
+        """True: the lane is the job's. False: it waits, and ``leave`` will return it."""
+        with self._lock:
+            if self._busy:
+                self.waiting.append(job)
+                return False
+            self._busy = True
+            return True
+
+    def leave(self) -> Job | None:
+        """Give the lane up; the job that has it now, or None."""
+        with self._lock:
+            if self.waiting:
+                return self.waiting.popleft()
+            self._busy = False
+            return None
+
+
+class Worker:
+    """One thread of the pool. It alone writes here; anybody may read.
+
+    ``job``: what it runs now, since ``since``; ``jobs`` and ``busy_s``: what it ran so far.
+    ``tallies`` belongs to whoever submits the jobs: counters that need no lock.
+    """
+
+    __slots__ = ("name", "job", "since", "jobs", "busy_s", "tallies")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.job: Job | None = None
+        self.since = 0.0
+        self.jobs = 0
+        self.busy_s = 0.0
+        self.tallies: dict[Any, Any] = {}
+
+
+class Pool:
+    """At most ``max_workers`` threads, started when they are needed, and a bounded queue.
+
+    ``max_queue``: how many jobs may wait; one more is refused at once. ``before_wait`` and
+    ``before_next`` are called by a worker that has run a job, and now finds none or has another:
+    whoever collects the workers' output acts on them.
+
+    Guarantees: a job that was accepted and not discarded is run exactly once; jobs start in the
+    order of submission, except those of a busy lane; ``submit`` never blocks.
+    """
+
+    def __init__(self, max_workers: int, max_queue: int) -> None:
+        if max_workers < 1 or max_queue < 0:
+            raise ValueError(f"a pool of {max_workers} workers with a queue of {max_queue}")
+        self.max_workers = max_workers
+        self.max_queue = max_queue
+        self.workers: list[Worker] = []
+        self.before_wait = nothing
+        self.before_next = nothing
+        self._jobs: deque[Job] = deque()
+        # one token for each job in _jobs, so that a job can be taken back: its token finds none
+        self._tokens: SimpleQueue[bool] = SimpleQueue()
+        self._idle: list[Worker] = []
+        self._lanes: list[Lane] = []
+        self._growing = threading.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        busy = sum(worker.job is not None for worker in self.workers)
+        return f"<Pool {busy} of {self.max_workers} busy, {self.queued} queued>"
+
+    @property
+    def queued(self) -> int:
+        """How many jobs wait."""
+        return len(self._jobs) + sum(len(lane.waiting) for lane in self._lanes)
+
+    def new_lane(self) -> Lane:
+        """A lane for jobs that must not run at the same time."""
+        lane = Lane()
+        self._lanes.append(lane)
+        return lane
+
+    def submit(self, job: Job) -> None:
+        """Run the job on a worker, soon. Any thread, never blocks.
+
+        Raises ``PoolFull`` if it would have to wait and the queue is full, ``ShuttingDown`` after
+        ``close``.
+        """
+        if self._closed:
+            raise ShuttingDown("the bridge is shutting down", started=False)
+        waiting = len(self._jobs) if not self._lanes else self.queued
+        if waiting >= self.max_queue and waiting >= self._free():
+            raise PoolFull(
+                f"{self.max_workers} workers are busy and {waiting} calls wait, which is the "
+                "limit (--max-queue); try again later",
+                started=False,
+            )
+        if job.lane is None or job.lane.enter(job):
+            self._enqueue(job)
+
+    def discard(self, job: Job) -> bool:
+        """Take a job back that has not started. False if it has, or is not here."""
+        lane = job.lane
+        try:
+            self._jobs.remove(job)
+        except ValueError:
+            if lane is None:
+                return False
+            try:
+                lane.waiting.remove(job)
+            except ValueError:
+                return False
+            return True
+        if lane is not None:
+            self._pass_on(lane)
+        return True
+
+    def close(self) -> None:
+        """Accept no more jobs; workers end after what is queued. Does not wait for them."""
+        self._closed = True
+        for _ in range(self.max_workers):
+            self._tokens.put(False)
+
+    def _free(self) -> int:
+        return len(self._idle) + self.max_workers - len(self.workers)
+
+    def _enqueue(self, job: Job) -> None:
+        self._jobs.append(job)
+        self._tokens.put(True)
+        if len(self._jobs) > len(self._idle) and len(self.workers) < self.max_workers:
+            self._grow()
+
+    def _pass_on(self, lane: Lane) -> None:
+        job = lane.leave()
+        if job is not None:
+            self._enqueue(job)
+
+    def _grow(self) -> None:
+        with self._growing:
+            if len(self.workers) == self.max_workers:
+                return
+            worker = Worker(f"bridge-worker-{len(self.workers) + 1}")
+            self.workers.append(worker)
+        threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True).start()
+
+    def _work(self, worker: Worker) -> None:
+        tokens, jobs, idle = self._tokens, self._jobs, self._idle
+        clock = time.monotonic
+        now = clock()
+        while True:
+            try:
+                token = tokens.get_nowait()
+            except Empty:
+                self.before_wait()
+                idle.append(worker)
+                token = tokens.get()
+                idle.remove(worker)
+                now = clock()
+            else:
+                self.before_next()
+            if not token:
+                return
+            try:
+                job = jobs.popleft()
+            except IndexError:
+                continue
+            worker.since = now
+            worker.job = job
+            try:
+                now = job.run(worker, now)
+            except BaseException as error:
+                # a bug in the bridge; the pool must not lose a thread by it
+                sys.excepthook(type(error), error, error.__traceback__)
+                now = clock()
+            worker.job = None
+            worker.jobs += 1
+            worker.busy_s += now - worker.since
+            if job.lane is not None:
+                self._pass_on(job.lane)
+            del job  # what the job holds must not live until the next one

@@ -1,0 +1,84 @@
+"""Counters and histograms of calls, written by one worker each and added up when asked for."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+#: Bucket i counts durations below 2**i microseconds that bucket i-1 did not: up to 19 hours.
+_BUCKETS = 37
+_LAST = _BUCKETS - 1
+
+
+class Histogram:
+    """Durations in powers of two of a microsecond. One thread writes, any may read."""
+
+    __slots__ = ("counts", "total_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * _BUCKETS
+        self.total_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[min(int(seconds * 1e6).bit_length(), _LAST)] += 1
+        self.total_s += seconds
+
+    def merge(self, other: Histogram) -> None:
+        """Add what ``other`` counted."""
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+        self.total_s += other.total_s
+
+    def quantile_us(self, share: float) -> int:
+        """An upper bound of the quantile, in microseconds: right to a factor of two."""
+        rank, seen = share * sum(self.counts), 0
+        for bucket, count in enumerate(self.counts):
+            seen += count
+            if count and seen >= rank:
+                return 1 << bucket
+        return 0
+
+    def describe(self) -> dict[str, Any]:
+        """``count``, ``total_s``, upper bounds of ``p50_us`` and ``p99_us``, and ``below_us``: how
+        many were below so many microseconds and not below half of that."""
+        return {
+            "count": sum(self.counts),
+            "total_s": self.total_s,
+            "p50_us": self.quantile_us(0.50),
+            "p99_us": self.quantile_us(0.99),
+            "below_us": {1 << bucket: count for bucket, count in enumerate(self.counts) if count},
+        }
+
+
+class Tally:
+    """What one worker counted for one tool: calls that ended there."""
+
+    __slots__ = ("calls", "errors", "wait", "run")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.errors = 0
+        self.wait = Histogram()
+        self.run = Histogram()
+
+    def describe(self) -> dict[str, Any]:
+        """``calls``, ``errors``, and the histograms of ``queue_wait`` and ``run_time``."""
+        return {
+            "calls": self.calls,
+            "errors": self.errors,
+            "queue_wait": self.wait.describe(),
+            "run_time": self.run.describe(),
+        }
+
+
+def add_up(tallies: Iterable[Tally]) -> Tally:
+    """The sum over workers."""
+    total = Tally()
+    for tally in tallies:
+        total.calls += tally.calls
+        total.errors += tally.errors
+        total.wait.merge(tally.wait)
+        total.run.merge(tally.run)
+    return total

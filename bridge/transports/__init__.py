@@ -1,0 +1,1 @@
+"""How a peer reaches the dispatcher; one file for each way."""

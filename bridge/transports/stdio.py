@@ -1,0 +1,376 @@
+"""The stdio transport: a pair of pipes, a reader, and a writer that puts replies together.
+
+One write for each reply is what sinks a pool of threads: each costs a system call and a hand-over
+of the GIL. So workers only queue their replies, and ``Writer`` writes all that are queued at once:
+at the latest when a worker finds no more work, or when its own thread gets its turn.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from queue import SimpleQueue
+
+from ..errors import CallError, EncodeError, InvalidParams, Unimplemented
+from ..wire.codec import Encoder
+from ..wire.connection import CancelReceived, Connection, CreditReceived, Fault
+from ..wire.framing import encode_header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..dispatcher import Call, Dispatcher
+    from ..wire.messages import Request
+
+#: Linux lets anybody have pipes of this size; the usual 64 KiB halve the throughput of large data.
+PIPE_BYTES = 1 << 20
+#: Messages from here on are written by themselves instead of being copied together.
+_LARGE_BYTES = 1 << 16
+#: Above this, nothing more is read, and progress and log lines are dropped, until it is written.
+MAX_BACKLOG_BYTES = 32 << 20
+#: What a small message counts for in the backlog: no lock is needed to count messages.
+_SMALL_BYTES = 1 << 12
+
+
+def claim_descriptors(source: int, sink: int) -> tuple[int, int]:
+    """Take the protocol's descriptors out of everybody's reach. First thing in the process.
+
+    Returns private, not inheritable descriptors for reading and writing. Afterwards descriptor 0
+    is the null device and 1 is stderr, so that ``print``, C libraries and child processes cannot
+    touch the protocol, nor keep the pipes open. Raises ``OSError`` if a descriptor is not open.
+    """
+    reader, writer = _private(source), _private(sink)
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        os.fstat(2)
+    except OSError:
+        os.dup2(null, 2)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.close(null)
+    for descriptor in {source, sink} - {0, 1, 2}:
+        os.close(descriptor)
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    return reader, writer
+
+
+def _private(descriptor: int) -> int:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return os.dup(descriptor)
+    # above 9: a low number could be one that somebody uses by convention
+    private = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
+    try:
+        fcntl.fcntl(private, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    except (AttributeError, OSError):
+        pass  # not Linux, not a pipe, or the user has no pages left
+    return private
+
+
+class Writer:
+    """Frames messages and writes them to a descriptor. Any thread may use it.
+
+    ``closed``: called once, by the thread that finds that nobody reads any more.
+    """
+
+    def __init__(self, descriptor: int, closed: Callable[[], object]) -> None:
+        self._descriptor = descriptor
+        self._closed = closed
+        self._queue: deque[bytes] = deque()
+        self._writing = threading.Lock()
+        self._broken = False
+        self._large = 0  # bytes of large messages in _queue
+        self._counting = threading.Lock()
+        self._nudges: SimpleQueue[None] = SimpleQueue()
+        self._nudged = False
+        threading.Thread(target=self._run, name="bridge-writer", daemon=True).start()
+
+    @property
+    def backlog(self) -> int:
+        """How many bytes wait to be written, at most."""
+        return self._large + len(self._queue) * _SMALL_BYTES
+
+    def send(self, message: bytes) -> None:
+        """Queue a message. It is written by the next ``flush``, whoever calls that. Never blocks."""
+        if len(message) >= _SMALL_BYTES:
+            with self._counting:
+                self._large += len(message)
+        self._queue.append(message)
+
+    def flush(self) -> None:
+        """Write what is queued, or leave it to the thread that is writing just now."""
+        while self._queue and self._writing.acquire(blocking=False):
+            self._write_and_release()
+
+    def flush_and_wait(self) -> None:
+        """Write what is queued; blocks as long as another thread writes, or the peer does not read."""
+        while self._queue:
+            self._writing.acquire()
+            self._write_and_release()
+
+    def nudge(self) -> None:
+        """Have the writer's own thread flush soon; the caller has more to do first."""
+        if not self._nudged and self._queue:
+            self._nudged = True
+            self._nudges.put(None)
+
+    def _run(self) -> None:
+        while True:
+            self._nudges.get()
+            self._nudged = False
+            self.flush()
+
+    def _write_and_release(self) -> None:
+        # whoever queues after the look below finds the lock free again: flush() loops
+        try:
+            self._write()
+        except OSError:
+            # EPIPE: the peer is gone, and with it everybody who waits for these replies
+            first, self._broken = not self._broken, True
+            if first:
+                self._closed()
+        finally:
+            self._writing.release()
+
+    def _write(self) -> None:
+        queue, small = self._queue, bytearray()
+        while queue:
+            message = queue.popleft()
+            size = len(message)
+            if size >= _SMALL_BYTES:
+                with self._counting:
+                    self._large -= size
+            if self._broken:
+                continue
+            small += encode_header(size)
+            if size < _LARGE_BYTES:
+                small += message
+                if len(small) < _LARGE_BYTES:
+                    continue
+            self._write_all(small)
+            small = bytearray()
+            if size >= _LARGE_BYTES:
+                self._write_all(message)
+        if small:
+            self._write_all(small)
+
+    def _write_all(self, data: bytes | bytearray) -> None:
+        written = os.write(self._descriptor, data)
+        if written < len(data):
+            rest = memoryview(data)[written:]
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+
+
+class StdioTransport:
+    """Serves one peer over a pair of descriptors.
+
+    ``gone`` is called once when the peer closes its end, ``shutdown`` when it asks the bridge to
+    end; both on the reader's or a worker's thread. ``max_message_bytes``: larger frames are
+    refused.
+    """
+
+    def __init__(
+        self,
+        reader: int,
+        writer: int,
+        *,
+        max_message_bytes: int,
+        gone: Callable[[], object],
+        shutdown: Callable[[], object],
+    ) -> None:
+        self._reader = reader
+        self._gone = gone
+        self._shutdown = shutdown
+        self._connection = Connection(max_message_bytes)
+        self._writer = Writer(writer, gone)
+        self._encoders = threading.local()
+        self._paused: dict[int, Stream] = {}
+        self._dispatcher: Dispatcher | None = None
+        self._counting = threading.Lock()
+        self._dropped = 0
+        self._ended = False
+
+    # -- life -------------------------------------------------------------------------------
+
+    def start(self, dispatcher: Dispatcher) -> None:
+        """Begin to read. The dispatcher's pool will write when its workers pause."""
+        self._dispatcher = dispatcher
+        dispatcher.pool.before_wait = self._writer.flush
+        dispatcher.pool.before_next = self._writer.nudge
+        threading.Thread(target=self._read, name="bridge-reader", daemon=True).start()
+
+    def ready(self, info: dict[str, Any]) -> None:
+        """Tell the peer that the bridge serves: the first message."""
+        self._notify("$/ready", [info])
+        self._writer.flush()
+
+    def refuse(self, error: CallError) -> None:
+        """Tell the peer why the bridge cannot start, and wait until that is written."""
+        self._notify("$/error", [error.to_wire()])
+        self._writer.flush_and_wait()
+
+    def bye(self, reason: str) -> None:
+        """Say the last message. Returns when all is written: a peer that does not read blocks it."""
+        self._notify("$/bye", [reason])
+        self._ended = True
+        self._writer.flush_and_wait()
+
+    def drain(self) -> None:
+        """Note that new requests are refused from now on."""
+        self._connection.drain()
+
+    # -- dispatcher.Peer --------------------------------------------------------------------
+
+    def send_result(self, key: int, result: Any) -> None:
+        self._writer.send(self._connection.result(self._encoder(), key, result))
+
+    def send_error(self, key: int, error: CallError) -> None:
+        self._writer.send(self._connection.error(self._encoder(), key, error))
+        self._wake_stream(key)
+        self._writer.nudge()
+
+    def open_stream(self, call: Call) -> Stream:
+        return Stream(self, call)
+
+    def send_progress(self, key: int, done: float, total: float | None, text: str | None) -> None:
+        self._send_if_read("$/progress", [key, done, total, text])
+
+    def send_log(
+        self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None
+    ) -> bool:
+        """Whether there is a peer that will get it, or from which it was dropped."""
+        if self._ended:
+            return False
+        self._send_if_read("$/log", [level, logger, text, fields, key])
+        return True
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _encoder(self) -> Encoder:
+        try:
+            encoder: Encoder = self._encoders.encoder
+        except AttributeError:
+            encoder = self._encoders.encoder = Encoder()
+        return encoder
+
+    def _notify(self, method: str, params: list[Any]) -> None:
+        self._writer.send(self._encoder().notification(method, params))
+
+    def _send_if_read(self, method: str, params: list[Any]) -> None:
+        if self._ended or self._writer.backlog > MAX_BACKLOG_BYTES:
+            with self._counting:
+                self._dropped += 1
+            return
+        try:
+            self._notify(method, params)
+        except EncodeError as error:
+            fallback = [str(error) if isinstance(p, str | dict) else p for p in params]
+            self._notify(method, fallback)
+        self._writer.nudge()
+
+    def _wake_stream(self, key: int) -> None:
+        stream = self._paused.get(key)
+        if stream is not None:
+            stream.look.set()
+
+    def _read(self) -> None:
+        connection, writer = self._connection, self._writer
+        source = open(self._reader, "rb", buffering=0)
+        try:
+            while count := source.readinto(connection.get_buffer()):
+                for event in connection.buffer_updated(count):
+                    self._handle(event)
+                writer.flush()
+                if writer.backlog > MAX_BACKLOG_BYTES:
+                    # the peer writes without reading: take no more of it until it does
+                    writer.flush_and_wait()
+        finally:
+            # end of file, an unreadable descriptor or a bug here: nobody can reach us any more
+            self._gone()
+
+    def _handle(self, event: Any) -> None:
+        dispatcher = self._dispatcher
+        assert dispatcher is not None
+        kind = type(event)
+        if kind is CancelReceived:
+            dispatcher.cancel(event.msgid)
+        elif kind is CreditReceived:
+            self._wake_stream(event.msgid)
+        elif kind is Fault:
+            if event.in_flight:
+                dispatcher.fail(event.msgid, event.error)
+            else:
+                self._writer.send(self._connection.fault(self._encoder(), event))
+        elif event.method.startswith("$/"):
+            self._serve(event, dispatcher)
+        else:
+            dispatcher.dispatch(event, self)
+
+    def _serve(self, request: Request, dispatcher: Dispatcher) -> None:
+        """Answer a request to the bridge itself, here on the reader, however busy the workers are."""
+        method, params = request.method, request.params
+        if method == "$/ping":
+            if isinstance(params, dict) or len(params) > 1:
+                self.send_error(request.msgid, InvalidParams("$/ping takes [] or [value]"))
+                return
+            result: Any = params[0] if params else None
+        elif method == "$/tools":
+            result = dispatcher.describe_tools()
+        elif method == "$/stats":
+            result = {**dispatcher.stats(), "dropped": self._dropped}
+        elif method == "$/health":
+            result = dispatcher.health()
+        elif method == "$/shutdown":
+            result = None
+        else:
+            known = "$/ping, $/tools, $/stats, $/health, $/shutdown"
+            error = Unimplemented(f"there is no {method!r}; there are {known}", started=False)
+            self.send_error(request.msgid, error)
+            return
+        try:
+            self.send_result(request.msgid, result)
+        except EncodeError as error:
+            self.send_error(request.msgid, CallError(str(error), started=False))
+        if method == "$/shutdown":
+            self._writer.flush()
+            self._shutdown()
+
+
+class Stream:
+    """The way of one call's items to the peer, at the peer's pace. Used by the call's worker."""
+
+    __slots__ = ("look", "_transport", "_call", "_credit")
+
+    def __init__(self, transport: StdioTransport, call: Call) -> None:
+        #: Set when there may be credit, or when the call was answered.
+        self.look = threading.Event()
+        self._transport = transport
+        self._call = call
+        self._credit = transport._connection.credit(call.key)
+
+    def wait(self) -> None:
+        """Block until the peer takes another item, or the call is interrupted."""
+        credit, call, transport = self._credit, self._call, self._transport
+        if credit is None or credit.available:
+            return
+        transport._writer.flush()
+        transport._paused[call.key] = self
+        while not credit.available and call.interruption is None:
+            self.look.wait()
+            self.look.clear()
+        del transport._paused[call.key]
+
+    def send(self, item: Any) -> None:
+        """Send an item. Raises ``EncodeError``, and has then sent nothing."""
+        transport = self._transport
+        transport._writer.send(
+            transport._connection.item(transport._encoder(), self._call.key, self._credit, item)
+        )
+        transport._writer.nudge()

@@ -1,0 +1,1 @@
+"""Bytes to messages and back, without a thread, a lock, a descriptor or a clock."""

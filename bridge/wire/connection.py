@@ -1,0 +1,300 @@
+"""One peer's end of the protocol as a value: bytes in, events out; replies in, bytes out.
+
+No I/O happens here. The transport reads into ``get_buffer()``, hands the count to
+``buffer_updated()`` and acts on the events; it sends the bytes that the other methods return.
+
+Threads: ``get_buffer``, ``buffer_updated`` and ``receive_data`` belong to one reader. The methods
+that make bytes may be called by any thread, each with an ``Encoder`` of its own; those for one
+request by one thread at a time.
+"""
+
+from __future__ import annotations
+
+from ..errors import CallError, EncodeError, LocalProtocolError, RemoteProtocolError
+from .codec import decode_message, peek_msgid
+from .framing import FrameDecoder, OversizedFrame
+from .messages import Notification, Request, Response, check_credit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    from .codec import Encoder
+
+OPEN, DRAINING, CLOSED = "open", "draining", "closed"
+#: Which states may follow which. A missing entry raises.
+TRANSITIONS = {
+    (OPEN, DRAINING),
+    (OPEN, CLOSED),
+    (DRAINING, CLOSED),
+}
+
+CANCEL, CREDIT = "$/cancelRequest", "$/credit"
+
+
+class CancelReceived:
+    """The peer cancelled the request ``msgid``, which is in flight."""
+
+    __slots__ = ("msgid",)
+
+    def __init__(self, msgid: int) -> None:
+        self.msgid = msgid
+
+
+class CreditReceived:
+    """The peer granted the request ``msgid``, which is in flight, more credit; it is booked."""
+
+    __slots__ = ("msgid",)
+
+    def __init__(self, msgid: int) -> None:
+        self.msgid = msgid
+
+
+class Fault:
+    """Something arrived that is wrong.
+
+    If ``in_flight``, it concerns the request ``msgid``, which must now end with ``error``.
+    Otherwise ``Connection.fault()`` makes the answer to send, which ends nothing.
+    """
+
+    __slots__ = ("msgid", "error", "in_flight")
+
+    def __init__(self, msgid: int | None, error: CallError, in_flight: bool = False) -> None:
+        self.msgid = msgid
+        self.error = error
+        self.in_flight = in_flight
+
+
+if TYPE_CHECKING:
+    Event: TypeAlias = Request | CancelReceived | CreditReceived | Fault
+
+
+class Credit:
+    """How many items and bytes the peer is ready to take of one stream.
+
+    An item may be sent while both accounts are above zero. Its size may take the account of
+    bytes below zero once: otherwise an item larger than the whole window could never be sent.
+
+    What was granted and what was spent are counted apart, and each has one writer: the reader
+    grants, the worker that sends the stream spends. So they need no lock.
+    """
+
+    __slots__ = ("granted_items", "granted_bytes", "spent_items", "spent_bytes")
+
+    def __init__(self, items: int, bytes: int) -> None:
+        self.granted_items, self.granted_bytes = items, bytes
+        self.spent_items = self.spent_bytes = 0
+
+    @property
+    def available(self) -> bool:
+        """May another item be sent?"""
+        return self.granted_items > self.spent_items and self.granted_bytes > self.spent_bytes
+
+    def grant(self, items: int, bytes: int) -> None:
+        """The peer can take so many more."""
+        self.granted_items += items
+        self.granted_bytes += bytes
+
+    def spend(self, size: int) -> None:
+        """Take one item of ``size`` bytes. Raises ``LocalProtocolError`` without credit."""
+        if not self.available:
+            raise LocalProtocolError("an item beyond the peer's credit")
+        self.spent_items += 1
+        self.spent_bytes += size
+
+
+class Connection:
+    """The state of one peer: which requests are in flight, how far its frames were read.
+
+    ``max_message_bytes``: a longer frame is refused on its header; default 64 MiB.
+    """
+
+    def __init__(self, max_message_bytes: int = 64 << 20) -> None:
+        self.max_message_bytes = max_message_bytes
+        self.state = OPEN
+        self._frames = FrameDecoder(max_message_bytes)
+        #: Requests that have no response yet; streaming ones with their credit.
+        self._in_flight: dict[int, Credit | None] = {}
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.state}, {len(self._in_flight)} in flight>"
+
+    # -- from the peer ----------------------------------------------------------------------
+
+    def get_buffer(self) -> memoryview:
+        """Where the next bytes from the peer belong. Never empty."""
+        return self._frames.get_buffer()
+
+    def buffer_updated(self, count: int) -> list[Event]:
+        """What ``count`` more bytes in the buffer mean, in order."""
+        events: list[Event] = []
+        in_flight = self._in_flight
+        for frame in self._frames.buffer_updated(count):
+            try:
+                if type(frame) is OversizedFrame:
+                    raise self._oversized(frame)
+                message = decode_message(frame)  # type: ignore[arg-type]
+            except RemoteProtocolError as error:
+                events.append(self._fault(error))
+                continue
+            if type(message) is Request:
+                if message.msgid in in_flight:
+                    events.append(self._duplicate(message.msgid))
+                    continue
+                options = message.options
+                credit = options and options.credit
+                in_flight[message.msgid] = Credit(*credit) if credit else None
+                events.append(message)
+            elif type(message) is Notification:
+                event = self._notification(message)
+                if event:
+                    events.append(event)
+            elif type(message) is Response:
+                events.append(
+                    Fault(None, CallError(
+                        f"a response to request {message.msgid}, which was never made",
+                        code="invalid_argument",
+                    ))
+                )  # fmt: skip
+        return events
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """The same for bytes that are at hand already, as in tests."""
+        events: list[Event] = []
+        rest = memoryview(data)
+        while rest:
+            buffer = self.get_buffer()
+            count = min(len(buffer), len(rest))
+            buffer[:count] = rest[:count]
+            events += self.buffer_updated(count)
+            rest = rest[count:]
+        return events
+
+    # -- to the peer ------------------------------------------------------------------------
+
+    def credit(self, msgid: int) -> Credit | None:
+        """The credit of the streaming call ``msgid``; None if it is none or was answered."""
+        return self._in_flight.get(msgid)
+
+    def result(self, encoder: Encoder, msgid: int, result: Any) -> bytes:
+        """The one response of a call that succeeded. Afterwards the id is free again.
+
+        Raises ``EncodeError`` (the request is still in flight then) or ``LocalProtocolError`` if
+        the request was answered before.
+        """
+        data = encoder.result(msgid, result)
+        self._end(msgid)
+        return data
+
+    def error(self, encoder: Encoder, msgid: int, error: CallError) -> bytes:
+        """The one response of a call that failed; details that cannot be encoded are left out."""
+        data = _encode_error(encoder, msgid, error)
+        self._end(msgid)
+        return data
+
+    def item(self, encoder: Encoder, msgid: int, credit: Credit | None, item: Any) -> bytes:
+        """The next item of a stream; takes its size from ``credit``, which belongs to it.
+
+        Raises ``EncodeError`` without taking credit, ``LocalProtocolError`` without credit or
+        after the response, even if the peer has used the id again.
+        """
+        data = encoder.notification("$/item", [msgid, item])
+        if credit is None or self._in_flight.get(msgid) is not credit:
+            raise LocalProtocolError(f"an item for {msgid}, which is not a stream in flight")
+        credit.spend(len(data))
+        return data
+
+    def fault(self, encoder: Encoder, fault: Fault) -> bytes:
+        """The answer to a fault that ends no request in flight."""
+        if fault.msgid is not None:
+            return _encode_error(encoder, fault.msgid, fault.error)
+        return encoder.notification("$/error", [fault.error.to_wire()])
+
+    def drain(self) -> None:
+        """From now on, new requests are to be refused. Again: no effect."""
+        if self.state == OPEN:
+            self._enter(DRAINING)
+
+    def close(self) -> None:
+        """Nothing can be received or sent any more."""
+        self._enter(CLOSED)
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _enter(self, state: str) -> None:
+        if (self.state, state) not in TRANSITIONS:
+            raise LocalProtocolError(f"a connection cannot go from {self.state} to {state}")
+        self.state = state
+
+    def _end(self, msgid: int) -> None:
+        try:
+            del self._in_flight[msgid]
+        except KeyError:
+            raise LocalProtocolError(f"a second response to request {msgid}") from None
+
+    def _fault(self, error: RemoteProtocolError) -> Fault:
+        if error.msgid in self._in_flight:
+            # its id belongs to another request: answering would end that one
+            return self._duplicate(error.msgid)  # type: ignore[arg-type]
+        return Fault(error.msgid, error.to_call_error())
+
+    def _duplicate(self, msgid: int) -> Fault:
+        error = CallError(
+            f"request {msgid} is in flight already; the second one was dropped",
+            code="already_exists",
+            details={"id": msgid},
+        )
+        return Fault(None, error)
+
+    def _oversized(self, frame: OversizedFrame) -> RemoteProtocolError:
+        return RemoteProtocolError(
+            f"a frame of {frame.length} bytes, but the limit is {self.max_message_bytes} "
+            "(--max-message-bytes)",
+            code="resource_exhausted",
+            msgid=peek_msgid(frame.prefix),
+        )
+
+    def _notification(self, message: Notification) -> CancelReceived | CreditReceived | Fault | None:
+        method, params = message.method, message.params
+        if method == CANCEL:
+            if len(params) == 1 and type(params) is list and type(params[0]) is int:
+                return CancelReceived(params[0]) if params[0] in self._in_flight else None
+            error = f"{CANCEL} takes [id]"
+        elif method == CREDIT:
+            if len(params) == 3 and type(params) is list and type(params[0]) is int:
+                return self._receive_credit(*params)
+            error = f"{CREDIT} takes [id, items, bytes]"
+        elif method.startswith("$/"):
+            return None
+        else:
+            error = f"{method!r} came as a notification; tools are called by requests"
+        return Fault(None, CallError(error, code="invalid_argument"))
+
+    def _receive_credit(self, msgid: int, items: Any, bytes: Any) -> CreditReceived | Fault | None:
+        if msgid not in self._in_flight:
+            return None
+        try:
+            items, bytes = check_credit(items, bytes)
+        except RemoteProtocolError as error:
+            return Fault(msgid, CallError(str(error), code="invalid_argument"), in_flight=True)
+        credit = self._in_flight.get(msgid)
+        if credit is None:
+            return None
+        credit.grant(items, bytes)
+        return CreditReceived(msgid)
+
+
+def _encode_error(encoder: Encoder, msgid: int, error: CallError) -> bytes:
+    wire = error.to_wire()
+    try:
+        return encoder.error(msgid, wire)
+    except EncodeError:
+        # a tool's own words: lone surrogates, or details of any type
+        wire = {key: _printable(value) for key, value in wire.items() if key != "details"}
+        return encoder.error(msgid, wire)
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return [_printable(line) for line in value] if isinstance(value, list) else value

@@ -1,0 +1,156 @@
+"""The three messages of MessagePack-RPC and the options of a request.
+
+Specification: https://github.com/msgpack-rpc/msgpack-rpc/blob/master/spec.md, with the additions
+of ``protos/stdio.md``. They are plain value objects: equal if their fields are equal.
+"""
+
+from __future__ import annotations
+
+from ..errors import RemoteProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, TypeAlias
+
+    #: Arguments by position or by name.
+    Params: TypeAlias = list[Any] | dict[str, Any]
+
+
+class _Fields:
+    """Equality and ``repr`` from ``__slots__``. (``dataclasses`` would double the start-up.)"""
+
+    __slots__ = ()
+
+    def _fields(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._fields() == other._fields()  # type: ignore[attr-defined]
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"{type(self).__name__}({fields})"
+
+
+class CallOptions(_Fields):
+    """What a caller may say about a call beside its arguments.
+
+    ``timeout_s``: seconds that remain, None = for ever. ``session``, ``metadata``: passed to the
+    tool. ``credit``: the first items and bytes of a stream, None = not a streaming call.
+    """
+
+    __slots__ = ("timeout_s", "session", "metadata", "credit")
+
+    def __init__(
+        self,
+        timeout_s: float | None = None,
+        session: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        credit: tuple[int, int] | None = None,
+    ) -> None:
+        self.timeout_s = timeout_s
+        self.session = session
+        self.metadata = metadata
+        self.credit = credit
+
+    @classmethod
+    def from_wire(cls, wire: object) -> CallOptions:
+        """Read the option map of a request. Raises ``RemoteProtocolError`` naming what is wrong."""
+        if not isinstance(wire, dict):
+            raise RemoteProtocolError(f"options must be a map, got {_name(wire)}")
+        options = cls()
+        for key, value in wire.items():
+            if key == "timeout_ms":
+                # "not >=" refuses NaN as well
+                if not _is_number(value) or not value >= 0:
+                    raise _bad_option(key, "a number of milliseconds, 0 or more", value)
+                options.timeout_s = value / 1000
+            elif key == "session":
+                if not isinstance(value, str):
+                    raise _bad_option(key, "text", value)
+                options.session = value
+            elif key == "metadata":
+                if not isinstance(value, dict) or not all(
+                    isinstance(text, str) for item in value.items() for text in item
+                ):
+                    raise _bad_option(key, "a map of text to text", value)
+                options.metadata = value
+            elif key == "stream":
+                if not isinstance(value, dict) or value.keys() != {"items", "bytes"}:
+                    raise _bad_option(key, 'a map with "items" and "bytes"', value)
+                options.credit = check_credit(value["items"], value["bytes"])
+            else:
+                known = "timeout_ms, session, metadata, stream"
+                raise RemoteProtocolError(f"unknown option {key!r}; there are {known}")
+        return options
+
+
+class Request(_Fields):
+    """A call, by ``method`` with ``params``, to be answered under ``msgid``."""
+
+    __slots__ = ("msgid", "method", "params", "options")
+
+    def __init__(
+        self, msgid: int, method: str, params: Params, options: CallOptions | None = None
+    ) -> None:
+        self.msgid = msgid
+        self.method = method
+        self.params = params
+        self.options = options
+
+
+class Response(_Fields):
+    """The answer to the request ``msgid``. ``error`` is None or the map of the protocol."""
+
+    __slots__ = ("msgid", "error", "result")
+
+    def __init__(
+        self, msgid: int, error: dict[str, Any] | None = None, result: Any = None
+    ) -> None:
+        self.msgid = msgid
+        self.error = error
+        self.result = result
+
+
+class Notification(_Fields):
+    """A message that is never answered."""
+
+    __slots__ = ("method", "params")
+
+    def __init__(self, method: str, params: Params) -> None:
+        self.method = method
+        self.params = params
+
+
+if TYPE_CHECKING:
+    Message: TypeAlias = Request | Response | Notification
+
+
+def check_credit(items: object, bytes: object) -> tuple[int, int]:
+    """Both numbers if they are unsigned integers, otherwise ``RemoteProtocolError``."""
+    for name, number in (("items", items), ("bytes", bytes)):
+        if type(number) is not int or number < 0:
+            raise RemoteProtocolError(
+                f"credit must be two integers, 0 or more; {name} is {_shorten(number)}"
+            )
+    return items, bytes  # type: ignore[return-value]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _bad_option(key: object, expected: str, value: object) -> RemoteProtocolError:
+    return RemoteProtocolError(f"option {key!r} must be {expected}, got {_shorten(value)}")
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _name(value: object) -> str:
+    return type(value).__name__
