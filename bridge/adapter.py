@@ -164,6 +164,10 @@ class ThreadSafeAdapter(Adapter):
 
     __thread_safe__ = True
 
+    __lock: threading.RLock
+    __local: ThreadLocalStorage
+    __tracker: RequestTracker
+
     def __new__(cls, *args: Any, **kwargs: Any) -> ThreadSafeAdapter:
         adapter = super().__new__(cls)
         adapter.__lock = threading.RLock()
@@ -171,7 +175,7 @@ class ThreadSafeAdapter(Adapter):
         adapter.__tracker = RequestTracker()
         return adapter
 
-    def acquire_lock(self) -> threading.RLock:  # type: ignore[valid-type]
+    def acquire_lock(self) -> threading.RLock:
         """The adapter's lock, for ``with self.acquire_lock():`` around writes to shared state."""
         return self.__lock
 
@@ -208,6 +212,7 @@ def thread_safe_method(method: Method) -> Method:
     """
     flags = getattr(getattr(method, "__code__", None), "co_flags", 0)
     name = method.__name__
+    tracked: Callable[..., Any]
 
     if flags & _CO_ASYNC_GENERATOR:
 

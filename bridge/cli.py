@@ -75,13 +75,52 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--adapter", required=True, help="what to serve: MODULE:CLASS, MODULE.CLASS or MODULE")
     add("--app-dir", metavar="DIR", help="where to import it from (default: the working directory)")
-    add("--max-workers", metavar="N", type=_number(1), help="threads that run tools (default: min(32, cores + 4))")
-    add("--max-queue", metavar="N", type=_number(0), default=1024, help="calls that may wait for a worker; one more is refused at once (default: 1024)")
-    add("--max-message-bytes", metavar="N", type=_number(1024), default=64 << 20, help="a longer message is refused (default: 67108864)")
-    add("--grace", metavar="SECONDS", type=_seconds, default=5.0, help="time for running calls when the process ends (default: 5)")
-    add("--fds", metavar="IN,OUT", type=_descriptors, default=(0, 1), help="descriptors of the protocol: 0,1, or 3,4 for Erlang's :nouse_stdio (default: 0,1)")
-    add("--log-level", choices=("debug", "info", "warning", "error"), default="warning", help="(default: warning)")
-    add("--log-format", choices=("text", "json"), default="text", help="of log lines on stderr (default: text)")
+    add(
+        "--max-workers",
+        metavar="N",
+        type=_number(1),
+        help="threads that run tools (default: min(32, cores + 4))",
+    )
+    add(
+        "--max-queue",
+        metavar="N",
+        type=_number(0),
+        default=1024,
+        help="calls that may wait for a worker; one more is refused at once (default: 1024)",
+    )
+    add(
+        "--max-message-bytes",
+        metavar="N",
+        type=_number(1024),
+        default=64 << 20,
+        help="a longer message is refused (default: 67108864)",
+    )
+    add(
+        "--grace",
+        metavar="SECONDS",
+        type=_seconds,
+        default=5.0,
+        help="time for running calls when the process ends (default: 5)",
+    )
+    add(
+        "--fds",
+        metavar="IN,OUT",
+        type=_descriptors,
+        default=(0, 1),
+        help="descriptors of the protocol: 0,1, or 3,4 for Erlang's :nouse_stdio (default: 0,1)",
+    )
+    add(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="warning",
+        help="(default: warning)",
+    )
+    add(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="of log lines on stderr (default: text)",
+    )
     add("--version", action="version", version=f"bridge {__version__}")
     return parser  # fmt: skip
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any, Protocol
 
-    from .pool import Lane, Pool, Worker
+    from .pool import Pool, Worker
     from .tool import Tool
     from .wire.messages import Request
 
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
         def send_log(
             self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None
-        ) -> None:
+        ) -> object:
             """Send it, or drop it if the peer does not read. Never blocks, never raises."""
 
 
@@ -95,7 +95,7 @@ class Call:
         options = request.options
         self.key = request.msgid
         self.tool = tool
-        self.lane: Lane | None = dispatcher.lanes.get(tool.name)
+        self.lane = dispatcher.lanes.get(tool.name) if dispatcher.lanes else None
         self.peer = peer
         self.deadline: float | None = None
         self.session: str | None = None
@@ -254,9 +254,7 @@ class Call:
             except Exception as failure:
                 from .logs import logger
 
-                logger().warning(
-                    "a cancel callback of tool %s failed: %r", self.tool.name, failure
-                )
+                logger().warning("a cancel callback of tool %s failed: %r", self.tool.name, failure)
 
 
 class Dispatcher:

@@ -16,9 +16,24 @@ if TYPE_CHECKING:
 
 #: Every code that may stand in an error: the names of gRPC's status codes, without ``ok``.
 CODES = frozenset(
-    "cancelled unknown invalid_argument deadline_exceeded not_found already_exists "
-    "permission_denied resource_exhausted failed_precondition aborted out_of_range "
-    "unimplemented internal unavailable data_loss unauthenticated".split()
+    [
+        "cancelled",
+        "unknown",
+        "invalid_argument",
+        "deadline_exceeded",
+        "not_found",
+        "already_exists",
+        "permission_denied",
+        "resource_exhausted",
+        "failed_precondition",
+        "aborted",
+        "out_of_range",
+        "unimplemented",
+        "internal",
+        "unavailable",
+        "data_loss",
+        "unauthenticated",
+    ]
 )
 
 

@@ -7,9 +7,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-#: Bucket i counts durations below 2**i microseconds that bucket i-1 did not: up to 19 hours.
-_BUCKETS = 37
-_LAST = _BUCKETS - 1
+#: Bucket i counts durations below 2**i microseconds that bucket i-1 did not: enough for ever.
+_BUCKETS = 64
 
 
 class Histogram:
@@ -23,12 +22,14 @@ class Histogram:
 
     def add(self, seconds: float) -> None:
         """Count one duration."""
-        self.counts[min(int(seconds * 1e6).bit_length(), _LAST)] += 1
+        self.counts[int(seconds * 1e6).bit_length()] += 1
         self.total_s += seconds
 
     def merge(self, other: Histogram) -> None:
         """Add what ``other`` counted."""
-        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+        self.counts = [
+            mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)
+        ]
         self.total_s += other.total_s
 
     def quantile_us(self, share: float) -> int:

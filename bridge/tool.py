@@ -242,7 +242,9 @@ class Tool:
         return InvalidParams(f"{self.name}: {what}; the tool is {self.signature}", started=False)
 
 
-def _read_parameters(function: Callable[..., Any]) -> tuple[list[Parameter], str | None, int | None]:
+def _read_parameters(
+    function: Callable[..., Any],
+) -> tuple[list[Parameter], str | None, int | None]:
     """The visible parameters, and the name and position of the one that takes the context."""
     bound = getattr(function, "__self__", None) is not None and hasattr(function, "__func__")
     plain = _unwrap(function)
@@ -281,7 +283,14 @@ def _read_by_inspection(
         signature = inspect.signature(function)
     except ValueError:
         # some builtins have no signature to read: let them check their own arguments
-        return [Parameter("args", "rest", None, False), Parameter("kwargs", "named_rest", None, False)], None, None
+        return (
+            [
+                Parameter("args", "rest", None, False),
+                Parameter("kwargs", "named_rest", None, False),
+            ],
+            None,
+            None,
+        )
     kinds = ("positional", "either", "rest", "named", "named_rest")
     annotations, fields = {}, []
     for name, parameter in signature.parameters.items():
@@ -305,7 +314,9 @@ def _without_context(
         annotation = annotations.get(name)
         if kind in ("positional", "either", "named") and _is_context(annotation, names):
             if kind == "positional":
-                raise TypeError(f"the parameter {name!r} takes the context; it cannot stand before '/'")
+                raise TypeError(
+                    f"the parameter {name!r} takes the context; it cannot stand before '/'"
+                )
             context_name = name
             context_index = len(parameters) if kind == "either" else None
             continue
@@ -360,7 +371,8 @@ def _unwrap(function: Any) -> Any:
 def _code_flags(function: Any) -> int:
     code = getattr(_unwrap(function), "__code__", None)
     if code is None:
-        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+        # an object with __call__: whether it is a generator stands in that method
+        code = getattr(vars(type(function)).get("__call__"), "__code__", None)
     return code.co_flags if code is not None else 0
 
 

@@ -6,7 +6,7 @@ Specification: https://github.com/msgpack/msgpack/blob/master/spec.md.
 
 from __future__ import annotations
 
-import msgpack
+from msgpack import ExtraData, Packer, StackError, unpackb
 
 from ..errors import RemoteProtocolError
 from .messages import CallOptions, Notification, Request, Response
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .messages import Message
 
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
-#: Integers take at most this many bits; what is larger travels as an extension type.
 MAX_MSGID = 2**64 - 1
 #: A Packer keeps the largest buffer that it ever needed: above this it is thrown away.
 _KEEP_PACKER_BYTES = 1 << 20
@@ -60,9 +59,9 @@ class Encoder:
         fields = [REQUEST, msgid, method, params]
         return self._pack(fields if options is None else [*fields, options], "params", params)
 
-    def value(self, value: Any) -> bytes:
-        """A bare value, without a message around it."""
-        return self._pack(value, "value", value)
+    def value(self, value: Any, name: str = "value") -> bytes:
+        """A bare value, without a message around it; ``name`` is what the path begins with."""
+        return self._pack(value, name, value)
 
     def _pack(self, wire: Any, name: str, value: Any) -> bytes:
         try:
@@ -82,45 +81,31 @@ def decode_value(data: bytes | memoryview) -> Any:
     if an extension type is unknown or malformed.
     """
     try:
-        return _unpack(data, "strict")
+        return unpackb(data, strict_map_key=False, ext_hook=decode_extension, timestamp=3)
     except UnicodeDecodeError:
-        # Msgpax, for one, sends every binary as text. Such a "text" becomes bytes, the rest stays.
-        try:
-            return _restore_bytes(_unpack(data, "surrogateescape"))
-        except RecursionError:
-            raise RemoteProtocolError("the message is nested too deeply") from None
+        return _decode_with_bytes(data)
+    except Exception as error:
+        raise _explain(error) from None
 
 
 def decode_message(frame: bytes | memoryview) -> Message:
     """The message in a frame. Raises ``RemoteProtocolError``, with the request's id if it has one."""
     try:
         fields = decode_value(frame)
+        if type(fields) is list and len(fields) == 4 and fields[0] == REQUEST:
+            # nearly every message; the checks in words are in _message()
+            kind, msgid, method, params = fields
+            if (
+                type(kind) is type(msgid) is int
+                and 0 <= msgid <= MAX_MSGID
+                and type(method) is str
+                and (type(params) is list or type(params) is dict)
+            ):
+                return Request(msgid, method, params)
+        return _message(fields)
     except RemoteProtocolError as error:
         error.msgid = peek_msgid(frame)
         raise
-    if type(fields) is not list:
-        raise RemoteProtocolError(f"a message is an array, got {type(fields).__name__}")
-    size = len(fields)
-    kind = fields[0] if size else None
-    # "type() is int": True and 0.0 are equal to 1 and 0, but no message types
-    if type(kind) is int:
-        if kind == REQUEST and 4 <= size <= 5:
-            return _request(*fields[1:])
-        if kind == RESPONSE and size == 4:
-            return _response(*fields[1:])
-        if kind == NOTIFICATION and size == 3:
-            _, method, params = fields
-            if type(method) is str and isinstance(params, list | dict):
-                return Notification(method, params)
-            raise RemoteProtocolError(
-                "a notification is [2, method, params] with a text and an array or map"
-            )
-    raise RemoteProtocolError(
-        f"unknown message: type {kind!r} with {size} fields; a request is [0, id, method, params] "
-        "or [0, id, method, params, options], a response [1, id, error, result], a notification "
-        "[2, method, params]",
-        msgid=fields[1] if kind == REQUEST and size > 1 and _is_msgid(fields[1]) else None,
-    )
 
 
 def peek_msgid(prefix: bytes | memoryview) -> int | None:
@@ -141,70 +126,80 @@ def peek_msgid(prefix: bytes | memoryview) -> int | None:
     return int.from_bytes(rest[:width], "big")
 
 
-def _request(msgid: object, method: object, params: object, options: object = None) -> Request:
-    if not _is_msgid(msgid):
-        raise RemoteProtocolError("the id of a request must be an unsigned integer of 64 bits")
-    if type(method) is not str:
-        raise RemoteProtocolError(
-            f"the method must be text, got {type(method).__name__}", msgid=msgid
-        )
-    if not isinstance(params, list | dict):
-        raise RemoteProtocolError(
-            f"params must be an array or a map, got {type(params).__name__}", msgid=msgid
-        )
-    if options is None:
-        return Request(msgid, method, params)
-    try:
-        return Request(msgid, method, params, CallOptions.from_wire(options))
-    except RemoteProtocolError as error:
-        error.msgid = msgid
-        raise
-
-
-def _response(msgid: object, error: object, result: object) -> Response:
-    if not _is_msgid(msgid) or not (error is None or isinstance(error, dict)):
-        raise RemoteProtocolError("a response is [1, id, error, result] with error nil or a map")
-    return Response(msgid, error, result)
-
-
-if TYPE_CHECKING:
-    from typing import TypeGuard
-
-
-def _is_msgid(value: object) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value <= MAX_MSGID
-
-
-def _new_packer() -> msgpack.Packer:
-    return msgpack.Packer(autoreset=True, use_bin_type=True, default=to_wire)
-
-
-def _unpack(data: bytes | memoryview, unicode_errors: str) -> Any:
-    try:
-        return msgpack.unpackb(
-            data,
-            strict_map_key=False,
-            ext_hook=decode_extension,
-            timestamp=3,
-            unicode_errors=unicode_errors,
-        )
-    except UnicodeDecodeError:
-        raise
-    except msgpack.ExtraData as error:
-        raise RemoteProtocolError(
-            f"{len(error.extra)} bytes follow the message in its frame"
-        ) from None
-    except msgpack.StackError:
-        raise RemoteProtocolError("the message is nested too deeply") from None
-    except TypeError as error:
-        if "unhashable" in str(error):
+def _message(fields: object) -> Message:
+    if type(fields) is not list:
+        raise RemoteProtocolError(f"a message is an array, got {type(fields).__name__}")
+    # "type() is int": True and 0.0 are equal to 1 and 0, but no message types
+    kind = fields[0] if fields and type(fields[0]) is int else None
+    size = len(fields)
+    if kind == REQUEST and size in (4, 5):
+        _, msgid, method, params, *options = fields
+        if type(msgid) is not int or not 0 <= msgid <= MAX_MSGID:
+            raise RemoteProtocolError("the id of a request must be an unsigned integer of 64 bits")
+        if type(method) is not str:
+            raise RemoteProtocolError(f"the method must be text, got {type(method).__name__}")
+        if not isinstance(params, list | dict):
             raise RemoteProtocolError(
-                "map keys must be scalars: nil, a boolean, a number, text or bytes"
-            ) from None
-        raise RemoteProtocolError(f"not a MessagePack message: {error}") from None
+                f"params must be an array or a map, got {type(params).__name__}"
+            )
+        return Request(msgid, method, params, CallOptions.from_wire(*options) if options else None)
+    if kind == RESPONSE and size == 4:
+        _, msgid, error, result = fields
+        if type(msgid) is not int or not (error is None or isinstance(error, dict)):
+            raise RemoteProtocolError(
+                "a response is [1, id, error, result] with an integer, and nil or a map"
+            )
+        return Response(msgid, error, result)
+    if kind == NOTIFICATION and size == 3:
+        _, method, params = fields
+        if type(method) is not str or not isinstance(params, list | dict):
+            raise RemoteProtocolError(
+                "a notification is [2, method, params] with text, and an array or a map"
+            )
+        return Notification(method, params)
+    raise RemoteProtocolError(
+        f"no message: type {kind!r} with {size} fields; a request is [0, id, method, params] or "
+        "[0, id, method, params, options], a response [1, id, error, result], a notification "
+        "[2, method, params]"
+    )
+
+
+def _new_packer() -> Packer:
+    return Packer(autoreset=True, use_bin_type=True, default=to_wire)
+
+
+def _decode_with_bytes(data: bytes | memoryview) -> Any:
+    """The value of data in which some text is not UTF-8: that text becomes bytes, the rest stays.
+
+    Msgpax, for one, sends every binary as text.
+    """
+    try:
+        return _restore_bytes(
+            unpackb(
+                data,
+                strict_map_key=False,
+                ext_hook=decode_extension,
+                timestamp=3,
+                unicode_errors="surrogateescape",
+            )
+        )
     except Exception as error:
-        # msgpack raises ValueError, OverflowError and its own; it names the reason
-        raise RemoteProtocolError(f"not a MessagePack message: {error or 'bad format'}") from None
+        raise _explain(error) from None
+
+
+def _explain(error: Exception) -> RemoteProtocolError:
+    """What msgpack means by its exception, in words for the peer."""
+    if isinstance(error, RemoteProtocolError):
+        return error
+    if isinstance(error, ExtraData):
+        return RemoteProtocolError(f"{len(error.extra)} bytes follow the message in its frame")
+    if isinstance(error, StackError | RecursionError):
+        return RemoteProtocolError("the message is nested too deeply")
+    if isinstance(error, TypeError) and "unhashable" in str(error):
+        return RemoteProtocolError(
+            "map keys must be scalars: nil, a boolean, a number, text or bytes"
+        )
+    return RemoteProtocolError(f"not a MessagePack message: {str(error) or 'a bad format byte'}")
 
 
 def _restore_bytes(value: Any) -> Any:

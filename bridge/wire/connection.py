@@ -133,7 +133,7 @@ class Connection:
             try:
                 if type(frame) is OversizedFrame:
                     raise self._oversized(frame)
-                message = decode_message(frame)  # type: ignore[arg-type]
+                message = decode_message(frame)
             except RemoteProtocolError as error:
                 events.append(self._fault(error))
                 continue
@@ -235,7 +235,7 @@ class Connection:
     def _fault(self, error: RemoteProtocolError) -> Fault:
         if error.msgid in self._in_flight:
             # its id belongs to another request: answering would end that one
-            return self._duplicate(error.msgid)  # type: ignore[arg-type]
+            return self._duplicate(error.msgid)
         return Fault(error.msgid, error.to_call_error())
 
     def _duplicate(self, msgid: int) -> Fault:
@@ -254,7 +254,9 @@ class Connection:
             msgid=peek_msgid(frame.prefix),
         )
 
-    def _notification(self, message: Notification) -> CancelReceived | CreditReceived | Fault | None:
+    def _notification(
+        self, message: Notification
+    ) -> CancelReceived | CreditReceived | Fault | None:
         method, params = message.method, message.params
         if method == CANCEL:
             if len(params) == 1 and type(params) is list and type(params[0]) is int:
@@ -274,13 +276,13 @@ class Connection:
         if msgid not in self._in_flight:
             return None
         try:
-            items, bytes = check_credit(items, bytes)
+            granted = check_credit(items, bytes)
         except RemoteProtocolError as error:
             return Fault(msgid, CallError(str(error), code="invalid_argument"), in_flight=True)
         credit = self._in_flight.get(msgid)
         if credit is None:
             return None
-        credit.grant(items, bytes)
+        credit.grant(*granted)
         return CreditReceived(msgid)
 
 

@@ -86,7 +86,9 @@ class FrameDecoder:
             if length > self._max_frame_bytes:
                 if end < min(stop, body + PREFIX_BYTES):
                     break
-                frames.append(OversizedFrame(length, bytes(view[body : min(stop, body + PREFIX_BYTES)])))
+                frames.append(
+                    OversizedFrame(length, bytes(view[body : min(stop, body + PREFIX_BYTES)]))
+                )
                 start = min(stop, end)
                 self._skip = stop - start
             elif stop <= end:

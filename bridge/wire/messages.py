@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 class _Fields:
     """Equality and ``repr`` from ``__slots__``. (``dataclasses`` would double the start-up.)"""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def _fields(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._fields() == other._fields()  # type: ignore[attr-defined]
+        return type(other) is type(self) and self._fields() == other._fields()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -107,9 +107,7 @@ class Response(_Fields):
 
     __slots__ = ("msgid", "error", "result")
 
-    def __init__(
-        self, msgid: int, error: dict[str, Any] | None = None, result: Any = None
-    ) -> None:
+    def __init__(self, msgid: int, error: dict[str, Any] | None = None, result: Any = None) -> None:
         self.msgid = msgid
         self.error = error
         self.result = result

@@ -48,7 +48,11 @@ DTYPES = {
     "f16": "<f2", "f32": "<f4", "f64": "<f8",
     "c64": "<c8", "c128": "<c16",
 }  # fmt: skip
-_TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()} | {"|b1": "u8", "|u1": "u8", "|i1": "s8"}
+_TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()} | {
+    "|b1": "u8",
+    "|u1": "u8",
+    "|i1": "s8",
+}
 #: NumPy's own limit is 32 dimensions up to version 1 and 64 since; nobody needs more than this.
 MAX_RANK = 32
 #: One element of the payload after another: 8 bytes of name, then unsigned integers.
@@ -163,7 +167,9 @@ def _decode_tensor(data: bytes) -> numpy.ndarray[Any, Any]:
     name = data[:_NAME_BYTES].rstrip(b"\0").decode("ascii", "replace")
     numbers = _NAME_BYTES + 8
     if len(data) < numbers:
-        raise RemoteProtocolError("a tensor is element type, rank, shape and elements; it is cut off")
+        raise RemoteProtocolError(
+            "a tensor is element type, rank, shape and elements; it is cut off"
+        )
     (rank,) = struct.unpack_from("<Q", data, _NAME_BYTES)
     start = numbers + 8 * rank
     if rank > MAX_RANK or len(data) < start:
@@ -199,7 +205,9 @@ def _dtype(name: str) -> Any:
         ) from None
     if name not in DTYPES:
         known = ", ".join(DTYPES)
-        raise RemoteProtocolError(f"unknown element type {name!r} of a tensor; there are {known}, bf16")
+        raise RemoteProtocolError(
+            f"unknown element type {name!r} of a tensor; there are {known}, bf16"
+        )
     return numpy.dtype(DTYPES[name])
 
 
