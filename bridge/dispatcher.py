@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any, Protocol
 
-    from .pool import Pool, Worker
+    from .pool import Lane, Pool, Worker
     from .tool import Tool
     from .wire.messages import Request
 
@@ -71,16 +71,22 @@ if TYPE_CHECKING:
 
 #: A traceback on the wire has at most this many lines, the innermost ones.
 _MAX_TRACEBACK_LINES = 100
-_NO_METADATA: Mapping[str, str] = {}
 
 
 class Call:
     """One call, from its request to its answer; what ``Context`` shows to the tool."""
 
-    __slots__ = (
-        "key", "tool", "lane", "peer", "deadline", "session", "metadata", "arrived", "started",
-        "interruption", "_unanswered", "_args", "_kwargs", "_dispatcher", "_callbacks", "_event",
-    )  # fmt: skip
+    # what most calls leave as it is, so that making one stays cheap
+    deadline: float | None = None
+    session: str | None = None
+    metadata: Mapping[str, str] = {}
+    lane: Lane | None = None
+    #: May the tool have begun? Set before the worker looks whether the call was answered.
+    started = False
+    #: Why nobody waits for the call any more; None while somebody does.
+    interruption: CallError | None = None
+    _callbacks: list[Callable[[], object]] | None = None
+    _event: threading.Event | None = None
 
     def __init__(
         self,
@@ -92,30 +98,23 @@ class Call:
         peer: Peer,
         arrived: float,
     ) -> None:
-        options = request.options
         self.key = request.msgid
         self.tool = tool
-        self.lane = dispatcher.lanes.get(tool.name) if dispatcher.lanes else None
         self.peer = peer
-        self.deadline: float | None = None
-        self.session: str | None = None
-        self.metadata = _NO_METADATA
-        if options is not None:
-            if options.timeout_s is not None:
-                self.deadline = arrived + options.timeout_s
-            self.session = options.session
-            self.metadata = options.metadata or _NO_METADATA
         self.arrived = arrived
-        #: May the tool have begun? Set before the worker looks whether the call was answered.
-        self.started = False
-        #: Why nobody waits for the call any more; None while somebody does.
-        self.interruption: CallError | None = None
         self._unanswered = [True]
         self._args = args
         self._kwargs = kwargs
         self._dispatcher = dispatcher
-        self._callbacks: list[Callable[[], object]] = []
-        self._event: threading.Event | None = None
+        if dispatcher.lanes:
+            self.lane = dispatcher.lanes.get(tool.name)
+        options = request.options
+        if options is not None:
+            if options.timeout_s is not None:
+                self.deadline = arrived + options.timeout_s
+            self.session = options.session
+            if options.metadata is not None:
+                self.metadata = options.metadata
 
     def __repr__(self) -> str:
         return f"<Call {self.key} of {self.tool.name}>"
@@ -156,10 +155,7 @@ class Call:
         tally = worker.tallies.get(self.tool)
         if tally is None:
             tally = worker.tallies[self.tool] = Tally()
-        tally.calls += 1
-        tally.errors += failure is not None
-        tally.wait.add(now - self.arrived)
-        tally.run.add(ended - now)
+        tally.add(now - self.arrived, ended - now, failure is not None)
         return ended
 
     def _answer(self, result: Any) -> EncodeError | None:
@@ -222,6 +218,8 @@ class Call:
         """Run ``callback`` when the call is interrupted; now if it is already."""
         with self._dispatcher.interrupting:
             if self.interruption is None:
+                if self._callbacks is None:
+                    self._callbacks = []
                 self._callbacks.append(callback)
                 return
         callback()
@@ -247,8 +245,8 @@ class Call:
         """Let the tool know that the call was answered with ``error``."""
         with self._dispatcher.interrupting:
             self.interruption = error
-            callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
+            callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
             try:
                 callback()
             except Exception as failure:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import deque
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from .errors import PoolFull, ShuttingDown
 
@@ -79,9 +79,13 @@ class Worker:
 class Pool:
     """At most ``max_workers`` threads, started when they are needed, and a bounded queue.
 
-    ``max_queue``: how many jobs may wait; one more is refused at once. ``before_wait`` and
-    ``before_next`` are called by a worker that has run a job, and now finds none or has another:
-    whoever collects the workers' output acts on them.
+    ``max_queue``: how many jobs may wait; one more is refused at once.
+
+    Waking a thread costs more than a short job. So a worker takes jobs until there are none, and
+    one sleeper at a time is woken: it wakes the next if it finds more to do. That also makes it
+    the lookout for the output that a worker leaves behind when it goes on to another job:
+    ``before_wait`` is called by every worker before it sleeps, ``before_next`` by a worker that
+    has no sleeper to wake. Whoever collects the workers' output acts on them.
 
     Guarantees: a job that was accepted and not discarded is run exactly once; jobs start in the
     order of submission, except those of a busy lane; ``submit`` never blocks.
@@ -96,9 +100,11 @@ class Pool:
         self.before_wait = nothing
         self.before_next = nothing
         self._jobs: deque[Job] = deque()
-        # one token for each job in _jobs, so that a job can be taken back: its token finds none
-        self._tokens: SimpleQueue[bool] = SimpleQueue()
         self._idle: list[Worker] = []
+        # True wakes a worker, False ends it. A token that nobody needed any more wakes the next
+        # one that sleeps, in vain: it clears _waking, and nothing is lost.
+        self._tokens: SimpleQueue[bool] = SimpleQueue()
+        self._waking = False
         self._lanes: list[Lane] = []
         self._growing = threading.Lock()
         self._closed = False
@@ -163,8 +169,11 @@ class Pool:
         return len(self._idle) + self.max_workers - len(self.workers)
 
     def _enqueue(self, job: Job) -> None:
+        # first the job, then the look for a sleeper: who falls asleep does it the other way round
         self._jobs.append(job)
-        self._tokens.put(True)
+        if self._idle and not self._waking:
+            self._waking = True
+            self._tokens.put(True)
         if len(self._jobs) > len(self._idle) and len(self.workers) < self.max_workers:
             self._grow()
 
@@ -182,26 +191,21 @@ class Pool:
         threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True).start()
 
     def _work(self, worker: Worker) -> None:
-        tokens, jobs, idle = self._tokens, self._jobs, self._idle
-        clock = time.monotonic
+        jobs, clock = self._jobs, time.monotonic
         now = clock()
+        rested = True
         while True:
-            try:
-                token = tokens.get_nowait()
-            except Empty:
-                self.before_wait()
-                idle.append(worker)
-                token = tokens.get()
-                idle.remove(worker)
-                now = clock()
-            else:
-                self.before_next()
-            if not token:
-                return
             try:
                 job = jobs.popleft()
             except IndexError:
+                if not self._rest(worker):
+                    return
+                now = clock()
+                rested = True
                 continue
+            if jobs or not rested:
+                self._call_lookout()
+            rested = False
             worker.since = now
             worker.job = job
             try:
@@ -216,3 +220,25 @@ class Pool:
             if job.lane is not None:
                 self._pass_on(job.lane)
             del job  # what the job holds must not live until the next one
+
+    def _rest(self, worker: Worker) -> bool:
+        """Sleep until there is something to do. False: the pool was closed."""
+        self.before_wait()
+        self._idle.append(worker)
+        if self._jobs:
+            self._idle.remove(worker)
+            return True
+        token = self._tokens.get()
+        self._idle.remove(worker)
+        self._waking = False
+        return token
+
+    def _call_lookout(self) -> None:
+        """This worker is about to be busy: have another look after what waits meanwhile."""
+        if self._waking:
+            return
+        if self._idle:
+            self._waking = True
+            self._tokens.put(True)
+        else:
+            self.before_next()

@@ -64,6 +64,13 @@ class Tally:
         self.wait = Histogram()
         self.run = Histogram()
 
+    def add(self, wait_s: float, run_s: float, failed: bool) -> None:
+        """Count one call that waited and then ran so long."""
+        self.calls += 1
+        self.errors += failed
+        self.wait.add(wait_s)
+        self.run.add(run_s)
+
     def describe(self) -> dict[str, Any]:
         """``calls``, ``errors``, and the histograms of ``queue_wait`` and ``run_time``."""
         return {

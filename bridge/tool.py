@@ -125,12 +125,6 @@ class Parameter:
 class Tool:
     """A function that is served, under its name. Immutable, shared by all workers."""
 
-    __slots__ = (
-        "name", "description", "function", "parameters", "serial", "streaming", "is_async",
-        "_by_name", "_required", "_min_positional", "_max_positional", "_needs_names", "_any_name",
-        "_context_name", "_context_index",
-    )  # fmt: skip
-
     def __init__(self, name: str, function: Callable[..., Any], options: ToolOptions) -> None:
         flags = _code_flags(function)
         self.name = options.name or name
@@ -141,6 +135,8 @@ class Tool:
         generator = bool(flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR))
         self.streaming = generator if options.stream is None else options.stream
         parameters, self._context_name, self._context_index = _read_parameters(function)
+        #: Has the function a parameter annotated ``Context``?
+        self.wants_context = self._context_name is not None
         self.parameters = parameters
         positional = [p for p in parameters if p.kind in ("positional", "either")]
         kinds = {p.kind for p in parameters}
@@ -200,11 +196,6 @@ class Tool:
         if self._any_name and not all(type(name) is str for name in names):
             raise self._refuse("names of arguments must be text")
         return self._positional_by_name(params)
-
-    @property
-    def wants_context(self) -> bool:
-        """Has the function a parameter annotated ``Context``?"""
-        return self._context_name is not None
 
     def add_context(self, args: list[Any], kwargs: dict[str, Any], context: Context) -> None:
         """Put the call's context among the bound arguments, where the function expects it."""

@@ -131,7 +131,7 @@ class Connection:
         in_flight = self._in_flight
         for frame in self._frames.buffer_updated(count):
             try:
-                if type(frame) is OversizedFrame:
+                if isinstance(frame, OversizedFrame):
                     raise self._oversized(frame)
                 message = decode_message(frame)
             except RemoteProtocolError as error:
