@@ -1,0 +1,73 @@
+"""The README's examples, run as a reader would run them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.testing import PortPeer
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """The README's Python files, in the directory that it names."""
+    for block in blocks("python"):
+        name = re.match(r"# (python/\w+\.py)\n", block)[1]
+        (tmp_path / "python").mkdir(exist_ok=True)
+        (tmp_path / name).write_text(block)
+    return tmp_path
+
+
+@pytest.mark.skipif(shutil.which("mix") is None, reason="Elixir is not installed")
+def test_the_elixir_snippet_works_in_a_new_mix_project(tools):
+    mix = shutil.which("mix")
+    subprocess.run([mix, "new", "my_app"], cwd=tools, check=True, capture_output=True)
+    app = tools / "my_app"
+    library = ROOT / "elixir_fixture" / "lib"
+    shutil.copy(library / "bridge.ex", app / "lib")
+    shutil.copytree(library / "bridge", app / "lib" / "bridge")
+    shutil.copytree(tools / "python", app / "python")
+    (snippet,) = blocks("elixir")
+    (app / "snippet.exs").write_text(snippet + '\nIO.puts("all matched")\n')
+    # the package is found as if it were installed
+    env = {**os.environ, "BRIDGE_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        [mix, "run", "snippet.exs"], cwd=app, env=env, check=False, capture_output=True, text=True
+    )
+    assert "all matched" in run.stdout, run.stdout + run.stderr
+
+
+def test_the_tools_of_the_second_example_work(tools):
+    with PortPeer("--adapter", "more_tools:MoreTools", "--app-dir", str(tools / "python")) as peer:
+        assert peer.call("translate", ["two"]) == "zwei"
+        assert peer.call("crunch", {"steps": 3}) == "3 steps"
+        assert peer.call("fetch", [0.01]) == "fetched"
+        assert peer.call("one_at_a_time") > 0
+
+
+def test_the_commands_for_people_work(tools):
+    commands = re.findall(r"^    (bridge (?:tools|call|doctor).*)$", README, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        words = re.findall(r"'([^']*)'|(\S+)", command.removeprefix("bridge "))
+        arguments = [quoted or plain for quoted, plain in words]
+        subprocess.run(
+            [sys.executable, "-m", "bridge", *arguments],
+            cwd=tools,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=True,
+            capture_output=True,
+        )
