@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 #: The heap is cleared of calls that have ended when it is this many times the number in flight.
 _SLACK = 4
 _SMALL = 256
+_LONGEST_WAIT_S = 3600.0
 
 
 class Deadlines:
@@ -53,8 +54,8 @@ class Deadlines:
         while True:
             with self._changed:
                 while not self._heap or self._heap[0][0] > time.monotonic():
-                    wait = self._heap[0][0] - time.monotonic() if self._heap else None
-                    self._changed.wait(wait)
+                    wait = self._heap[0][0] - time.monotonic() if self._heap else _LONGEST_WAIT_S
+                    self._changed.wait(min(wait, _LONGEST_WAIT_S))
                 _, key = heapq.heappop(self._heap)
             if key in self._alive:
                 self._expire(key)

@@ -37,6 +37,15 @@ CODES = frozenset(
 )
 
 
+def shorten(value: object) -> str:
+    """What ``value`` looks like, in at most 60 characters: for messages about what a peer sent."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a very long number"  # Python refuses to print integers of more than 4300 digits
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 class BridgeError(Exception):
     """The root of all errors that the bridge itself raises."""
 
@@ -128,7 +137,8 @@ class CallError(BridgeError):
         """The reverse of ``to_wire``: an instance of the class that the code belongs to."""
         fields = {key: wire.get(key) for key in ("type", "traceback", "started", "details")}
         for child in CallError.__subclasses__():
-            if child.code == wire["code"]:
+            # not those that tools derive, whose arguments are their own
+            if child.__module__ == __name__ and child.code == wire["code"]:
                 return child(wire["message"], **fields)
         return CallError(wire["message"], code=wire["code"], **fields)
 

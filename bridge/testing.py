@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from operator import length_hint
 from typing import Any, BinaryIO
 
 from .errors import CallError, TransportClosed
@@ -167,14 +168,14 @@ class PortPeer:
         """The items of a streaming call; each that is taken gives its credit back."""
         msgid = self.request(method, params, stream={"items": items, "bytes": size}, **options)
         received = self.items.setdefault(msgid, [])
-        taken = 0
+        waiting = iter(received)
         while True:
-            self._wait(lambda: len(received) > taken or msgid in self.responses)
-            if len(received) == taken:
+            self._wait(lambda: length_hint(waiting) > 0 or msgid in self.responses)
+            try:
+                item = next(waiting)
+            except StopIteration:
                 self.result(msgid)
                 return
-            item = received[taken]
-            taken += 1
             yield item
             if msgid not in self.responses:
                 self.credit(msgid, 1, len(self._encoder.value(item)) + 32)

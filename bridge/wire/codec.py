@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgpack import ExtraData, Packer, StackError, unpackb
 
-from ..errors import RemoteProtocolError
+from ..errors import RemoteProtocolError, shorten
 from .messages import CallOptions, Notification, Request, Response
 from .values import decode_extension, explain_unencodable, to_wire
 
@@ -92,11 +92,12 @@ def decode_message(frame: bytes | memoryview) -> Message:
     """The message in a frame. Raises ``RemoteProtocolError``, with the request's id if it has one."""
     try:
         fields = decode_value(frame)
-        if type(fields) is list and len(fields) == 4 and fields[0] == REQUEST:
+        if type(fields) is list and len(fields) == 4:
             # nearly every message; the checks in words are in _message()
             kind, msgid, method, params = fields
             if (
                 type(kind) is type(msgid) is int
+                and kind == REQUEST
                 and 0 <= msgid <= MAX_MSGID
                 and type(method) is str
                 and (type(params) is list or type(params) is dict)
@@ -158,7 +159,7 @@ def _message(fields: object) -> Message:
             )
         return Notification(method, params)
     raise RemoteProtocolError(
-        f"no message: type {kind!r} with {size} fields; a request is [0, id, method, params] or "
+        f"no message: type {shorten(kind)} with {size} fields; a request is [0, id, method, params] or "
         "[0, id, method, params, options], a response [1, id, error, result], a notification "
         "[2, method, params]"
     )

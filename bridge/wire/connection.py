@@ -10,7 +10,7 @@ request by one thread at a time.
 
 from __future__ import annotations
 
-from ..errors import CallError, EncodeError, LocalProtocolError, RemoteProtocolError
+from ..errors import CallError, EncodeError, LocalProtocolError, RemoteProtocolError, shorten
 from .codec import decode_message, peek_msgid
 from .framing import FrameDecoder, OversizedFrame
 from .messages import Notification, Request, Response, check_credit
@@ -152,7 +152,7 @@ class Connection:
             elif type(message) is Response:
                 events.append(
                     Fault(None, CallError(
-                        f"a response to request {message.msgid}, which was never made",
+                        f"a response to request {shorten(message.msgid)}, which was never made",
                         code="invalid_argument",
                     ))
                 )  # fmt: skip
@@ -269,7 +269,7 @@ class Connection:
         elif method.startswith("$/"):
             return None
         else:
-            error = f"{method!r} came as a notification; tools are called by requests"
+            error = f"{shorten(method)} came as a notification; tools are called by requests"
         return Fault(None, CallError(error, code="invalid_argument"))
 
     def _receive_credit(self, msgid: int, items: Any, bytes: Any) -> CreditReceived | Fault | None:

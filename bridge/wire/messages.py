@@ -6,7 +6,7 @@ of ``protos/stdio.md``. They are plain value objects: equal if their fields are 
 
 from __future__ import annotations
 
-from ..errors import RemoteProtocolError
+from ..errors import RemoteProtocolError, shorten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     #: Arguments by position or by name.
     Params: TypeAlias = list[Any] | dict[str, Any]
+
+
+#: A longer timeout is none.
+MAX_TIMEOUT_MS = 1e12
 
 
 class _Fields:
@@ -67,7 +71,8 @@ class CallOptions(_Fields):
                 # "not >=" refuses NaN as well
                 if not _is_number(value) or not value >= 0:
                     raise _bad_option(key, "a number of milliseconds, 0 or more", value)
-                options.timeout_s = value / 1000
+                # more than 30 years is for ever, and clocks cannot count that far
+                options.timeout_s = value / 1000 if value < MAX_TIMEOUT_MS else None
             elif key == "session":
                 if not isinstance(value, str):
                     raise _bad_option(key, "text", value)
@@ -84,7 +89,7 @@ class CallOptions(_Fields):
                 options.credit = check_credit(value["items"], value["bytes"])
             else:
                 known = "timeout_ms, session, metadata, stream"
-                raise RemoteProtocolError(f"unknown option {key!r}; there are {known}")
+                raise RemoteProtocolError(f"unknown option {shorten(key)}; there are {known}")
         return options
 
 
@@ -132,7 +137,7 @@ def check_credit(items: object, bytes: object) -> tuple[int, int]:
     for name, number in (("items", items), ("bytes", bytes)):
         if type(number) is not int or number < 0:
             raise RemoteProtocolError(
-                f"credit must be two integers, 0 or more; {name} is {_shorten(number)}"
+                f"credit must be two integers, 0 or more; {name} is {shorten(number)}"
             )
     return items, bytes  # type: ignore[return-value]
 
@@ -142,12 +147,7 @@ def _is_number(value: object) -> bool:
 
 
 def _bad_option(key: object, expected: str, value: object) -> RemoteProtocolError:
-    return RemoteProtocolError(f"option {key!r} must be {expected}, got {_shorten(value)}")
-
-
-def _shorten(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return RemoteProtocolError(f"option {key!r} must be {expected}, got {shorten(value)}")
 
 
 def _name(value: object) -> str:

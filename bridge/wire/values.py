@@ -32,7 +32,7 @@ from datetime import date, datetime, time, timedelta
 
 from msgpack import ExtType, Timestamp
 
-from ..errors import EncodeError, RemoteProtocolError
+from ..errors import EncodeError, RemoteProtocolError, shorten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,16 +55,40 @@ _TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()} | {
 }
 #: NumPy's own limit is 32 dimensions up to version 1 and 64 since; nobody needs more than this.
 MAX_RANK = 32
+#: What ``msgpack`` packs by itself.
+_KNOWN: tuple[type, ...] = (
+    type(None),
+    int,
+    float,
+    str,
+    bytes,
+    bytearray,
+    memoryview,
+    list,
+    tuple,
+    dict,
+)
+_KNOWN += (ExtType, Timestamp)
+_MIN, _MAX = -(2**63), 2**64 - 1
 #: One element of the payload after another: 8 bytes of name, then unsigned integers.
 _NAME_BYTES = 8
 
 
 def to_wire(value: Any) -> Any:
-    """One step from a value that ``msgpack`` does not know towards one that it does.
+    """The form of a value that ``msgpack`` does not know: one that it does.
 
-    ``msgpack`` calls it again for what it returns. Raises ``TypeError`` if there is no way; the
+    Inside a container ``msgpack`` asks again. Raises ``TypeError`` if there is no such form; the
     codec then finds the path.
     """
+    plain = _one_step(value)
+    while not isinstance(plain, _KNOWN) or (type(plain) is int and not _MIN <= plain <= _MAX):
+        if type(plain) is type(value) and type(plain) is not int:
+            raise _no_form(plain)
+        value, plain = plain, _one_step(plain)
+    return plain
+
+
+def _one_step(value: Any) -> Any:
     kind = type(value)
     if kind is int:
         return _encode_big_integer(value)
@@ -100,7 +124,12 @@ def to_wire(value: Any) -> Any:
     for module, name in (("decimal", "Decimal"), ("uuid", "UUID")):
         if module in sys.modules and isinstance(value, getattr(sys.modules[module], name)):
             return str(value)
-    raise TypeError(f"no form on the wire for {kind.__module__}.{kind.__qualname__}")
+    raise _no_form(value)
+
+
+def _no_form(value: Any) -> TypeError:
+    kind = type(value)
+    return TypeError(f"no form on the wire for {kind.__module__}.{kind.__qualname__}")
 
 
 def decode_extension(code: int, data: bytes) -> Any:
@@ -119,7 +148,7 @@ def explain_unencodable(name: str, value: Any, cause: Exception) -> EncodeError:
     except RecursionError:
         found = None
     if "recursion" in str(cause):
-        found = name, "it is nested too deeply (more than 511 levels), or contains itself"
+        found = name, "it is nested too deeply (more than 1023 levels), or contains itself"
     path, reason = found or (name, str(cause))
     return EncodeError(f"{path} cannot be encoded: {reason}")
 
@@ -140,11 +169,11 @@ def _decode_big_integer(data: bytes) -> int:
     return -magnitude if data[0] else magnitude
 
 
-def _encode_timestamp(value: datetime) -> ExtType:
+def _encode_timestamp(value: datetime) -> Timestamp:
     # integer arithmetic: a float of seconds does not hold microseconds this century
     since = value - _EPOCH
     seconds = since.days * 86_400 + since.seconds
-    return ExtType(-1, Timestamp(seconds, since.microseconds * 1000).to_bytes())
+    return Timestamp(seconds, since.microseconds * 1000)
 
 
 def _encode_tensor(array: numpy.ndarray[Any, Any]) -> ExtType:
@@ -219,12 +248,13 @@ def _find_unencodable(path: str, value: Any) -> tuple[str, str] | None:
         except UnicodeEncodeError:
             return path, "text with a lone surrogate, which is not valid Unicode"
         return None
-    if value is None or isinstance(value, int | float | bytes | bytearray | memoryview | ExtType):
+    if value is None or isinstance(value, int | float | bytes | bytearray | memoryview):
         return None
     if isinstance(value, dict):
         for key, item in value.items():
-            found = _find_unencodable(f"the key {key!r} of {path}", key) or _find_unencodable(
-                f"{path}.{key}" if str(key).isidentifier() else f"{path}[{key!r}]", item
+            named = isinstance(key, str) and key.isidentifier()
+            found = _find_unencodable(f"the key {shorten(key)} of {path}", key) or (
+                _find_unencodable(f"{path}.{key}" if named else f"{path}[{shorten(key)}]", item)
             )
             if found:
                 return found

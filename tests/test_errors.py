@@ -1,0 +1,166 @@
+"""errors.py: who is to blame, and codes that survive the wire."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge import errors
+from bridge.errors import CODES, CallError, RemoteProtocolError
+from bridge.wire.codec import Encoder, decode_value
+
+CHILDREN = [
+    errors.ToolNotFound,
+    errors.InvalidParams,
+    errors.ToolFailed,
+    errors.Cancelled,
+    errors.DeadlineExceeded,
+    errors.PoolFull,
+    errors.ShuttingDown,
+    errors.Unimplemented,
+]
+FACTS = ("code", "message", "type", "traceback", "started", "details")
+
+
+def facts(error: CallError) -> tuple[object, ...]:
+    return tuple(getattr(error, name) for name in FACTS)
+
+
+def test_the_codes_are_the_sixteen_of_grpc() -> None:
+    assert sorted(CODES) == [
+        "aborted",
+        "already_exists",
+        "cancelled",
+        "data_loss",
+        "deadline_exceeded",
+        "failed_precondition",
+        "internal",
+        "invalid_argument",
+        "not_found",
+        "out_of_range",
+        "permission_denied",
+        "resource_exhausted",
+        "unauthenticated",
+        "unavailable",
+        "unimplemented",
+        "unknown",
+    ]
+
+
+def test_the_list_of_children_is_complete() -> None:
+    """Children that a test or a tool defines do not count."""
+    ours = [child for child in CallError.__subclasses__() if child.__module__ == errors.__name__]
+    assert set(ours) == set(CHILDREN)
+
+
+def test_every_child_has_a_code_of_its_own() -> None:
+    codes = [child.code for child in CHILDREN]
+    assert len(set(codes)) == len(codes)
+    assert set(codes) <= CODES
+
+
+@pytest.mark.parametrize("child", CHILDREN)
+def test_a_child_comes_back_as_itself(child: type[CallError]) -> None:
+    error = child("words", type="a.B", traceback=["line"], started=True, details={"x": 1})
+    back = CallError.from_wire(error.to_wire())
+    assert type(back) is child
+    assert facts(back) == facts(error)
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_every_code_survives_the_wire(code: str) -> None:
+    data = Encoder().value(CallError("words", code=code).to_wire())
+    back = CallError.from_wire(decode_value(data))
+    assert (back.code, str(back)) == (code, "words")
+
+
+def test_only_known_facts_are_sent() -> None:
+    assert CallError("words").to_wire() == {"code": "internal", "message": "words"}
+
+
+def test_started_false_is_a_fact() -> None:
+    """It tells the caller that a retry repeats no work."""
+    assert CallError("words", started=False).to_wire()["started"] is False
+
+
+@given(
+    st.sampled_from(sorted(CODES)),
+    st.text(),
+    st.none() | st.text(),
+    st.none() | st.lists(st.text(), max_size=3),
+    st.none() | st.booleans(),
+    st.none() | st.dictionaries(st.text(), st.integers(), max_size=3),
+)
+def test_all_facts_survive_the_wire(code, message, type, traceback, started, details) -> None:
+    error = CallError(
+        message, code=code, type=type, traceback=traceback, started=started, details=details
+    )
+    back = CallError.from_wire(decode_value(Encoder().value(error.to_wire())))
+    assert facts(back) == facts(error)
+
+
+@pytest.mark.parametrize("code", ["", "OK", "ok", "NOT_FOUND", "teapot"])
+def test_an_unknown_code_is_refused(code: str) -> None:
+    with pytest.raises(ValueError, match="no error code"):
+        CallError("words", code=code)
+
+
+def test_an_own_child_does_not_take_the_place_of_ours() -> None:
+    """A tool may define children with the codes of ours; what comes from the wire stays ours."""
+
+    class Mine(CallError):
+        code = "not_found"
+
+        def __init__(self) -> None:
+            super().__init__("mine")
+
+    assert Mine().to_wire()["code"] == "not_found"
+    assert type(CallError.from_wire(Mine().to_wire())) is errors.ToolNotFound
+
+
+def test_an_own_child_with_its_own_arguments_can_be_read() -> None:
+    """from_wire cannot know the arguments of a class that a tool defined."""
+
+    class Conflict(CallError):
+        code = "aborted"
+
+        def __init__(self, row: int) -> None:
+            super().__init__(f"row {row} changed")
+
+    back = CallError.from_wire(Conflict(3).to_wire())
+    assert (back.code, back.message) == ("aborted", "row 3 changed")
+
+
+def test_the_blame_is_split() -> None:
+    """Ours, the peer's, the pipe's, the adapter's and the call's errors exclude each other."""
+    blames = [
+        errors.LocalProtocolError,
+        errors.RemoteProtocolError,
+        errors.TransportClosed,
+        errors.AdapterError,
+        errors.EncodeError,
+        errors.CallError,
+    ]
+    for blame in blames:
+        assert issubclass(blame, errors.BridgeError)
+        assert not any(issubclass(blame, other) for other in blames if other is not blame)
+    protocol = [blame for blame in blames if issubclass(blame, errors.ProtocolError)]
+    assert protocol == [errors.LocalProtocolError, errors.RemoteProtocolError]
+
+
+def test_a_fault_of_the_peer_can_be_answered() -> None:
+    fault = RemoteProtocolError("too long", code="resource_exhausted", msgid=7)
+    assert fault.msgid == 7
+    assert fault.to_call_error().to_wire() == {
+        "code": "resource_exhausted",
+        "message": "too long",
+        "started": False,
+    }
+
+
+def test_a_fault_of_the_peer_is_its_invalid_argument_unless_said() -> None:
+    assert (RemoteProtocolError("what").code, RemoteProtocolError("what").msgid) == (
+        "invalid_argument",
+        None,
+    )
