@@ -71,6 +71,9 @@ if TYPE_CHECKING:
 
 #: A traceback on the wire has at most this many lines, the innermost ones.
 _MAX_TRACEBACK_LINES = 100
+#: How often the end of the process looks whether a call has ended.
+_LOOK_S = 0.002
+_MOMENT_S = 0.1
 
 
 class Call:
@@ -150,12 +153,13 @@ class Call:
                 failure = self._answer(result)
             else:
                 self.peer.send_error(self.key, _describe(failure))
-            self._dispatcher.answered()
+        failed = failure is not None
+        failure = None  # or its traceback would keep this frame, and what the call holds, alive
         ended = time.monotonic()
         tally = worker.tallies.get(self.tool)
         if tally is None:
             tally = worker.tallies[self.tool] = Tally()
-        tally.add(now - self.arrived, ended - now, failure is not None)
+        tally.add(max(0.0, now - self.arrived), ended - now, failed)
         return ended
 
     def _answer(self, result: Any) -> EncodeError | None:
@@ -173,12 +177,12 @@ class Call:
         value = variables.run(tool.function, *args, **kwargs)
         if tool.streaming:
             return self._stream(variables, value)
-        if tool.is_async:
+        if tool.is_async and (hasattr(value, "__await__") or hasattr(value, "__aiter__")):
             return variables.run(self._dispatcher.event_loop.run, value, self.on_interrupt)
         return value
 
     def _stream(self, variables: Variables, items: Any) -> Any:
-        if self.tool.is_async and not hasattr(items, "__aiter__"):
+        if self.tool.is_async and hasattr(items, "__await__"):
             # an "async def" that returns what is to be streamed
             items = variables.run(self._dispatcher.event_loop.run, items, self.on_interrupt)
         if hasattr(items, "__aiter__"):
@@ -192,6 +196,8 @@ class Call:
                 variables.run(close)
 
     def _send_items(self, variables: Variables, iterator: Iterator[Any]) -> Any:
+        if self.interruption is not None:
+            raise self.interruption
         sink = self.peer.open_stream(self)
         while True:
             sink.wait()
@@ -233,7 +239,7 @@ class Call:
         return self._event.wait(seconds)
 
     def progress(self, done: float, total: float | None, text: str | None) -> None:
-        if self.interruption is None:
+        if self._unanswered:  # later it could speak for a call that uses the id again
             self.peer.send_progress(self.key, done, total, text)
 
     def log(self, level: str, text: str, fields: dict[str, Any]) -> None:
@@ -249,7 +255,7 @@ class Call:
         for callback in callbacks or ():
             try:
                 callback()
-            except Exception as failure:
+            except BaseException as failure:
                 from .logs import logger
 
                 logger().warning("a cancel callback of tool %s failed: %r", self.tool.name, failure)
@@ -273,7 +279,8 @@ class Dispatcher:
         self.interrupting = threading.Lock()
         self.draining = False
         self._deadlines = Deadlines(self.calls, self._expire)
-        self._all_answered = threading.Event()
+        #: Calls that are just being interrupted, until their answer is sent.
+        self._ending: set[Call] = set()
         self._interrupted: dict[str, int] = {}
         self._began = time.monotonic()
 
@@ -303,7 +310,6 @@ class Dispatcher:
         except CallError as error:
             if call.claim():
                 peer.send_error(key, error)
-                self.answered()
             return
         if call.deadline is not None:
             self._deadlines.add(call.deadline, key)
@@ -314,11 +320,7 @@ class Dispatcher:
 
     def fail(self, key: int, error: CallError) -> bool:
         """End a call with ``error``, because its peer broke a rule. False if it has ended."""
-        call = self.calls.get(key)
-        if call is None or not call.claim():
-            return False
-        self._end(call, error)
-        return True
+        return self._end(key, lambda started: error)
 
     def cancel_all(self, reason: str) -> None:
         """Answer everything that is in flight ``unavailable``."""
@@ -332,25 +334,21 @@ class Dispatcher:
         itself. Not on a worker: it would wait for itself.
         """
         self.draining = True
-        if self.calls:
-            self._all_answered.wait(grace)
-        ended = not self.calls
+        ended = _wait(lambda: not self._unfinished(), grace)
         self.cancel_all("the bridge is shutting down, and the call did not end within the grace")
+        _wait(lambda: not self._ending, _MOMENT_S)
         return ended
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Wait, at most so long, until no worker runs a tool, abandoned ones included."""
-        end = time.monotonic() + seconds
-        while any(worker.job is not None for worker in self.pool.workers):
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.005)
-        return True
+        return _wait(lambda: all(worker.job is None for worker in self.pool.workers), seconds)
 
-    def answered(self) -> None:
-        """A call was answered."""
-        if self.draining and not self.calls:
-            self._all_answered.set()
+    def _unfinished(self) -> bool:
+        """Is there a call whose answer is not sent yet? A claimed one may still be encoded."""
+        return bool(self.calls or self._ending) or any(
+            worker.job is not None and not self._is_abandoned(worker)
+            for worker in self.pool.workers
+        )
 
     # -- what is asked about the process ----------------------------------------------------
 
@@ -396,22 +394,33 @@ class Dispatcher:
     # -- parts ------------------------------------------------------------------------------
 
     def _interrupt(self, key: int, kind: type[CallError], reason: str) -> bool:
-        call = self.calls.get(key)
-        if call is None or not call.claim():
-            return False
-        # read after the claim: a worker that starts the call later finds it answered and lets it be
-        started = call.started
-        suffix = "; the tool had started and may go on" if started else " before the tool started"
-        self._end(call, kind(reason + suffix, started=started))
-        return True
+        def error(started: bool) -> CallError:
+            suffix = (
+                "; the tool had started and may go on" if started else " before the tool started"
+            )
+            return kind(reason + suffix, started=started)
 
-    def _end(self, call: Call, error: CallError) -> None:
-        with self.interrupting:
-            self._interrupted[error.code] = self._interrupted.get(error.code, 0) + 1
-        call.interrupt(error)
-        self.pool.discard(call)
-        call.peer.send_error(call.key, error)
-        self.answered()
+        return self._end(key, error)
+
+    def _end(self, key: int, make_error: Callable[[bool], CallError]) -> bool:
+        """Answer a call in the place of its worker. False if it has an answer."""
+        call = self.calls.get(key)
+        if call is None:
+            return False
+        self._ending.add(call)
+        try:
+            if not call.claim():
+                return False
+            # read after the claim: a worker that starts the call later finds it answered
+            error = make_error(call.started)
+            with self.interrupting:
+                self._interrupted[error.code] = self._interrupted.get(error.code, 0) + 1
+            call.interrupt(error)
+            self.pool.discard(call)
+            call.peer.send_error(key, error)
+            return True
+        finally:
+            self._ending.discard(call)
 
     def _expire(self, key: int) -> None:
         call = self.calls.get(key)
@@ -439,6 +448,16 @@ class Dispatcher:
         }
 
 
+def _wait(reached: Callable[[], bool], seconds: float) -> bool:
+    """Wait until the state is reached, at most so long. Only the end of the process waits so."""
+    end = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() >= end:
+            return False
+        time.sleep(_LOOK_S)
+    return True
+
+
 def _unencodable(tool: Tool, error: EncodeError) -> CallError:
     return ToolFailed(f"{tool.name}: {error}", type="bridge.errors.EncodeError", started=True)
 
@@ -457,8 +476,12 @@ def _describe(failure: BaseException) -> CallError:
     while summary.stack and summary.stack[0].filename in (__file__, event_loop.__file__):
         del summary.stack[0]
     lines = "".join(summary.format()).splitlines()
+    try:
+        message = str(failure)
+    except Exception:
+        message = ""
     return ToolFailed(
-        str(failure) or kind.__qualname__,
+        message or kind.__qualname__,
         type=f"{kind.__module__}.{kind.__qualname__}",
         traceback=lines[-_MAX_TRACEBACK_LINES:],
         started=True,

@@ -31,9 +31,16 @@ class EventLoop:
 
     def run(self, coroutine: Coroutine[Any, Any, Any], on_interrupt: OnInterrupt) -> Any:
         """The coroutine's result, or its exception. Blocks a worker, never the loop."""
-        ended: SimpleQueue[asyncio.Task[Any]] = SimpleQueue()
-        self._start(coroutine, ended.put, on_interrupt)
-        return ended.get().result()
+        ended: SimpleQueue[asyncio.Task[BaseException | None]] = SimpleQueue()
+        result = None
+
+        async def work() -> None:
+            nonlocal result
+            result = await coroutine
+
+        self._start(work(), ended.put, on_interrupt)
+        _raise(ended.get())
+        return result
 
     def iterate(self, items: AsyncGenerator[Any, Any], on_interrupt: OnInterrupt) -> Iterator[Any]:
         """The items of an async generator, which is paused while the worker has one in hand.
@@ -41,7 +48,7 @@ class EventLoop:
         It runs in one task from beginning to end, because timeouts and cancel scopes inside it
         belong to a task. Closing the iterator cancels that task.
         """
-        channel: SimpleQueue[tuple[Any, asyncio.Future[None] | None]] = SimpleQueue()
+        channel: SimpleQueue[Any] = SimpleQueue()
         loop = self._get()
 
         async def advance() -> None:
@@ -53,7 +60,7 @@ class EventLoop:
             finally:
                 await items.aclose()
 
-        def end(task: asyncio.Task[Any]) -> None:
+        def end(task: asyncio.Task[BaseException | None]) -> None:
             channel.put((task, None))
 
         cancel = self._start(advance(), end, on_interrupt)
@@ -68,21 +75,29 @@ class EventLoop:
             while resume is not None:
                 item, resume = channel.get()
             return
-        item.result()
+        _raise(item)
 
     def _start(
         self,
         coroutine: Coroutine[Any, Any, Any],
-        ended: Callable[[asyncio.Task[Any]], object],
+        ended: Callable[[asyncio.Task[BaseException | None]], object],
         on_interrupt: OnInterrupt,
     ) -> Callable[[], object]:
         """Begin the task; returns what cancels it, from any thread."""
         loop = self._get()
-        task: asyncio.Task[Any] | None = None
+        task: asyncio.Task[BaseException | None] | None = None
+
+        async def guard() -> BaseException | None:
+            # as a task's result: SystemExit and KeyboardInterrupt would end the loop
+            try:
+                await coroutine
+            except BaseException as error:
+                return error
+            return None
 
         def begin() -> None:
             nonlocal task
-            task = loop.create_task(coroutine)
+            task = loop.create_task(guard())
             task.add_done_callback(ended)
 
         def cancel() -> None:
@@ -103,6 +118,12 @@ class EventLoop:
                     target=self._loop.run_forever, name="bridge-event-loop", daemon=True
                 ).start()
             return self._loop
+
+
+def _raise(task: asyncio.Task[BaseException | None]) -> None:
+    error = task.result()
+    if error is not None:
+        raise error
 
 
 def _resume(future: asyncio.Future[None]) -> None:

@@ -55,7 +55,7 @@ def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
     directory = os.path.abspath(app_dir or ".")
     if not os.path.isdir(directory):
         raise AdapterError(f"--app-dir {app_dir}: there is no such directory")
-    if directory not in sys.path:
+    if directory not in sys.path[:1]:
         sys.path.insert(0, directory)
     target = _resolve(name, directory)
     if isinstance(target, type):

@@ -33,20 +33,29 @@ def nothing() -> None:
 class Lane:
     """Keeps jobs apart that must not run at the same time. A job that waits occupies no worker."""
 
-    __slots__ = ("_lock", "_busy", "waiting")
+    __slots__ = ("_lock", "busy", "waiting")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._busy = False
+        self.busy = False
         self.waiting: deque[Job] = deque()
 
     def enter(self, job: Job) -> bool:
         """True: the lane is the job's. False: it waits, and ``leave`` will return it."""
         with self._lock:
-            if self._busy:
+            if self.busy:
                 self.waiting.append(job)
                 return False
-            self._busy = True
+            self.busy = True
+            return True
+
+    def discard(self, job: Job) -> bool:
+        """Take back a job that waits. False if it does not."""
+        with self._lock:
+            try:
+                self.waiting.remove(job)
+            except ValueError:
+                return False
             return True
 
     def leave(self) -> Job | None:
@@ -54,7 +63,7 @@ class Lane:
         with self._lock:
             if self.waiting:
                 return self.waiting.popleft()
-            self._busy = False
+            self.busy = False
             return None
 
 
@@ -132,11 +141,18 @@ class Pool:
         """
         if self._closed:
             raise ShuttingDown("the bridge is shutting down", started=False)
-        waiting = len(self._jobs) if not self._lanes else self.queued
-        if waiting >= self.max_queue and waiting >= self._free():
+        beyond = len(self._jobs) - self._free()  # jobs that no free worker is about to take
+        lane = job.lane
+        if self._lanes:
+            in_lanes = sum(len(lane.waiting) for lane in self._lanes)
+            full = in_lanes + max(beyond, 0) >= self.max_queue
+            full = full and (beyond >= 0 or (lane is not None and lane.busy))
+        else:
+            full = beyond >= self.max_queue
+        if full:
             raise PoolFull(
-                f"{self.max_workers} workers are busy and {waiting} calls wait, which is the "
-                "limit (--max-queue); try again later",
+                f"{self.max_workers} workers are busy and {self.queued} calls wait, which is "
+                "the limit (--max-queue); try again later",
                 started=False,
             )
         if job.lane is None or job.lane.enter(job):
@@ -145,16 +161,12 @@ class Pool:
     def discard(self, job: Job) -> bool:
         """Take a job back that has not started. False if it has, or is not here."""
         lane = job.lane
+        if lane is not None and lane.discard(job):
+            return True
         try:
             self._jobs.remove(job)
         except ValueError:
-            if lane is None:
-                return False
-            try:
-                lane.waiting.remove(job)
-            except ValueError:
-                return False
-            return True
+            return False
         if lane is not None:
             self._pass_on(lane)
         return True
@@ -188,24 +200,36 @@ class Pool:
                 return
             worker = Worker(f"bridge-worker-{len(self.workers) + 1}")
             self.workers.append(worker)
+            self._idle.append(worker)
         threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True).start()
 
     def _work(self, worker: Worker) -> None:
-        jobs, clock = self._jobs, time.monotonic
-        now = clock()
-        rested = True
+        jobs, idle, clock = self._jobs, self._idle, time.monotonic
+        now = 0.0
+        resting = True  # is it in _idle? There it counts as free until it has a job in hand
         while True:
             try:
                 job = jobs.popleft()
             except IndexError:
-                if not self._rest(worker):
+                if not resting:
+                    self.before_wait()
+                    idle.append(worker)
+                    resting = True  # and look once more, for who has not seen it there
+                elif self._tokens.get():
+                    self._waking = False
+                    if not jobs:
+                        # woken as a lookout
+                        idle.remove(worker)
+                        resting = False
+                else:
                     return
-                now = clock()
-                rested = True
                 continue
-            if jobs or not rested:
+            if resting:
+                idle.remove(worker)
+                now = clock()
+            if jobs or not resting:
                 self._call_lookout()
-            rested = False
+            resting = False
             worker.since = now
             worker.job = job
             try:
@@ -220,18 +244,6 @@ class Pool:
             if job.lane is not None:
                 self._pass_on(job.lane)
             del job  # what the job holds must not live until the next one
-
-    def _rest(self, worker: Worker) -> bool:
-        """Sleep until there is something to do. False: the pool was closed."""
-        self.before_wait()
-        self._idle.append(worker)
-        if self._jobs:
-            self._idle.remove(worker)
-            return True
-        token = self._tokens.get()
-        self._idle.remove(worker)
-        self._waking = False
-        return token
 
     def _call_lookout(self) -> None:
         """This worker is about to be busy: have another look after what waits meanwhile."""

@@ -11,7 +11,7 @@ from .errors import InvalidParams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, TypeVar, overload
 
     Function = TypeVar("Function", bound=Callable[..., Any])
@@ -84,7 +84,10 @@ def tool_options(function: object) -> ToolOptions | None:
     """What ``@tool`` said about this function or method; None if it was not applied."""
     if isinstance(function, staticmethod | classmethod):
         function = function.__func__
-    options = getattr(function, _MARK, None)
+    try:
+        options = getattr(function, _MARK, None)
+    except Exception:
+        return None  # a module may hold proxies that answer strangely
     return options if isinstance(options, ToolOptions) else None
 
 
@@ -188,6 +191,8 @@ class Tool:
             return params, {}
         assert isinstance(params, dict)
         names = params.keys()
+        if self._context_name in names:
+            raise self._refuse(f"unknown argument {self._context_name!r}")
         if not self._any_name and not names <= self._by_name:
             unknown = ", ".join(sorted(repr(name) for name in names - self._by_name))
             raise self._refuse(f"unknown argument {unknown}")
@@ -237,8 +242,7 @@ def _read_parameters(
     function: Callable[..., Any],
 ) -> tuple[list[Parameter], str | None, int | None]:
     """The visible parameters, and the name and position of the one that takes the context."""
-    bound = getattr(function, "__self__", None) is not None and hasattr(function, "__func__")
-    plain = _unwrap(function)
+    plain, bound = _unwrap(function)
     code = getattr(plain, "__code__", None)
     if code is None:
         return _read_by_inspection(function)
@@ -252,7 +256,7 @@ def _read_parameters(
         kind = "positional" if index < code.co_posonlyargcount else "either"
         at = index - (count - len(defaults))
         fields.append((name, kind, at < 0, defaults[at] if at >= 0 else None))
-    if bound:
+    if bound and fields:
         del fields[0]
     end = count + code.co_kwonlyargcount
     if code.co_flags & _CO_VARARGS:
@@ -291,7 +295,9 @@ def _read_by_inspection(
         fields.append((name, kind, required, parameter.default if has_default else None))
         if parameter.annotation is not parameter.empty:
             annotations[name] = parameter.annotation
-    return _without_context(fields, annotations, {})
+    *_, underlying = _layers(function)
+    names = getattr(underlying, "__globals__", {})
+    return _without_context(fields, annotations, names)
 
 
 def _without_context(
@@ -318,6 +324,9 @@ def _without_context(
 def _is_context(annotation: object, names: dict[str, Any]) -> bool:
     """Is it ``Context``, or an optional one, as an object or as text?"""
     if isinstance(annotation, str):
+        outer, bracket, inner = annotation.partition("[")
+        if bracket and outer.rpartition(".")[2] == "Optional":
+            annotation = inner.rstrip("] ")
         for part in annotation.split("|"):
             first, *rest = part.strip().strip("'\"").split(".")
             value = names.get(first)
@@ -348,23 +357,42 @@ def _annotations(function: Any) -> dict[str, Any]:
     return annotations
 
 
-def _unwrap(function: Any) -> Any:
-    """The plain function below bound methods and well-behaved decorators."""
+def _unwrap(function: Any) -> tuple[Any, bool]:
+    """What is below bound methods and well-behaved decorators; is its first parameter bound?"""
+    bound = False
     while True:
         if hasattr(function, "__func__"):
+            bound = bound or getattr(function, "__self__", None) is not None
             function = function.__func__
         elif hasattr(function, "__wrapped__"):
             function = function.__wrapped__
         else:
-            return function
+            return function, bound
+
+
+def _layers(function: Any) -> Iterator[Any]:
+    """The function and what it wraps: methods, decorators, partials and callable objects."""
+    while True:
+        yield function
+        if hasattr(function, "__func__"):
+            function = function.__func__
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif hasattr(function, "func"):
+            function = function.func  # functools.partial
+        elif not hasattr(function, "__code__") and hasattr(type(function).__call__, "__code__"):
+            function = type(function).__call__
+        else:
+            return
 
 
 def _code_flags(function: Any) -> int:
-    code = getattr(_unwrap(function), "__code__", None)
-    if code is None:
-        # an object with __call__: whether it is a generator stands in that method
-        code = getattr(vars(type(function)).get("__call__"), "__code__", None)
-    return code.co_flags if code is not None else 0
+    """What any of the layers is: a generator, a coroutine."""
+    flags = 0
+    for layer in _layers(function):
+        code = getattr(layer, "__code__", None)
+        flags |= code.co_flags if code is not None else 0
+    return flags
 
 
 def _clean(docstring: str) -> str:

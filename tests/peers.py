@@ -1,0 +1,203 @@
+"""A peer that records what the dispatcher sends to it, and a bench to call tools on.
+
+Everything that waits here gives up after ``WAIT_S`` seconds, so a lost answer fails the test.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import types
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from bridge.adapter import bind_tools
+from bridge.dispatcher import Call, Dispatcher
+from bridge.errors import CallError, EncodeError
+from bridge.pool import Pool
+from bridge.wire.messages import CallOptions, Request
+
+#: Long enough for a loaded machine; nothing waits so long unless it is broken.
+WAIT_S = 20.0
+ENDLESS = (1 << 40, 1 << 40)
+
+
+class Unencodable:
+    """A value that no peer can encode."""
+
+
+def wait_until(condition: Callable[[], bool], what: str = "the condition") -> None:
+    """For what nobody announces: look until it is so."""
+    end = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end, f"waited {WAIT_S} s for {what}"
+        time.sleep(0.001)
+
+
+def passed(event: threading.Event) -> None:
+    """Wait for the event; fail if it does not come."""
+    assert event.wait(WAIT_S), "the event did not come"
+
+
+def in_thread(function: Callable[..., object], *args: Any) -> threading.Thread:
+    """Run a function beside the test. The caller joins the thread."""
+    thread = threading.Thread(target=function, args=args, daemon=True)
+    thread.start()
+    return thread
+
+
+def join(*threads: threading.Thread) -> None:
+    """Wait for threads to end; fail if one does not."""
+    for thread in threads:
+        thread.join(WAIT_S)
+        assert not thread.is_alive(), f"{thread.name} does not end"
+
+
+class RecordingPeer:
+    """Implements ``dispatcher.Peer``. ``events``: what was sent, ``(kind, key, *rest)``, in order.
+
+    ``credit``: how many items it takes before ``grant``; None: all of them.
+    """
+
+    def __init__(self, credit: int | None = None) -> None:
+        self.events: list[tuple[Any, ...]] = []
+        self.changed = threading.Condition()
+        self._credit = credit
+
+    def send_result(self, key: int, result: Any) -> None:
+        self._refuse_unencodable(result)
+        self.record("result", key, result)
+
+    def send_error(self, key: int, error: CallError) -> None:
+        self.record("error", key, error)
+
+    def open_stream(self, call: Call) -> RecordingSink:
+        return RecordingSink(self, call)
+
+    def send_progress(self, key: int, done: float, total: float | None, text: str | None) -> None:
+        self.record("progress", key, done, total, text)
+
+    def send_log(self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None) -> bool:  # fmt: skip
+        self.record("log", key, level, logger, text, fields)
+        return True
+
+    def record(self, *event: Any) -> None:
+        with self.changed:
+            self.events.append(event)
+            self.changed.notify_all()
+
+    def grant(self, items: int) -> None:
+        """Take so many more items."""
+        with self.changed:
+            assert self._credit is not None
+            self._credit += items
+            self.changed.notify_all()
+
+    def take_credit(self, call: Call) -> None:
+        with self.changed:
+            while self._credit == 0 and call.interruption is None:
+                self.changed.wait(WAIT_S)
+            if self._credit:
+                self._credit -= 1
+
+    def of(self, kind: str, key: int) -> list[Any]:
+        """What was sent of one kind under a key: the third part of each event."""
+        with self.changed:
+            return [event[2] for event in self.events if event[:2] == (kind, key)]
+
+    def answers(self, key: int) -> list[Any]:
+        """All answers under a key; there should be one."""
+        with self.changed:
+            return [e[2] for e in self.events if e[0] in ("result", "error") and e[1] == key]
+
+    def answer(self, key: int) -> Any:
+        """The one answer under a key, which may be on its way."""
+        with self.changed:
+            came = self.changed.wait_for(lambda: self.answers_unlocked(key), WAIT_S)
+            assert came, f"call {key} was not answered"
+            (answer,) = self.answers_unlocked(key)
+        return answer
+
+    def answers_unlocked(self, key: int) -> list[Any]:
+        return [e[2] for e in self.events if e[0] in ("result", "error") and e[1] == key]
+
+    def _refuse_unencodable(self, value: Any) -> None:
+        if isinstance(value, Unencodable):
+            raise EncodeError("a value of type Unencodable cannot be sent")
+
+
+class RecordingSink:
+    """Implements ``dispatcher.Sink`` for one call of a ``RecordingPeer``."""
+
+    def __init__(self, peer: RecordingPeer, call: Call) -> None:
+        self._peer = peer
+        self._call = call
+
+    def wait(self) -> None:
+        self._peer.take_credit(self._call)
+
+    def send(self, item: Any) -> None:
+        self._peer._refuse_unencodable(item)
+        self._peer.record("item", self._call.key, item)
+
+
+class Bench:
+    """Functions marked ``@tool``, a dispatcher that serves them, and a peer. Keys count from 1."""
+
+    def __init__(
+        self,
+        *functions: Callable[..., Any],
+        max_workers: int = 2,
+        max_queue: int = 100,
+        peer: RecordingPeer | None = None,
+    ) -> None:
+        module = types.ModuleType("bench_tools")
+        for number, function in enumerate(functions):
+            setattr(module, getattr(function, "__name__", f"tool_{number}"), function)
+        self.peer = peer or RecordingPeer()
+        self.pool = Pool(max_workers, max_queue)
+        self.dispatcher = Dispatcher(bind_tools(module), self.pool)
+        self._last_key = 0
+        weakref.finalize(self, self.pool.close)  # the threads end with the test
+
+    def start(self, name: str, *args: Any, key: int | None = None, **options: Any) -> int:
+        """Dispatch a call with arguments by position; ``options`` of ``CallOptions``."""
+        return self.request(name, list(args), key, CallOptions(**options) if options else None)
+
+    def request(self, name: str, params: Any, key: int | None, options: CallOptions | None) -> int:
+        if key is None:
+            self._last_key = key = self._last_key + 1
+        self.dispatcher.dispatch(Request(key, name, params, options), self.peer)
+        return key
+
+    def stream(self, name: str, *args: Any, **options: Any) -> int:
+        """Dispatch a streaming call."""
+        return self.start(name, *args, credit=ENDLESS, **options)
+
+    def start_to_expire(self, name: str, started: threading.Event, **options: Any) -> int:
+        """Dispatch a call whose deadline passes soon, but not before the tool has ``started``."""
+        for timeout_s in (0.02, 0.2, 2.0, WAIT_S):
+            key = self.start(name, timeout_s=timeout_s, **options)
+            wait_until(lambda key=key: started.is_set() or self.peer.answers(key), "start or end")
+            if started.is_set() or self.error(key).started:
+                passed(started)
+                return key
+        raise AssertionError("the tool does not start")
+
+    def result(self, key: int) -> Any:
+        """The result of a call; fails if it was answered with an error."""
+        answer = self.peer.answer(key)
+        assert not isinstance(answer, CallError), (answer.to_wire(), answer.traceback)
+        return answer
+
+    def error(self, key: int) -> CallError:
+        """The error of a call; fails if it was answered with a result."""
+        answer = self.peer.answer(key)
+        assert isinstance(answer, CallError), answer
+        return answer
+
+    def settle(self) -> None:
+        """Wait until no worker runs anything and all is counted."""
+        wait_until(lambda: not self.dispatcher.calls, "all answers")
+        assert self.dispatcher.wait_until_idle(WAIT_S)
