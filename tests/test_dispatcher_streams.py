@@ -90,7 +90,9 @@ def test_an_exception_after_some_items_ends_the_stream():
     key = bench.stream("breaks")
     error = bench.error(key)
     assert (error.type, error.message) == ("builtins.ValueError", "as expected")
-    assert [line for line in error.traceback if line.startswith("  File ")][0].endswith("in breaks")
+    assert next(line for line in error.traceback if line.startswith("  File ")).endswith(
+        "in breaks"
+    )
     assert bench.peer.of("item", key) == [1]
 
 
@@ -98,9 +100,10 @@ def test_a_generator_is_paused_while_the_peer_takes_nothing():
     subject = Counting(RecordingPeer(credit=0))
     bench, peer = subject.bench, subject.bench.peer
     key = bench.stream("count")
-    for granted in (1, 2):
-        peer.grant(granted)
-        wait_until(lambda: len(peer.of("item", key)) == (1 if granted == 1 else 3), "items")
+    peer.grant(1)
+    wait_until(lambda: len(peer.of("item", key)) == 1, "items")
+    peer.grant(2)
+    wait_until(lambda: len(peer.of("item", key)) == 3, "items")
     assert subject.made == [0, 1, 2], "nothing is made before it can be sent"
     assert bench.dispatcher.cancel(key)
     passed(subject.closed)

@@ -91,9 +91,10 @@ def test_jobs_of_many_submitters_all_run_once(pools):
             pool.submit(job)
 
     join(*(in_thread(work, mine) for mine in jobs))
-    for job in sum(jobs, []):
+    everyone = [job for mine in jobs for job in mine]
+    for job in everyone:
         passed(job.started)
-    assert {job.runs for job in sum(jobs, [])} == {1}
+    assert {job.runs for job in everyone} == {1}
     assert len(pool.workers) <= 3
 
 

@@ -222,8 +222,9 @@ def test_a_context_changes_nothing_for_callers(pair, params):
     try:
         _, expected = called(without, params)
     except InvalidParams as refused:
+        message = refused.message
         with pytest.raises(InvalidParams) as too:
             made(with_context).bind(params)
-        assert too.value.message == refused.message
+        assert too.value.message == message
     else:
         assert called(with_context, params) == (CONTEXT, expected)
