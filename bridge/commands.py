@@ -39,12 +39,12 @@ def main(argv: Sequence[str]) -> int:
     try:
         run: Any = options.run
         code: int = run(options)
+        sys.stdout.flush()  # here, where a reader that has left can be dealt with
     except AdapterError as error:
         print(f"bridge: {error}", file=sys.stderr)
         code = FAILED
     except BrokenPipeError:
-        # "bridge tools ... | head": nobody wants the rest
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _discard_output()
         code = CLEAN
     return code
 
@@ -148,9 +148,13 @@ class _Console:
     def send_result(self, key: int, result: Any) -> None:
         Encoder().value(result, "result")  # what could not travel shall fail here too
         self._clear_bar()
-        if result is not None:
-            print(_pretty(result), flush=True)
-        self.answered.set()
+        try:
+            if result is not None:
+                print(_pretty(result), flush=True)
+        except BrokenPipeError:
+            _discard_output()
+        finally:
+            self.answered.set()
 
     def send_error(self, key: int, error: CallError) -> None:
         self._clear_bar()
@@ -192,6 +196,11 @@ class _Console:
         if self._bar_shown and sys.stderr.isatty():
             print("\r\033[K", end="", file=sys.stderr, flush=True)
         self._bar_shown = False
+
+
+def _discard_output() -> None:
+    """Nobody reads stdout any more, as behind ``| head``: what is still to come goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _pretty(value: Any) -> str:

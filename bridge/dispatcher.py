@@ -142,9 +142,7 @@ class Call:
         failure: BaseException | None = None
         result: Any = None
         try:
-            variables = Variables()
-            variables.run(running_call.set, self)
-            result = self._invoke(variables)
+            result = Variables().run(self._invoke)
         except BaseException as error:
             # the one place where a tool's exceptions end, SystemExit and KeyboardInterrupt too
             failure = error
@@ -170,32 +168,34 @@ class Call:
             return error
         return None
 
-    def _invoke(self, variables: Variables) -> Any:
+    def _invoke(self) -> Any:
+        running_call.set(self)
         tool, args, kwargs = self.tool, self._args, self._kwargs
         if tool.wants_context:
             tool.add_context(args, kwargs, Context(self))
-        value = variables.run(tool.function, *args, **kwargs)
+        value = tool.function(*args, **kwargs)
         if tool.streaming:
-            return self._stream(variables, value)
+            return self._stream(value)
         if tool.is_async and (hasattr(value, "__await__") or hasattr(value, "__aiter__")):
-            return variables.run(self._dispatcher.event_loop.run, value, self.on_interrupt)
+            return self._dispatcher.event_loop.run(value, self.on_interrupt)
         return value
 
-    def _stream(self, variables: Variables, items: Any) -> Any:
+    def _stream(self, items: Any) -> Any:
+        loop = self._dispatcher.event_loop
         if self.tool.is_async and hasattr(items, "__await__"):
             # an "async def" that returns what is to be streamed
-            items = variables.run(self._dispatcher.event_loop.run, items, self.on_interrupt)
+            items = loop.run(items, self.on_interrupt)
         if hasattr(items, "__aiter__"):
-            items = self._dispatcher.event_loop.iterate(items, self.on_interrupt)
+            items = loop.iterate(items, self.on_interrupt)
         iterator = iter(items)
         try:
-            return self._send_items(variables, iterator)
+            return self._send_items(iterator)
         finally:
             close = getattr(iterator, "close", None)
             if close is not None:
-                variables.run(close)
+                close()
 
-    def _send_items(self, variables: Variables, iterator: Iterator[Any]) -> Any:
+    def _send_items(self, iterator: Iterator[Any]) -> Any:
         if self.interruption is not None:
             raise self.interruption
         sink = self.peer.open_stream(self)
@@ -204,7 +204,7 @@ class Call:
             if self.interruption is not None:
                 raise self.interruption
             try:
-                item = variables.run(next, iterator)
+                item = next(iterator)
             except StopIteration as stop:
                 return stop.value
             if self.interruption is not None:

@@ -141,20 +141,8 @@ class Pool:
         """
         if self._closed:
             raise ShuttingDown("the bridge is shutting down", started=False)
-        beyond = len(self._jobs) - self._free()  # jobs that no free worker is about to take
-        lane = job.lane
-        if self._lanes:
-            in_lanes = sum(len(lane.waiting) for lane in self._lanes)
-            full = in_lanes + max(beyond, 0) >= self.max_queue
-            full = full and (beyond >= 0 or (lane is not None and lane.busy))
-        else:
-            full = beyond >= self.max_queue
-        if full:
-            raise PoolFull(
-                f"{self.max_workers} workers are busy and {self.queued} calls wait, which is "
-                "the limit (--max-queue); try again later",
-                started=False,
-            )
+        if len(self._jobs) >= self.max_queue or self._lanes:
+            self._check_room(job)
         if job.lane is None or job.lane.enter(job):
             self._enqueue(job)
 
@@ -179,6 +167,19 @@ class Pool:
 
     def _free(self) -> int:
         return len(self._idle) + self.max_workers - len(self.workers)
+
+    def _check_room(self, job: Job) -> None:
+        """Raise ``PoolFull`` if the job would have to wait, and there is no room for it."""
+        lane = job.lane
+        in_lanes = sum(len(lane.waiting) for lane in self._lanes)
+        beyond = len(self._jobs) - self._free()  # jobs that no free worker is about to take
+        must_wait = beyond >= 0 or (lane is not None and lane.busy)
+        if must_wait and in_lanes + max(beyond, 0) >= self.max_queue:
+            raise PoolFull(
+                f"{self.max_workers} workers are busy and {self.queued} calls wait, which is "
+                "the limit (--max-queue); try again later",
+                started=False,
+            )
 
     def _enqueue(self, job: Job) -> None:
         # first the job, then the look for a sleeper: who falls asleep does it the other way round
@@ -227,7 +228,7 @@ class Pool:
             if resting:
                 idle.remove(worker)
                 now = clock()
-            if jobs or not resting:
+            if (jobs or not resting) and not self._waking:
                 self._call_lookout()
             resting = False
             worker.since = now
@@ -247,8 +248,6 @@ class Pool:
 
     def _call_lookout(self) -> None:
         """This worker is about to be busy: have another look after what waits meanwhile."""
-        if self._waking:
-            return
         if self._idle:
             self._waking = True
             self._tokens.put(True)

@@ -111,7 +111,8 @@ def test_a_generator_is_paused_while_the_peer_takes_nothing():
 
 
 @pytest.mark.parametrize("credit", [0, 2, None])
-def test_a_cancel_closes_the_generator_and_no_item_follows_the_answer(credit):
+def test_a_cancel_closes_the_generator_and_at_most_the_item_in_hand_follows(credit):
+    """The dispatcher looks before it sends; that one item is for the transport to refuse."""
     subject = Counting(RecordingPeer(credit))
     bench, peer = subject.bench, subject.bench.peer
     key = bench.stream("count")

@@ -37,7 +37,7 @@ HOUSE = {
     "pool": ("errors", ""),
     "dispatcher": ("errors context deadlines event_loop tally", "logs traceback"),
     "transports": ("", ""),
-    "transports.stdio": ("errors wire.codec wire.connection wire.framing", "fcntl"),
+    "transports.stdio": ("errors wire.codec wire.connection wire.framing wire.messages", "fcntl"),
     "server": ("__init__ errors loading pool dispatcher transports.stdio", "logs"),
     "commands": (
         "__init__ errors wire.messages wire.codec loading pool dispatcher",

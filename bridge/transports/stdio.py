@@ -15,8 +15,9 @@ from queue import SimpleQueue
 
 from ..errors import CallError, EncodeError, InvalidParams, Unimplemented
 from ..wire.codec import Encoder
-from ..wire.connection import CancelReceived, Connection, CreditReceived, Fault
+from ..wire.connection import CancelReceived, Connection, CreditReceived
 from ..wire.framing import encode_header
+from ..wire.messages import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..dispatcher import Call, Dispatcher
-    from ..wire.messages import Request
 
 #: Linux lets anybody have pipes of this size; the usual 64 KiB halve the throughput of large data.
 PIPE_BYTES = 1 << 20
@@ -299,19 +299,19 @@ class StdioTransport:
         dispatcher = self._dispatcher
         assert dispatcher is not None
         kind = type(event)
-        if kind is CancelReceived:
+        if kind is Request:
+            if event.method.startswith("$/"):
+                self._serve(event, dispatcher)
+            else:
+                dispatcher.dispatch(event, self)
+        elif kind is CancelReceived:
             dispatcher.cancel(event.msgid)
         elif kind is CreditReceived:
             self._wake_stream(event.msgid)
-        elif kind is Fault:
-            if event.in_flight:
-                dispatcher.fail(event.msgid, event.error)
-            else:
-                self._writer.send(self._connection.fault(self._encoder(), event))
-        elif event.method.startswith("$/"):
-            self._serve(event, dispatcher)
+        elif event.in_flight:
+            dispatcher.fail(event.msgid, event.error)
         else:
-            dispatcher.dispatch(event, self)
+            self._writer.send(self._connection.fault(self._encoder(), event))
 
     def _serve(self, request: Request, dispatcher: Dispatcher) -> None:
         """Answer a request to the bridge itself, here on the reader, however busy the workers are."""

@@ -6,6 +6,8 @@ Specification: https://github.com/msgpack/msgpack/blob/master/spec.md.
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgpack import ExtraData, Packer, StackError, unpackb
 
 from ..errors import RemoteProtocolError, shorten
@@ -22,6 +24,9 @@ REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 MAX_MSGID = 2**64 - 1
 #: A Packer keeps the largest buffer that it ever needed: above this it is thrown away.
 _KEEP_PACKER_BYTES = 1 << 20
+
+
+_unpack = partial(unpackb, strict_map_key=False, ext_hook=decode_extension, timestamp=3)
 
 
 class Encoder:
@@ -81,7 +86,7 @@ def decode_value(data: bytes | memoryview) -> Any:
     if an extension type is unknown or malformed.
     """
     try:
-        return unpackb(data, strict_map_key=False, ext_hook=decode_extension, timestamp=3)
+        return _unpack(data)
     except UnicodeDecodeError:
         return _decode_with_bytes(data)
     except Exception as error:
@@ -91,7 +96,10 @@ def decode_value(data: bytes | memoryview) -> Any:
 def decode_message(frame: bytes | memoryview) -> Message:
     """The message in a frame. Raises ``RemoteProtocolError``, with the request's id if it has one."""
     try:
-        fields = decode_value(frame)
+        try:
+            fields = _unpack(frame)
+        except Exception:
+            fields = decode_value(frame)  # which knows what to do about it
         if type(fields) is list and len(fields) == 4:
             # nearly every message; the checks in words are in _message()
             kind, msgid, method, params = fields
@@ -175,15 +183,7 @@ def _decode_with_bytes(data: bytes | memoryview) -> Any:
     Msgpax, for one, sends every binary as text.
     """
     try:
-        return _restore_bytes(
-            unpackb(
-                data,
-                strict_map_key=False,
-                ext_hook=decode_extension,
-                timestamp=3,
-                unicode_errors="surrogateescape",
-            )
-        )
+        return _restore_bytes(_unpack(data, unicode_errors="surrogateescape"))
     except Exception as error:
         raise _explain(error) from None
 

@@ -183,13 +183,15 @@ class Connection:
         the request was answered before.
         """
         data = encoder.result(msgid, result)
-        self._end(msgid)
+        if self._in_flight.pop(msgid, self) is self:
+            raise _second_response(msgid)
         return data
 
     def error(self, encoder: Encoder, msgid: int, error: CallError) -> bytes:
         """The one response of a call that failed; details that cannot be encoded are left out."""
         data = _encode_error(encoder, msgid, error)
-        self._end(msgid)
+        if self._in_flight.pop(msgid, self) is self:
+            raise _second_response(msgid)
         return data
 
     def item(self, encoder: Encoder, msgid: int, credit: Credit | None, item: Any) -> bytes:
@@ -225,12 +227,6 @@ class Connection:
         if (self.state, state) not in TRANSITIONS:
             raise LocalProtocolError(f"a connection cannot go from {self.state} to {state}")
         self.state = state
-
-    def _end(self, msgid: int) -> None:
-        try:
-            del self._in_flight[msgid]
-        except KeyError:
-            raise LocalProtocolError(f"a second response to request {msgid}") from None
 
     def _fault(self, error: RemoteProtocolError) -> Fault:
         if error.msgid in self._in_flight:
@@ -284,6 +280,10 @@ class Connection:
             return None
         credit.grant(*granted)
         return CreditReceived(msgid)
+
+
+def _second_response(msgid: int) -> LocalProtocolError:
+    return LocalProtocolError(f"a second response to request {msgid}")
 
 
 def _encode_error(encoder: Encoder, msgid: int, error: CallError) -> bytes:
