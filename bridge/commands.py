@@ -129,10 +129,13 @@ def _run_call(adapter: LoadedAdapter, name: str, params: Any, timeout_s: float |
     dispatcher = Dispatcher(adapter.tools, pool)
     tool = adapter.tools.get(name)
     credit = (sys.maxsize, sys.maxsize) if tool is not None and tool.streaming else None
-    signal.signal(signal.SIGINT, lambda *_: dispatcher.cancel(0))
+    # the handler may run on this thread while it holds the lock that an answer needs
+    interrupts: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
     dispatcher.dispatch(Request(0, name, params, CallOptions(timeout_s, credit=credit)), peer)
-    while not peer.answered.wait(0.1):
-        pass  # a short wait, because a signal handler runs only between waits on some systems
+    while not peer.answered.wait(0.05):
+        if interrupts:
+            dispatcher.cancel(0)
     dispatcher.wait_until_idle(1.0)
     return peer.code
 

@@ -243,7 +243,9 @@ class Call:
             self.peer.send_progress(self.key, done, total, text)
 
     def log(self, level: str, text: str, fields: dict[str, Any]) -> None:
-        self.peer.send_log(level, f"bridge.tool.{self.tool.name}", text, fields, self.key)
+        # an answered call has given its id back
+        key = self.key if self._unanswered else None
+        self.peer.send_log(level, f"bridge.tool.{self.tool.name}", text, fields, key)
 
     # -- from the dispatcher ----------------------------------------------------------------
 

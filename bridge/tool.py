@@ -72,8 +72,8 @@ def tool(
 
     def mark(target: Callable[..., Any]) -> Callable[..., Any]:
         inner = target.__func__ if isinstance(target, staticmethod | classmethod) else target
-        if not callable(inner):
-            raise TypeError(f"@tool marks functions, got {inner!r}")
+        if not callable(inner) or not hasattr(inner, "__dict__"):
+            raise TypeError(f"@tool marks functions, got {target!r}")
         setattr(inner, _MARK, ToolOptions(name, description, serial, stream))
         return target
 

@@ -147,3 +147,39 @@ def test_on_a_terminal_serving_tells_how_to_try_a_tool(start):
         os.close(terminal)
     assert (code, out) == (2, "")
     assert "bridge call ADAPTER TOOL" in err
+
+
+INTERRUPTED_WHILE_IT_HOLDS_THE_LOCK = """
+import signal, sys, threading
+from bridge.cli import main
+
+class Event(threading.Event):
+    def wait(self, timeout=None):
+        if threading.current_thread() is threading.main_thread() and begun.is_set():
+            with self._cond:  # as wait() does, before it sleeps
+                begun.clear()
+                signal.raise_signal(signal.SIGINT)
+        return super().wait(timeout)
+
+begun = threading.Event()
+threading.Event = Event
+import process_tools
+process_tools.begun = begun
+sys.exit(main(["call", "process_tools", "tells_and_waits"]))
+"""
+
+
+def test_ctrl_c_while_the_main_thread_holds_a_lock_does_not_hang(start, tmp_path):
+    """Forced: a signal handler runs on the thread that waits for the answer, within the wait."""
+    with (tmp_path / "process_tools.py").open("a") as tools:
+        tools.write("\n@tool\ndef tells_and_waits(ctx: Context):\n    begun.set()\n    ctx.wait(60)\n    ctx.check()\n")  # fmt: skip
+    (tmp_path / "script.py").write_text(INTERRUPTED_WHILE_IT_HOLDS_THE_LOCK)
+    command = [sys.executable, "script.py"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=BUFFERED, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    try:
+        _, err = process.communicate(timeout=WAIT_S)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 1
+    assert err.startswith("cancelled: the caller cancelled")

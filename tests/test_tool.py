@@ -60,7 +60,7 @@ def test_what_is_not_marked_has_no_options():
     assert tool_options(staticmethod(plain)) is None
 
 
-@pytest.mark.parametrize("target", ["name", 3, object()])
+@pytest.mark.parametrize("target", ["name", 3, object(), len])
 def test_what_cannot_be_called_is_refused(target):
     with pytest.raises(TypeError, match=r"@tool marks functions, got"):
         tool()(target)
