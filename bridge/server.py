@@ -97,10 +97,11 @@ class Server:
             return FATAL
         pool = Pool(settings.max_workers, settings.max_queue)
         dispatcher = Dispatcher(adapter.tools, pool)
-        self._configure_logs(transport)
         self._handle_signals()
-        transport.start(dispatcher)
+        # the first message, before a request that came early can be answered
         transport.ready(self._describe(adapter))
+        self._configure_logs(transport)
+        transport.start(dispatcher)
         reason = self._wait()
         return self._end(reason, dispatcher, transport, adapter)
 

@@ -68,6 +68,8 @@ class PortPeer:
         self.responses: dict[int, list[tuple[dict[str, Any] | None, Any]]] = {}
         #: The items of every stream so far, by id.
         self.items: dict[int, list[Any]] = {}
+        #: The method of the first message, None if it was a response.
+        self.first: str | None = None
         self.ready: dict[str, Any] | None = None
         self._encoder = Encoder()
         self._sending = threading.Lock()
@@ -255,6 +257,8 @@ class PortPeer:
                 return  # the process has left in the middle of it
             kind, *rest = decode_value(frame)
             with self._arrived:
+                if not self.responses and not self.items and not self.notifications:
+                    self.first = rest[0] if kind == NOTIFICATION else None
                 if kind == RESPONSE:
                     msgid, error, result = rest
                     self.responses.setdefault(msgid, []).append((error, result))

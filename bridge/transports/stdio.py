@@ -109,10 +109,15 @@ class Writer:
             self._write_and_release()
 
     def flush_and_wait(self) -> None:
-        """Write what is queued; blocks as long as another thread writes, or the peer does not read."""
-        while self._queue:
+        """Write what is queued; blocks as long as another thread writes, or the peer does not read.
+
+        What another thread has taken out of the queue is written when this returns, too.
+        """
+        while True:
             self._writing.acquire()
             self._write_and_release()
+            if not self._queue:
+                return
 
     def nudge(self) -> None:
         """Have the writer's own thread flush soon; the caller has more to do first."""
@@ -287,7 +292,7 @@ class StdioTransport:
             while count := source.readinto(connection.get_buffer()):
                 for event in connection.buffer_updated(count):
                     self._handle(event)
-                writer.flush()
+                writer.nudge()  # not flush(): this thread must see a cancel though nobody reads
                 if writer.backlog > MAX_BACKLOG_BYTES:
                     # the peer writes without reading: take no more of it until it does
                     writer.flush_and_wait()

@@ -25,8 +25,11 @@ def test_ready_says_what_the_bridge_is(start):
     assert peer.ready["python"]["gil"] in (True, False)
 
 
-def test_ready_is_the_first_message(peer):
-    assert peer.notifications[0][0] == "$/ready"
+def test_ready_is_the_first_message_though_a_request_came_early(start):
+    peer = start(wait_until_ready=False)
+    early = [peer.request("$/ping", [n]) for n in range(20)]
+    assert [peer.result(msgid) for msgid in early] == list(range(20))
+    assert peer.first == "$/ready"
 
 
 @pytest.mark.parametrize("value", [None, True, 2**64, -(2**63) - 1, 1.5, "täxt", b"\xff", [1, {}]])
