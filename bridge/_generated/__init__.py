@@ -1,0 +1,1 @@
+"""Written by scripts/gen-protos. Do not edit."""
