@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .transports.grpc_settings import GrpcSettings
+
 _COMMANDS = ("tools", "call", "doctor")
 
 _DESCRIPTION = """\
@@ -40,10 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return commands.main(arguments)
     options = _parser().parse_args(arguments)
-    if sys.stdin is not None and options.fds == (0, 1) and os.isatty(0):
+    stdio = "stdio" in options.transport
+    if stdio and sys.stdin is not None and options.fds == (0, 1) and os.isatty(0):
         print(
             "bridge: this is the port program; Elixir starts it and talks MessagePack to it.\n"
-            "To try a tool from here: bridge call ADAPTER TOOL '[1, 2]' (see bridge --help)",
+            "To try a tool from here: bridge call ADAPTER TOOL '[1, 2]'. To serve other programs\n"
+            "over the network: --transport grpc. See bridge --help",
             file=sys.stderr,
         )
         return 2
@@ -57,11 +61,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         max_queue=options.max_queue,
         max_message_bytes=options.max_message_bytes,
         grace_s=options.grace,
-        descriptors=options.fds,
+        descriptors=options.fds if stdio else None,
+        grpc=_grpc_settings(options) if "grpc" in options.transport else None,
+        ready_file=options.ready_file,
         log_level=options.log_level,
         log_format=options.log_format,
     )
     return Server(settings).run()
+
+
+def _grpc_settings(options: argparse.Namespace) -> GrpcSettings:
+    from .transports.grpc_settings import GrpcSettings
+
+    return GrpcSettings(
+        host=options.host,
+        port=options.port,
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
+        tls_client_ca=options.tls_client_ca,
+        insecure=options.insecure,
+        token_file=options.token_file,
+        reflection=options.reflection,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,6 +142,32 @@ def _parser() -> argparse.ArgumentParser:
         default="text",
         help="of log lines on stderr (default: text)",
     )
+    add(
+        "--transport",
+        metavar="NAMES",
+        type=_transports,
+        default=("stdio",),
+        help="stdio, grpc, or stdio,grpc for both at once (default: stdio)",
+    )
+    add = parser.add_argument_group(
+        "gRPC", "Where --transport grpc listens. Files are read again when they change."
+    ).add_argument
+    add("--host", default="127.0.0.1", help="name, address or unix:PATH (default: 127.0.0.1)")
+    add(
+        "--port",
+        metavar="N",
+        type=_port,
+        default=50051,
+        help="0 takes a free one, which is printed as GRPC_READY:PORT (default: 50051)",
+    )
+    add("--ready-file", metavar="FILE", help="write the port there once it serves")
+    add("--tls-cert", metavar="FILE", help="certificate chain of the server, PEM")
+    add("--tls-key", metavar="FILE", help="its private key, PEM")
+    add("--tls-client-ca", metavar="FILE", help="admit only clients with a certificate of these")
+    add("--insecure", action="store_true", help="listen on a public address in clear text")
+    add("--token-file", metavar="FILE", help='calls must carry "authorization: Bearer TOKEN"')
+    add("--reflection", action="store_true", help="let clients ask for the service's definition")
+    add = parser.add_argument
     add("--version", action="version", version=f"bridge {__version__}")
     return parser  # fmt: skip
 
@@ -139,6 +186,20 @@ def _seconds(text: str) -> float:
     value = float(text)
     if not 0 <= value < 1e6:
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds, 0 or more")
+    return value
+
+
+def _transports(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not set(names) <= {"stdio", "grpc"} or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not stdio, grpc, or stdio,grpc")
+    return names
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 65536:
+        raise argparse.ArgumentTypeError(f"{value} is no port; 0 takes a free one")
     return value
 
 

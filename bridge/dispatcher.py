@@ -280,6 +280,8 @@ class Dispatcher:
         #: Held while the callbacks of a call change hands; rare and short.
         self.interrupting = threading.Lock()
         self.draining = False
+        #: The interpreter, as health checks show it; set by the server.
+        self.python: dict[str, Any] = {}
         self._deadlines = Deadlines(self.calls, self._expire)
         #: Calls that are just being interrupted, until their answer is sent.
         self._ending: set[Call] = set()
@@ -288,37 +290,71 @@ class Dispatcher:
 
     def dispatch(self, request: Request, peer: Peer) -> None:
         """Start a call. Whatever happens, ``peer`` gets exactly one answer under its id."""
-        key = request.msgid
-        try:
-            tool = self.tools.get(request.method)
-            if tool is None:
-                raise self._not_found(request.method)
-            if tool.streaming and (request.options is None or request.options.credit is None):
-                raise InvalidParams(
-                    f"{tool.name} streams: call it with the option stream (Bridge.stream/4)",
-                    started=False,
-                )
-            args, kwargs = tool.bind(request.params)
-        except CallError as error:
-            peer.send_error(key, error)
+        call = self.admit(request, peer, time.monotonic())
+        if call is None:
             return
-        call = Call(self, request, tool, args, kwargs, peer, time.monotonic())
-        self.calls[key] = call
         try:
             # only now, so that a drain which has begun either is seen here or sees the call
             if self.draining:
                 raise ShuttingDown("the bridge is shutting down", started=False)
             self.pool.submit(call)
         except CallError as error:
-            if call.claim():
-                peer.send_error(key, error)
+            self._refuse(call, error)
             return
         if call.deadline is not None:
-            self._deadlines.add(call.deadline, key)
+            self._deadlines.add(call.deadline, call.key)
+
+    def admit(self, request: Request, peer: Peer, arrived: float) -> Call | None:
+        """Find the tool of a request, and bind its arguments; None if that failed and was answered.
+
+        ``arrived``: when the request came (``time.monotonic()``); its timeout counts from there.
+        """
+        try:
+            tool = self.tools.get(request.method)
+            if tool is None:
+                raise self._not_found(request.method)
+            if tool.streaming and (request.options is None or request.options.credit is None):
+                raise InvalidParams(
+                    f"{tool.name} streams: call it with the option stream (Bridge.stream/4), "
+                    "over gRPC with CallStream",
+                    started=False,
+                )
+            args, kwargs = tool.bind(request.params)
+        except CallError as error:
+            peer.send_error(request.msgid, error)
+            return None
+        call = Call(self, request, tool, args, kwargs, peer, arrived)
+        self.calls[call.key] = call
+        return call
+
+    def run_here(self, call: Call, worker: Worker, now: float) -> bool:
+        """Run an admitted call on the calling thread, which is ``worker``, a thread of the pool.
+
+        For transports whose requests occupy a worker before their tool is known. False: another
+        call of the tool runs, and this one was queued behind it, or refused; some other thread
+        answers it. The calling thread has lost its place in the pool then, and may wait for that.
+        """
+        lane = call.lane
+        if lane is not None and not lane.try_enter():
+            try:
+                self.pool.submit(call)
+                self.pool.relieve(worker)
+            except CallError as error:
+                self._refuse(call, error)
+            return False
+        worker.job = call
+        call.run(worker, now)
+        if lane is not None:
+            self.pool.leave(lane)
+        return True
 
     def cancel(self, key: int) -> bool:
         """The caller does not want the answer any more. False if the call has one."""
         return self._interrupt(key, Cancelled, "the caller cancelled")
+
+    def expire(self, key: int) -> bool:
+        """The time of the caller has run out. False if the call has an answer."""
+        return self._interrupt(key, DeadlineExceeded, "the time of the call ran out")
 
     def fail(self, key: int, error: CallError) -> bool:
         """End a call with ``error``, because its peer broke a rule. False if it has ended."""
@@ -347,7 +383,7 @@ class Dispatcher:
 
     def _unfinished(self) -> bool:
         """Is there a call whose answer is not sent yet? A claimed one may still be encoded."""
-        return bool(self.calls or self._ending) or any(
+        return bool(self.calls or self._ending or self.pool.queued) or any(
             worker.job is not None and not self._is_abandoned(worker)
             for worker in self.pool.workers
         )
@@ -361,14 +397,18 @@ class Dispatcher:
     def health(self) -> dict[str, Any]:
         """Is it serving, and has it room? ``abandoned``: workers whose caller has gone."""
         workers = self.pool.workers
+        queued = self.pool.queued
+        busy = sum(worker.job is not None for worker in workers)
+        abandoned = sum(self._is_abandoned(worker) for worker in workers)
         return {
             "status": "draining" if self.draining else "serving",
-            "in_flight": len(self.calls),
-            "queued": self.pool.queued,
+            "in_flight": queued + busy - abandoned,
+            "queued": queued,
             "max_queue": self.pool.max_queue,
             "max_workers": self.pool.max_workers,
-            "busy": sum(worker.job is not None for worker in workers),
-            "abandoned": sum(self._is_abandoned(worker) for worker in workers),
+            "busy": busy,
+            "abandoned": abandoned,
+            "python": self.python,
         }
 
     def stats(self) -> dict[str, Any]:
@@ -394,6 +434,10 @@ class Dispatcher:
         }
 
     # -- parts ------------------------------------------------------------------------------
+
+    def _refuse(self, call: Call, error: CallError) -> None:
+        if call.claim():
+            call.peer.send_error(call.key, error)
 
     def _interrupt(self, key: int, kind: type[CallError], reason: str) -> bool:
         def error(started: bool) -> CallError:
@@ -428,7 +472,7 @@ class Dispatcher:
         call = self.calls.get(key)
         if call is None or call.deadline is None or call.deadline > time.monotonic():
             return  # a later call has the same key
-        self._interrupt(key, DeadlineExceeded, "the time of the call ran out")
+        self.expire(key)
 
     def _not_found(self, name: str) -> CallError:
         names = sorted(self.tools)

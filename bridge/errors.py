@@ -2,7 +2,7 @@
 
 ``ProtocolError``: somebody broke the protocol, we (``LocalProtocolError``, a bug here) or the
 peer (``RemoteProtocolError``, answered and survived). ``TransportClosed``: the pipe is gone.
-``AdapterError``: the user's adapter cannot be served. ``CallError`` and its children are the
+``AdapterError``: the user's adapter cannot be served, ``UsageError``: nor the options. ``CallError`` and its children are the
 outcome of one call and travel to the caller; each has a ``code``, a gRPC status name in lower
 case, which is the same on every transport and in Elixir.
 """
@@ -52,6 +52,10 @@ class BridgeError(Exception):
 
 class AdapterError(BridgeError):
     """The adapter cannot be imported, built or served; the message says what to do."""
+
+
+class UsageError(BridgeError):
+    """The options of the process cannot be served; the message says what to change."""
 
 
 class TransportClosed(BridgeError):

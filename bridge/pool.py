@@ -49,6 +49,12 @@ class Lane:
             self.busy = True
             return True
 
+    def try_enter(self) -> bool:
+        """True: the lane is the caller's. False: it is busy, and nothing waits for it."""
+        with self._lock:
+            was_busy, self.busy = self.busy, True
+            return not was_busy
+
     def discard(self, job: Job) -> bool:
         """Take back a job that waits. False if it does not."""
         with self._lock:
@@ -68,16 +74,17 @@ class Lane:
 
 
 class Worker:
-    """One thread of the pool. It alone writes here; anybody may read.
+    """One place in the pool, and the thread that has it. It alone writes here; anybody may read.
 
     ``job``: what it runs now, since ``since``; ``jobs`` and ``busy_s``: what it ran so far.
     ``tallies`` belongs to whoever submits the jobs: counters that need no lock.
     """
 
-    __slots__ = ("name", "job", "since", "jobs", "busy_s", "tallies")
+    __slots__ = ("name", "thread", "job", "since", "jobs", "busy_s", "tallies")
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.thread: threading.Thread | None = None
         self.job: Job | None = None
         self.since = 0.0
         self.jobs = 0
@@ -156,8 +163,33 @@ class Pool:
         except ValueError:
             return False
         if lane is not None:
-            self._pass_on(lane)
+            self.leave(lane)
         return True
+
+    def withdraw(self) -> list[Job]:
+        """Take back all jobs that have not started, but those that wait for a lane."""
+        jobs: list[Job] = []
+        while True:
+            try:
+                jobs.append(self._jobs.popleft())
+            except IndexError:
+                return jobs
+
+    def relieve(self, worker: Worker) -> None:
+        """Put a new thread in the place of the calling one, which runs a job and is about to wait.
+
+        The calling thread ends with its job and counts no more.
+        """
+        worker.job = None
+        worker.jobs += 1
+        self._idle.append(worker)
+        self._start(worker)
+
+    def leave(self, lane: Lane) -> None:
+        """Give up a lane that was entered with ``try_enter``: the next job in it may start."""
+        job = lane.leave()
+        if job is not None:
+            self._enqueue(job)
 
     def close(self) -> None:
         """Accept no more jobs; workers end after what is queued. Does not wait for them."""
@@ -190,11 +222,6 @@ class Pool:
         if len(self._jobs) > len(self._idle) and len(self.workers) < self.max_workers:
             self._grow()
 
-    def _pass_on(self, lane: Lane) -> None:
-        job = lane.leave()
-        if job is not None:
-            self._enqueue(job)
-
     def _grow(self) -> None:
         with self._growing:
             if len(self.workers) == self.max_workers:
@@ -202,9 +229,15 @@ class Pool:
             worker = Worker(f"bridge-worker-{len(self.workers) + 1}")
             self.workers.append(worker)
             self._idle.append(worker)
-        threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True).start()
+        self._start(worker)
+
+    def _start(self, worker: Worker) -> None:
+        thread = threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True)
+        worker.thread = thread
+        thread.start()
 
     def _work(self, worker: Worker) -> None:
+        thread = worker.thread
         jobs, idle, clock = self._jobs, self._idle, time.monotonic
         now = 0.0
         resting = True  # is it in _idle? There it counts as free until it has a job in hand
@@ -239,11 +272,13 @@ class Pool:
                 # a bug in the bridge; the pool must not lose a thread by it
                 sys.excepthook(type(error), error, error.__traceback__)
                 now = clock()
+            if worker.thread is not thread:
+                return  # it was relieved
             worker.job = None
             worker.jobs += 1
             worker.busy_s += now - worker.since
             if job.lane is not None:
-                self._pass_on(job.lane)
+                self.leave(job.lane)
             del job  # what the job holds must not live until the next one
 
     def _call_lookout(self) -> None:

@@ -10,7 +10,8 @@ from queue import Empty, SimpleQueue
 
 from . import __version__
 from .dispatcher import Dispatcher
-from .errors import AdapterError, CallError
+from .errors import AdapterError, BridgeError, CallError, UsageError
+from .gil import GilWatch, is_enabled
 from .loading import check_workers, load
 from .pool import Pool
 from .transports.stdio import StdioTransport, claim_descriptors
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from .loading import LoadedAdapter
+    from .transports.grpc import GrpcTransport
+    from .transports.grpc_settings import GrpcSettings
 
 CLEAN, FATAL, USAGE = 0, 1, 2
 _INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -36,7 +39,9 @@ class Settings:
     """What the command line says; the defaults are those of ``bridge --help``.
 
     ``max_workers``: None = ``min(32, cores + 4)``. ``grace_s``: seconds that running calls get
-    when the process ends. ``descriptors``: where the peer writes and reads.
+    when the process ends. ``descriptors``: where the peer of stdio writes and reads, None: there
+    is none. ``grpc``: where the gRPC server listens, None: there is none. ``ready_file``: where
+    its port is written once it serves.
     """
 
     def __init__(
@@ -48,7 +53,9 @@ class Settings:
         max_queue: int = 1024,
         max_message_bytes: int = 64 << 20,
         grace_s: float = 5.0,
-        descriptors: tuple[int, int] = (0, 1),
+        descriptors: tuple[int, int] | None = (0, 1),
+        grpc: GrpcSettings | None = None,
+        ready_file: str | None = None,
         log_level: str = "warning",
         log_format: str = "text",
     ) -> None:
@@ -59,6 +66,8 @@ class Settings:
         self.max_message_bytes = max_message_bytes
         self.grace_s = grace_s
         self.descriptors = descriptors
+        self.grpc = grpc
+        self.ready_file = ready_file
         self.log_level = log_level
         self.log_format = log_format
 
@@ -75,35 +84,84 @@ class Server:
     def run(self) -> int:
         """Serve until there is a reason to end. Returns the exit code, unless a tool hangs."""
         settings = self._settings
+        stdio = None
+        if settings.descriptors is not None:
+            try:
+                stdio = self._open_stdio(*settings.descriptors)
+            except OSError as error:
+                print(f"bridge: --fds {settings.descriptors}: {error}", file=sys.stderr)
+                return USAGE
         try:
-            reader, writer = claim_descriptors(*settings.descriptors)
-        except OSError as error:
-            print(f"bridge: --fds {settings.descriptors}: {error}", file=sys.stderr)
-            return USAGE
-        transport = StdioTransport(
+            with GilWatch() as gil:
+                grpc = self._open_grpc()
+                adapter = load(settings.adapter, settings.app_dir)
+            check_workers(adapter, settings.max_workers)
+            adapter.setup()
+            dispatcher = Dispatcher(adapter.tools, Pool(settings.max_workers, settings.max_queue))
+            dispatcher.python = describe_python(gil)
+            self._handle_signals()
+            port = None if grpc is None else grpc.start(dispatcher)
+            self._announce(port)
+        except (AdapterError, UsageError) as error:
+            return self._refuse(error, stdio)
+        if stdio is not None:
+            # the first message, before a request that came early can be answered
+            stdio.ready(self._describe(adapter, dispatcher, port))
+        self._configure_logs(stdio)
+        if gil.modules:
+            _warn_of_gil(gil.modules)
+        if stdio is not None:
+            stdio.start(dispatcher)
+        reason = self._wait()
+        return self._end(reason, dispatcher, stdio, grpc, adapter)
+
+    def _open_stdio(self, source: int, sink: int) -> StdioTransport:
+        reader, writer = claim_descriptors(source, sink)
+        return StdioTransport(
             reader,
             writer,
-            max_message_bytes=settings.max_message_bytes,
+            max_message_bytes=self._settings.max_message_bytes,
             gone=lambda: self._reasons.put("peer gone"),
             shutdown=lambda: self._reasons.put("shutdown"),
         )
+
+    def _open_grpc(self) -> GrpcTransport | None:
+        settings = self._settings
+        if settings.grpc is None:
+            return None
+        settings.grpc.check()
         try:
-            adapter = load(settings.adapter, settings.app_dir)
-            check_workers(adapter, settings.max_workers)
-            adapter.setup()
-        except AdapterError as error:
-            print(f"bridge: {error}", file=sys.stderr, flush=True)
-            transport.refuse(CallError(str(error), code="failed_precondition"))
-            return FATAL
-        pool = Pool(settings.max_workers, settings.max_queue)
-        dispatcher = Dispatcher(adapter.tools, pool)
-        self._handle_signals()
-        # the first message, before a request that came early can be answered
-        transport.ready(self._describe(adapter))
-        self._configure_logs(transport)
-        transport.start(dispatcher)
-        reason = self._wait()
-        return self._end(reason, dispatcher, transport, adapter)
+            from .transports.grpc import GrpcTransport
+        except ImportError as error:
+            raise UsageError(
+                f"--transport grpc needs packages that are not here ({error}): "
+                "pip install 'beam-bridge[grpc]'"
+            ) from None
+        return GrpcTransport(settings.grpc, settings.max_message_bytes)
+
+    def _refuse(self, error: BridgeError, stdio: StdioTransport | None) -> int:
+        """Say why there is nothing to serve, to people and to the peer."""
+        print(f"bridge: {error}", file=sys.stderr, flush=True)
+        if stdio is not None:
+            stdio.refuse(CallError(str(error), code="failed_precondition"))
+        return FATAL
+
+    def _announce(self, port: int | str | None) -> None:
+        """Tell where the gRPC server listens to whoever cannot read it in ``$/ready``."""
+        settings = self._settings
+        if port is None:
+            return
+        if settings.ready_file is not None:
+            # renamed, so that nobody finds half of it
+            unfinished = f"{settings.ready_file}.{os.getpid()}"
+            try:
+                with open(unfinished, "w") as file:
+                    file.write(f"{port}\n")
+                os.replace(unfinished, settings.ready_file)
+            except OSError as error:
+                raise UsageError(f"--ready-file {settings.ready_file}: {error.strerror}") from None
+        if settings.descriptors is None:
+            print(f"GRPC_READY:{port}", flush=True)
 
     def _wait(self) -> str:
         while True:
@@ -111,20 +169,24 @@ class Server:
                 return self._reasons.get(timeout=_WATCH_S)
             except Empty:
                 # somebody else may hold the pipe open that would have told us
-                if os.getppid() != self._parent:
+                if self._settings.descriptors is not None and os.getppid() != self._parent:
                     return "parent gone"
 
     def _end(
         self,
         reason: str,
         dispatcher: Dispatcher,
-        transport: StdioTransport,
+        stdio: StdioTransport | None,
+        grpc: GrpcTransport | None,
         adapter: LoadedAdapter,
     ) -> int:
         grace = self._settings.grace_s
         # whatever hangs from here on, a tool, close() or a peer that does not read: leave
         self._leave_after(grace + _MARGIN_S)
-        transport.drain()
+        if grpc is not None:
+            grpc.drain()
+        if stdio is not None:
+            stdio.drain()
         if reason in _GONE:
             dispatcher.draining = True
             dispatcher.cancel_all("the caller is gone")
@@ -133,13 +195,15 @@ class Server:
             signal.signal(signal.SIGINT, lambda *_: _leave(_INTERRUPTED))
             dispatcher.drain(grace)
             idle = dispatcher.wait_until_idle(_MARGIN_S / 4)
+        if grpc is not None:
+            grpc.close(idle)
         dispatcher.pool.close()
         try:
             adapter.close()
         except Exception as error:
             print(f"bridge: close() of {adapter.name} failed: {error!r}", file=sys.stderr)
-        if reason not in _GONE:
-            transport.bye(reason)
+        if stdio is not None and reason not in _GONE:
+            stdio.bye(reason)
         _end_children()
         if not idle:
             _leave(CLEAN)
@@ -158,17 +222,19 @@ class Server:
         signal.signal(signal.SIGTERM, lambda *_: self._reasons.put("sigterm"))
         signal.signal(signal.SIGINT, lambda *_: self._reasons.put("sigint"))
 
-    def _configure_logs(self, transport: StdioTransport) -> None:
+    def _configure_logs(self, stdio: StdioTransport | None) -> None:
         settings = self._settings
         if "logging" in sys.modules or settings.log_level in ("debug", "info"):
             from . import logs
 
             def send(level: str, logger: str, text: str, fields: dict[str, Any]) -> bool:
-                return transport.send_log(level, logger, text, fields, None)
+                return stdio is not None and stdio.send_log(level, logger, text, fields, None)
 
             logs.configure(settings.log_level, settings.log_format, send)
 
-    def _describe(self, adapter: LoadedAdapter) -> dict[str, Any]:
+    def _describe(
+        self, adapter: LoadedAdapter, dispatcher: Dispatcher, port: int | str | None
+    ) -> dict[str, Any]:
         settings = self._settings
         return {
             "protocol": PROTOCOL_VERSION,
@@ -180,22 +246,32 @@ class Server:
                 "max_queue": settings.max_queue,
             },
             "tools": sorted(adapter.tools),
-            "python": describe_python(),
+            "python": dispatcher.python,
             "pid": os.getpid(),
-            "grpc_port": None,
+            "grpc_port": port,
         }
 
 
-def describe_python() -> dict[str, Any]:
-    """Which interpreter runs here, and whether the GIL is on."""
-    is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
+def describe_python(gil: GilWatch | None = None) -> dict[str, Any]:
+    """Which interpreter runs here, and whether the GIL is on, or who switched it on."""
     return {
         "version": sys.version.split()[0],
         "implementation": sys.implementation.name,
         "executable": sys.executable,
         "free_threaded": "t" in getattr(sys, "abiflags", ""),
-        "gil": is_gil_enabled(),
+        "gil": is_enabled(),
+        "gil_enabled_by": [] if gil is None else gil.modules,
     }
+
+
+def _warn_of_gil(modules: list[str]) -> None:
+    from .logs import logger
+
+    logger().warning(
+        "importing %s switched the GIL on: tools take turns instead of running in parallel. "
+        "Serve without it, or set PYTHON_GIL=0 at your own risk",
+        ", ".join(modules),
+    )
 
 
 def _end_children() -> None:

@@ -54,6 +54,7 @@ def test_an_idle_bridge_serves_and_has_room():
         "max_workers": 1,
         "busy": 0,
         "abandoned": 0,
+        "python": {},
     }
 
 

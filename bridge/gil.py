@@ -1,0 +1,60 @@
+"""Is the GIL on, and which module switched it on?
+
+On a free-threaded Python an extension module that does not say that it works without the GIL
+switches it on when it is imported, for the whole process and for good
+(https://peps.python.org/pep-0703/). CPython says so in a warning, which names the module.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+def is_enabled() -> bool:
+    """Does only one thread run Python code at a time? Always, but on free-threaded builds."""
+    return getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+class GilWatch:
+    """Notes, while it is entered, which modules switch the GIL on. For the main thread, once.
+
+    ``modules``: their names; one in practice, as it cannot be switched on twice.
+    """
+
+    def __init__(self) -> None:
+        self.modules: list[str] = []
+        self._watches = False
+
+    def __enter__(self) -> GilWatch:
+        self._watches = not is_enabled()
+        if self._watches:
+            import warnings
+
+            self._show, warnings.showwarning = warnings.showwarning, self._look  # type: ignore[assignment]
+            # it is made once for each place in the code, and must come through now
+            warnings.filterwarnings("always", "The global interpreter lock", RuntimeWarning)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._watches:
+            import warnings
+
+            warnings.showwarning = self._show
+            if is_enabled() and not self.modules:
+                self.modules.append("unknown")
+
+    def _look(self, message, category, *rest) -> None:  # type: ignore[no-untyped-def]
+        before, _, name = str(message).partition("enabled to load module '")
+        if name and "GIL" in before:
+            self.modules.append(name.partition("'")[0])
+        else:
+            self._show(message, category, *rest)
