@@ -195,10 +195,14 @@ class GrpcTransport:
         return _mark(behavior, experimental_thread_pool=self._control, **marks)
 
     def _call(self, data: bytes, context: Any) -> bytes:
-        return self.threads.rpc.call(data, context)
+        rpc = self.threads.rpc
+        assert rpc is not None
+        return rpc.call(data, context)
 
     def _call_stream(self, data: bytes, context: Any, send: Callable[[bytes | None], None]) -> None:
-        self.threads.rpc.stream(data, context, send)
+        rpc = self.threads.rpc
+        assert rpc is not None
+        rpc.stream(data, context, send)
 
     def _list_tools(self, data: bytes, context: Any) -> bytes:
         tools = [_describe_tool(tool) for tool in self.dispatcher.describe_tools()]
@@ -287,7 +291,9 @@ class Rpc:
         try:
             self._function(*self._args)
         finally:
-            del self._function, self._args  # they know gRPC's request, which knows this one
+            # what they hold must not live until the thread's next request
+            self._transport.threads.rpc = None
+            del self._function, self._args
             self._done = True
             self._run_callbacks()
 
@@ -485,7 +491,7 @@ class Sender:
 class _PerThread(threading.local):
     """What each thread has for itself: an encoder, and the request that it handles."""
 
-    rpc: Rpc
+    rpc: Rpc | None = None
 
     def __init__(self) -> None:
         self.encoder = Encoder()
