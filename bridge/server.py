@@ -132,12 +132,13 @@ class Server:
         settings.grpc.check()
         try:
             from .transports.grpc import GrpcTransport
+            from .transports.grpc_service import BridgeService
         except ImportError as error:
             raise UsageError(
                 f"--transport grpc needs packages that are not here ({error}): "
                 "pip install 'beam-bridge[grpc]'"
             ) from None
-        return GrpcTransport(settings.grpc, settings.max_message_bytes)
+        return GrpcTransport(settings.grpc, settings.max_message_bytes, [BridgeService()])
 
     def _refuse(self, error: BridgeError, stdio: StdioTransport | None) -> int:
         """Say why there is nothing to serve, to people and to the peer."""

@@ -46,13 +46,18 @@ HOUSE = {
     "transports.grpc_json": ("wire.plain google", ""),
     "transports.grpc_status": ("errors transports.grpc_json grpc google", ""),
     "transports.grpc": (
-        "errors wire.codec wire.messages transports.grpc_settings transports.grpc_json "
-        "transports.grpc_status _generated.bridge_pb2 grpc google grpc_health",
+        "errors wire.codec wire.messages transports.grpc_settings transports.grpc_status "
+        "grpc grpc_health",
         "logs grpc_reflection",
+    ),
+    "transports.grpc_service": (
+        "errors wire.codec transports.grpc transports.grpc_json transports.grpc_status "
+        "_generated.bridge_pb2 grpc google",
+        "",
     ),
     "server": (
         "__init__ errors gil loading pool dispatcher transports.stdio",
-        "logs transports.grpc",
+        "logs transports.grpc transports.grpc_service",
     ),
     "commands": (
         "__init__ errors wire.messages wire.codec loading pool dispatcher",
@@ -72,6 +77,7 @@ HEAVY = {
 #: Not loaded to serve over stdio, or only to read the command line.
 MAY_BE_HEAVY = {"commands": HEAVY - {"numpy", "grpc", "torch"}, "cli": {"argparse"}}
 MAY_BE_HEAVY["transports.grpc"] = {"grpc", "concurrent"}
+MAY_BE_HEAVY["transports.grpc_service"] = {"grpc"}
 MAY_BE_HEAVY["transports.grpc_status"] = {"grpc"}
 MAY_BE_HEAVY["testing"] = {"typing", "json", "dataclasses"}
 
@@ -210,6 +216,7 @@ def test_the_rows_say_what_the_architecture_wants() -> None:
     assert knows_msgpack == {"wire.values", "wire.plain", "wire.codec"}
     assert {name for name, row in rows.items() if "grpc" in row} == {
         "transports.grpc",
+        "transports.grpc_service",
         "transports.grpc_status",
     }
     assert rows["pool"] == {"errors"}

@@ -1,14 +1,14 @@
-"""The gRPC transport: the service of ``protos/bridge.proto`` on the pool that serves stdio too.
+"""The gRPC transport: tools for callers on the network, on the pool that serves stdio too.
 
 gRPC's server hands every request to a pool as a function to run. The requests that call tools go
 to the bridge's own pool, so that a running one occupies one worker, a queued one none, and a tool
 cannot tell where its call came from. Everything else is answered by a few threads of the
-transport, however busy the workers are.
+transport, however busy the workers are. What the requests say is the business of a service:
+``grpc_service.py``.
 
 The facts about ``grpc.server`` that this rests on: it calls ``submit`` on its one serving thread,
-and ``submit`` must not raise; it sends the answer of a unary request from the thread that ran its
-function; the request is received there, too; ``add_callback`` runs when the request is over, for
-whatever reason.
+and ``submit`` must not raise; it receives a request, and answers a unary one, on the thread that
+runs its function; ``add_callback`` runs when the request is over, for whatever reason.
 """
 
 from __future__ import annotations
@@ -21,34 +21,38 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import SimpleNamespace
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from .._generated import bridge_pb2 as pb
-from ..errors import (
-    CallError,
-    EncodeError,
-    InvalidParams,
-    RemoteProtocolError,
-    ShuttingDown,
-    UsageError,
-)
-from ..wire.codec import Encoder, decode_value
+from ..errors import CallError, ShuttingDown, UsageError
+from ..wire.codec import Encoder
 from ..wire.messages import CallOptions, Request
-from .grpc_json import from_value, to_struct, to_value
 from .grpc_settings import Certificates, Token
 from .grpc_status import CallStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Sequence
+    from typing import Any, Protocol
 
     from ..dispatcher import Call, Dispatcher
     from ..pool import Lane, Worker
+    from ..wire.messages import Params
     from .grpc_settings import GrpcSettings
 
-SERVICE = pb.DESCRIPTOR.services_by_name["Bridge"].full_name
+    class Service(Protocol):
+        """Some methods that clients may call, and what their messages mean."""
+
+        #: Its full name, ``package.Service``.
+        name: str
+
+        def add_to(self, server: Any, transport: GrpcTransport) -> None:
+            """Register the methods with a ``grpc.Server``.
+
+            A behavior that calls tools makes an ``Exchange``; any other is wrapped with
+            ``transport.aside``.
+            """
+
+
 #: stdio's ids are below; the dispatcher wants keys that are unique in the process.
 _FIRST_KEY = 2**64
 #: Threads for what must be answered while every worker is busy.
@@ -75,10 +79,16 @@ _OPTIONS = [
 
 
 class GrpcTransport:
-    """Serves any number of clients over the network. ``settings`` are checked already."""
+    """Serves any number of clients over the network.
 
-    def __init__(self, settings: GrpcSettings, max_message_bytes: int) -> None:
+    ``settings`` are checked already. ``services``: what clients can call, beside health checks.
+    """
+
+    def __init__(
+        self, settings: GrpcSettings, max_message_bytes: int, services: Sequence[Service]
+    ) -> None:
         self._settings = settings
+        self._services = services
         self._max_message_bytes = max_message_bytes
         self._control = ThreadPoolExecutor(_CONTROL_THREADS, "bridge-grpc-control")
         self._health = health.HealthServicer()
@@ -111,8 +121,8 @@ class GrpcTransport:
         )
         self._add_services()
         port = self._listen()
-        for service in ("", SERVICE):
-            self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        for name in ("", *(service.name for service in self._services)):
+            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         server.start()
         return settings.host if settings.is_unix else port
 
@@ -145,8 +155,25 @@ class GrpcTransport:
         return rpc
 
     def _refuse(self, rpc: Rpc, error: CallError) -> Future[None]:
-        rpc.error = error
+        rpc.refusal = error
         return self._control.submit(rpc.handle)
+
+    # -- for services -----------------------------------------------------------------------
+
+    def aside(self, behavior: Callable[..., Any], **marks: object) -> Callable[..., Any]:
+        """``behavior``, but run on the transport's own threads. Not for long work."""
+        return mark(behavior, experimental_thread_pool=self._control, **marks)
+
+    def check_size(self, message: bytes) -> bytes:
+        """Raise ``CallError`` for a message that no client would be sent."""
+        if len(message) > self._max_message_bytes:
+            raise CallError(
+                f"the result has {len(message)} bytes, above the limit of "
+                f"{self._max_message_bytes} (--max-message-bytes)",
+                code="resource_exhausted",
+                started=True,
+            )
+        return message
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -170,79 +197,23 @@ class GrpcTransport:
         return port
 
     def _add_services(self) -> None:
-        server = self._server
-        # requests and responses are bytes to gRPC: what cannot be decoded is answered here
-        behaviors = {
-            "Call": grpc.unary_unary_rpc_method_handler(self._call),
-            "CallStream": grpc.unary_stream_rpc_method_handler(
-                # it sends its responses itself
-                _mark(self._call_stream, experimental_non_blocking=True)
-            ),
-            "ListTools": grpc.unary_unary_rpc_method_handler(self.aside(self._list_tools)),
-            "GetStats": grpc.unary_unary_rpc_method_handler(self.aside(self._get_stats)),
-        }
-        server.add_registered_method_handlers(SERVICE, behaviors)
+        for service in self._services:
+            service.add_to(self._server, self)
         checks = SimpleNamespace(
             Check=self.aside(self._health.Check),
             Watch=self.aside(self._health.Watch, experimental_non_blocking=True),
         )
-        health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+        health_pb2_grpc.add_HealthServicer_to_server(checks, self._server)
         if self._settings.reflection:
-            _add_reflection(server)
-
-    def aside(self, behavior: Callable[..., Any], **marks: object) -> Callable[..., Any]:
-        """``behavior``, but run on the transport's own threads. Not for long work."""
-        return _mark(behavior, experimental_thread_pool=self._control, **marks)
-
-    def _call(self, data: bytes, context: Any) -> bytes:
-        rpc = self.threads.rpc
-        assert rpc is not None
-        return rpc.call(data, context)
-
-    def _call_stream(self, data: bytes, context: Any, send: Callable[[bytes | None], None]) -> None:
-        rpc = self.threads.rpc
-        assert rpc is not None
-        rpc.stream(data, context, send)
-
-    def _list_tools(self, data: bytes, context: Any) -> bytes:
-        tools = [_describe_tool(tool) for tool in self.dispatcher.describe_tools()]
-        message: bytes = pb.ListToolsResponse(tools=tools).SerializeToString()
-        return message
-
-    def _get_stats(self, data: bytes, context: Any) -> bytes:
-        stats = {**self.dispatcher.stats(), "dropped": self.dropped}
-        message: bytes = pb.GetStatsResponse(stats=to_struct(stats, "stats")).SerializeToString()
-        return message
-
-    def encode(self, value: Any, name: str, as_json: bool) -> pb.Payload:
-        """The payload of a result or item. Raises ``EncodeError``."""
-        if as_json:
-            return pb.Payload(json=to_value(value, name))
-        return pb.Payload(msgpack=self.threads.encoder.value(value, name))
-
-    def check_size(self, message: bytes) -> bytes:
-        """Raise ``CallError`` for a message that no client would be sent."""
-        if len(message) > self._max_message_bytes:
-            raise CallError(
-                f"the result has {len(message)} bytes, above the limit of "
-                f"{self._max_message_bytes} (--max-message-bytes)",
-                code="resource_exhausted",
-                started=True,
-            )
-        return message
+            _add_reflection(self._server, [service.name for service in self._services])
 
 
 class Rpc:
-    """One request that calls a tool: a job of the pool, and the peer of its call."""
+    """One request as a job of the pool, and the Future that gRPC wants to have for it."""
 
     lane: Lane | None = None
-    #: What the request ended with; before it began: why it was refused.
-    error: CallError | None = None
-    _field: str | None = None
-    _result: pb.Payload | None = None
-    _as_json = False
-    _answered: threading.Event | None = None
-    _sender: Sender | None = None
+    #: Why no tool shall run; set before the request is handled.
+    refusal: CallError | None = None
 
     def __init__(
         self,
@@ -251,20 +222,36 @@ class Rpc:
         function: Callable[..., object],
         args: tuple[Any, ...],
     ) -> None:
+        self.key = key
+        self.arrived = self.began = time.monotonic()
+        self.worker: Worker | None = None
         self._transport = transport
-        self._key = key
         self._function = function
         self._args = args
-        self._arrived = time.monotonic()
-        self._worker: Worker | None = None
-        self._now = self._arrived
         self._callbacks: deque[Callable[[Rpc], object]] = deque()
         self._done = False
 
-    # -- for gRPC, which takes it for a Future ----------------------------------------------
+    def run(self, worker: Worker, now: float) -> float:
+        """Handle the request on a worker. The pool calls it."""
+        self.worker, self.began = worker, now
+        self.handle()
+        return time.monotonic()
+
+    def handle(self) -> None:
+        """Have gRPC receive the request, call its behavior, and answer."""
+        threads = self._transport.threads
+        threads.rpc = self
+        try:
+            self._function(*self._args)
+        finally:
+            # what they hold must not live until the thread's next request
+            threads.rpc = None
+            del self._function, self._args
+            self._done = True
+            self._run_callbacks()
 
     def add_done_callback(self, callback: Callable[[Rpc], object]) -> None:
-        """Run ``callback`` when the function has been run; now if it has."""
+        """Run ``callback`` when the request has been handled; now if it has."""
         self._callbacks.append(callback)
         if self._done:
             self._run_callbacks()
@@ -277,159 +264,113 @@ class Rpc:
                 return  # another thread was faster
             callback(self)
 
-    # -- on its thread ----------------------------------------------------------------------
 
-    def run(self, worker: Worker, now: float) -> float:
-        """Handle the request on a worker. The pool calls it."""
-        self._worker, self._now = worker, now
-        self.handle()
-        return time.monotonic()
+class Exchange:
+    """The call that a request asks for, and its peer: keeps the outcome for the request's thread.
 
-    def handle(self) -> None:
-        """Have gRPC receive the request, call ``call`` or ``stream`` with it, and answer."""
-        self._transport.threads.rpc = self
-        try:
-            self._function(*self._args)
-        finally:
-            # what they hold must not live until the thread's next request
-            self._transport.threads.rpc = None
-            del self._function, self._args
-            self._done = True
-            self._run_callbacks()
+    Services derive from it and say what goes over the wire. Made by a behavior, on its thread.
+    """
 
-    def call(self, data: bytes, context: Any) -> bytes:
-        """The response of a unary request. Aborts it otherwise."""
-        if self.error is None:
-            self._serve(data, context, None)
-        if self.error is None:
-            try:
-                return self._transport.check_size(
-                    pb.CallResponse(result=self._result).SerializeToString()
-                )
-            except CallError as error:
-                self.error = error
-        context.abort_with_status(CallStatus(self.error, self._field))
-        raise AssertionError("abort_with_status() raises")
+    _result: Any = None
+    _error: CallError | None = None
+    _answered: threading.Event | None = None
 
-    def stream(self, data: bytes, context: Any, send: Callable[[bytes | None], None]) -> None:
-        """Send the responses of a streaming request, and the end."""
-        if self.error is None:
-            self._sender = sender = Sender(self._transport, send)
-            self._serve(data, context, (0, 0))
-        if self.error is None:
-            try:
-                sender.send(pb.StreamResponse(result=self._result))
-                send(None)
-                return
-            except CallError as error:
-                self.error = error
-        context.abort_with_status(CallStatus(self.error, self._field))
+    def __init__(self, transport: GrpcTransport, context: Any, sender: Sender | None) -> None:
+        rpc = transport.threads.rpc
+        assert rpc is not None
+        self._rpc = rpc
+        self._transport = transport
+        self._context = context
+        self._sender = sender
 
-    def _serve(self, data: bytes, context: Any, credit: tuple[int, int] | None) -> None:
+    # -- for services -----------------------------------------------------------------------
+
+    def encode(self, value: Any, name: str) -> Any:
+        """The message of a result or item. Raises ``EncodeError``. On the tool's thread."""
+        raise NotImplementedError
+
+    def encode_progress(self, done: float, total: float | None, text: str | None) -> Any:
+        """The message of a tool's progress; None: it has none."""
+        return None
+
+    def encode_log(self, level: str, logger: str, text: str, fields: dict[str, Any]) -> Any:
+        """The message of a log line; None: it has none."""
+        return None
+
+    def serve(self, tool: str, params: Params, session: str | None = None) -> Any:
+        """Call a tool and wait. Returns the message of its result. Raises ``CallError``.
+
+        With a sender, the tool may stream.
+        """
+        rpc, context = self._rpc, self._context
+        if rpc.refusal is not None:
+            raise rpc.refusal
+        assert rpc.worker is not None
         dispatcher = self._transport.dispatcher
-        try:
-            request = self._decode(data, context, credit)
-        except CallError as error:
-            self.error = error
-            return
-        call = dispatcher.admit(request, self, self._arrived)
-        if call is None:
-            return
-        if call.lane is not None:
-            self._answered = threading.Event()
-        if not context.add_callback(self._is_over):
-            self._is_over()
-        assert self._worker is not None
-        if not dispatcher.run_here(call, self._worker, self._now):
-            assert self._answered is not None
-            self._answered.wait()
+        request = Request(rpc.key, tool, params, self._options(session))
+        call = dispatcher.admit(request, self, rpc.arrived)
+        if call is not None:
+            if call.lane is not None:
+                self._answered = threading.Event()
+            if not context.add_callback(self._is_over):
+                self._is_over()
+            if not dispatcher.run_here(call, rpc.worker, rpc.began):
+                assert self._answered is not None
+                self._answered.wait()
+        if self._error is not None:
+            raise self._error
+        return self._result
 
-    def _decode(self, data: bytes, context: Any, credit: tuple[int, int] | None) -> Request:
-        try:
-            message = pb.CallRequest.FromString(data)
-        except DecodeError as error:
-            self._field = ""
-            raise InvalidParams(
-                f"the request is no {SERVICE} CallRequest: {error}", started=False
-            ) from None
-        params: Any = []
-        payload = message.params
-        if payload.msgpack:
-            self._field = "params.msgpack"
-            try:
-                params = decode_value(payload.msgpack)
-            except RemoteProtocolError as error:
-                raise error.to_call_error() from None
-        elif payload.HasField("json"):
-            self._field = "params.json"
-            self._as_json = True
-            params = from_value(payload.json)
-        if type(params) is not list and type(params) is not dict:
-            raise InvalidParams(
-                "the parameters must be a list, by position, or a map, by name; "
-                f"got {type(params).__name__}",
-                started=False,
-            )
-        timeout_s: float | None = context.time_remaining()
+    def _options(self, session: str | None) -> CallOptions:
+        timeout_s: float | None = self._context.time_remaining()
         if timeout_s is not None:
             # an endless one comes as a very long one; ours counts from the request's arrival
-            waited = time.monotonic() - self._arrived
+            waited = time.monotonic() - self._rpc.arrived
             timeout_s = timeout_s + waited if timeout_s < 1e9 else None
         metadata = {
             key: value
-            for key, value in context.invocation_metadata()
+            for key, value in self._context.invocation_metadata()
             if key not in _HIDDEN and type(value) is str and not key.startswith("grpc-")
         }
-        options = CallOptions(timeout_s, message.session or None, metadata, credit)
-        return Request(self._key, message.tool, params, options)
+        return CallOptions(timeout_s, session, metadata, None if self._sender is None else (0, 0))
 
     def _is_over(self) -> None:
         """gRPC has ended the request: it was answered, or the client does not wait any more."""
-        dispatcher = self._transport.dispatcher
-        call = dispatcher.calls.get(self._key)
+        dispatcher, key = self._transport.dispatcher, self._rpc.key
+        call = dispatcher.calls.get(key)
         if call is None:
             return
         if call.deadline is not None and call.deadline - time.monotonic() < _SLACK_S:
-            dispatcher.expire(self._key)
+            dispatcher.expire(key)
         else:
-            dispatcher.cancel(self._key)
+            dispatcher.cancel(key)
 
     # -- dispatcher.Peer --------------------------------------------------------------------
 
     def send_result(self, key: int, result: Any) -> None:
-        self._result = self._transport.encode(result, "result", self._as_json)
+        self._result = self.encode(result, "result")
         self._end()
 
     def send_error(self, key: int, error: CallError) -> None:
-        self.error = error
+        self._error = error
         self._end()
 
     def _end(self) -> None:
         if self._answered is not None:
             self._answered.set()
 
-    def open_stream(self, call: Call) -> Rpc:
+    def open_stream(self, call: Call) -> Exchange:
         return self
 
     def send_progress(self, key: int, done: float, total: float | None, text: str | None) -> None:
-        progress = pb.Progress(done=done, total=total, text=text or "")
-        self._note(pb.StreamResponse(progress=progress))
+        if self._sender is not None:
+            self._sender.note(self.encode_progress(done, total, text))
 
     def send_log(
         self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None
-    ) -> bool:
-        try:
-            struct = to_struct(fields, "fields")
-        except EncodeError as error:
-            struct = to_struct({"error": str(error)}, "fields")
-        log = pb.LogRecord(level=level, logger=logger, text=text, fields=struct)
-        return self._note(pb.StreamResponse(log=log))
-
-    def _note(self, message: pb.StreamResponse) -> bool:
-        if self._sender is not None and self._sender.note(message):
-            return True
-        self._transport.dropped += 1
-        return False
+    ) -> None:
+        if self._sender is not None:
+            self._sender.note(self.encode_log(level, logger, text, fields))
 
     # -- dispatcher.Sink --------------------------------------------------------------------
 
@@ -438,8 +379,7 @@ class Rpc:
 
     def send(self, item: Any) -> None:
         assert self._sender is not None
-        payload = self._transport.encode(item, "item", self._as_json)
-        self._sender.send(pb.StreamResponse(item=payload))
+        self._sender.send(self.encode(item, "item"))
 
 
 class Sender:
@@ -452,27 +392,33 @@ class Sender:
         self._transport = transport
         self._send = send
         self._sending = threading.Lock()
-        self._notes: deque[pb.StreamResponse] = deque()
+        self._notes: deque[bytes] = deque()
         self._noting = threading.Lock()
 
-    def send(self, message: pb.StreamResponse) -> None:
+    def send(self, message: bytes) -> None:
         """Send a message, after the notes before it. Blocks until the client takes it.
 
         Raises ``CallError`` if it is too large.
         """
-        data = self._transport.check_size(message.SerializeToString())
+        self._transport.check_size(message)
         with self._sending:
             self._send_notes()
-            self._send(data)
+            self._send(message)
 
-    def note(self, message: pb.StreamResponse) -> bool:
-        """Have a message sent before the next one, or sooner. False: the client is too slow."""
+    def end(self) -> None:
+        """End the stream well."""
+        self._send(None)
+
+    def note(self, message: bytes | None) -> None:
+        """Have a message sent before the next one, or sooner; or drop it, if the client is slow."""
+        if message is None:
+            return
         if len(self._notes) >= _MAX_NOTES:
-            return False
+            self._transport.dropped += 1
+            return
         self._notes.append(message)
         if self._noting.acquire(blocking=False):
             threading.Thread(target=self._run, name="bridge-grpc-notes", daemon=True).start()
-        return True
 
     def _run(self) -> None:
         while True:
@@ -485,7 +431,7 @@ class Sender:
 
     def _send_notes(self) -> None:
         while self._notes:
-            self._send(self._notes.popleft().SerializeToString())
+            self._send(self._notes.popleft())
 
 
 class _PerThread(threading.local):
@@ -521,7 +467,7 @@ class _Guard(grpc.ServerInterceptor):  # type: ignore[misc]
         context.abort_with_status(CallStatus(error))
 
 
-def _mark(behavior: Callable[..., Any], **marks: object) -> Callable[..., Any]:
+def mark(behavior: Callable[..., Any], **marks: object) -> Callable[..., Any]:
     """``behavior`` with attributes that gRPC looks for; a bound method cannot have them."""
 
     def marked(*args: Any) -> Any:
@@ -531,12 +477,12 @@ def _mark(behavior: Callable[..., Any], **marks: object) -> Callable[..., Any]:
     return marked
 
 
-def _add_reflection(server: Any) -> None:
+def _add_reflection(server: Any, services: list[str]) -> None:
     from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-    names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
     # threads of its own: each client has one as long as its stream is open
-    info = _mark(
+    info = mark(
         reflection.ReflectionServicer(names).ServerReflectionInfo,
         experimental_thread_pool=ThreadPoolExecutor(2, "bridge-grpc-reflection"),
     )
@@ -566,23 +512,4 @@ def _credentials(settings: GrpcSettings) -> Any:
 
     return grpc.dynamic_ssl_server_credentials(
         configuration(), fetch, require_client_authentication=bool(settings.tls_client_ca)
-    )
-
-
-def _describe_tool(tool: dict[str, Any]) -> pb.Tool:
-    parameters = [
-        pb.Parameter(
-            name=parameter["name"],
-            kind=parameter["kind"],
-            annotation=parameter["annotation"] or "",
-            required=parameter["required"],
-            default=None if parameter["required"] else to_value(parameter["default"], "default"),
-        )
-        for parameter in tool["parameters"]
-    ]
-    return pb.Tool(
-        name=tool["name"],
-        description=tool["description"],
-        parameters=parameters,
-        streaming=tool["streaming"],
     )
