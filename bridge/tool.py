@@ -11,7 +11,7 @@ from .errors import InvalidParams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, TypeVar, overload
 
     Function = TypeVar("Function", bound=Callable[..., Any])
@@ -24,15 +24,21 @@ _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
 class ToolOptions:
     """What ``@tool`` was told about a function."""
 
-    __slots__ = ("name", "description", "serial", "stream")
+    __slots__ = ("name", "description", "serial", "stream", "examples")
 
     def __init__(
-        self, name: str | None, description: str | None, serial: bool, stream: bool | None
+        self,
+        name: str | None,
+        description: str | None,
+        serial: bool,
+        stream: bool | None = None,
+        examples: Sequence[list[Any] | dict[str, Any]] = (),
     ) -> None:
         self.name = name
         self.description = description
         self.serial = serial
         self.stream = stream
+        self.examples = examples
 
 
 if TYPE_CHECKING:
@@ -46,6 +52,7 @@ if TYPE_CHECKING:
         description: str | None = None,
         serial: bool = False,
         stream: bool | None = None,
+        examples: Sequence[list[Any] | dict[str, Any]] = (),
     ) -> Callable[[Function], Function]: ...
 
 
@@ -56,13 +63,15 @@ def tool(
     description: str | None = None,
     serial: bool = False,
     stream: bool | None = None,
+    examples: Sequence[list[Any] | dict[str, Any]] = (),
 ) -> Any:
     """Mark a function or method as a tool. It stays an ordinary function.
 
     ``name``: what callers call; default: the function's name. ``description``: default: its
     docstring. ``serial``: never run two calls of this tool at once (a waiting one occupies no
     worker). ``stream``: the result is iterated and sent item by item; default: True for
-    generators, else False. An ``async def`` runs on the one event loop.
+    generators, else False. An ``async def`` runs on the one event loop. ``examples``: arguments to
+    try it with, each a list or, by name, a dict; ``bridge check`` calls the tool with them.
 
     Raises ``TypeError`` if it is applied to what cannot be called, ``ValueError`` for a name
     that begins with ``$/``, which belong to the bridge.
@@ -74,7 +83,7 @@ def tool(
         inner = target.__func__ if isinstance(target, staticmethod | classmethod) else target
         if not callable(inner) or not hasattr(inner, "__dict__"):
             raise TypeError(f"@tool marks functions, got {target!r}")
-        setattr(inner, _MARK, ToolOptions(name, description, serial, stream))
+        setattr(inner, _MARK, ToolOptions(name, description, serial, stream, examples))
         return target
 
     return mark if function is None else mark(function)
@@ -134,6 +143,7 @@ class Tool:
         self.description = _clean(options.description or getattr(function, "__doc__", None) or "")
         self.function = function
         self.serial = options.serial
+        self.examples = options.examples
         self.is_async = bool(flags & (_CO_COROUTINE | _CO_ASYNC_GENERATOR))
         generator = bool(flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR))
         self.streaming = generator if options.stream is None else options.stream
