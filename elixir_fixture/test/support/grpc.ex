@@ -43,6 +43,9 @@ defmodule Bridge.Test.GRPC do
             unimplemented internal unavailable data_loss unauthenticated)a
   @code_of_text @codes |> Enum.with_index(&{Integer.to_string(&2), &1}) |> Map.new()
 
+  # Before each message: is it compressed, and its length.
+  @prefix 5
+
   @doc """
   Connects to `"host:port"` or `"unix:/path"`.
 
@@ -103,8 +106,11 @@ defmodule Bridge.Test.GRPC do
 
   @doc "Waits for the answer of a unary call."
   @spec await(call) :: {:ok, binary} | {:error, Error.t()}
-  def await(call) do
-    case collect(call, [], []) do
+  def await({channel, stream} = call) do
+    outcome = collect(call, reader(), [])
+    HTTP2.forget(channel.connection, stream)
+
+    case outcome do
       {:ok, [message]} -> {:ok, message}
       {:ok, many} -> {:error, error(:internal, "a unary call with #{length(many)} messages")}
       {:error, error} -> {:error, error}
@@ -165,14 +171,12 @@ defmodule Bridge.Test.GRPC do
 
   ## Responses
 
-  # What was received of a call: the last headers, and a message that is not complete.
-  defp reader, do: %{headers: nil, buffer: <<>>}
+  # What was received of a call: the last headers, and the parts of a message that is not complete.
+  defp reader, do: %{headers: nil, parts: [], size: 0, needed: @prefix}
 
-  defp collect(call, messages, reader) when reader == [], do: collect(call, messages, reader())
-
-  defp collect(call, messages, reader) do
+  defp collect(call, reader, messages) do
     case read(call, reader) do
-      {:ok, {:messages, more, reader}} -> collect(call, messages ++ more, reader)
+      {:ok, {:messages, more, reader}} -> collect(call, reader, messages ++ more)
       {:ok, :end} -> {:ok, messages}
       {:error, error} -> {:error, error}
     end
@@ -184,10 +188,7 @@ defmodule Bridge.Test.GRPC do
         {:ok, {:messages, [], %{reader | headers: fields}}}
 
       {:data, data} ->
-        case messages(reader.buffer <> data, []) do
-          {:ok, messages, rest} -> {:ok, {:messages, messages, %{reader | buffer: rest}}}
-          :error -> {:error, error(:internal, "a compressed message, which was not asked for")}
-        end
+        add(reader, data)
 
       :end ->
         with :ok <- outcome(reader), do: {:ok, :end}
@@ -197,29 +198,50 @@ defmodule Bridge.Test.GRPC do
     end
   end
 
+  # The parts are joined only when there is a whole message in them: a large one would otherwise
+  # be copied with every part.
+  defp add(%{size: size, needed: needed} = reader, data) when size + byte_size(data) < needed do
+    reader = %{reader | parts: [reader.parts | data], size: size + byte_size(data)}
+    {:ok, {:messages, [], reader}}
+  end
+
+  defp add(reader, data) do
+    case messages(IO.iodata_to_binary([reader.parts | data]), []) do
+      {_messages, <<compressed, _::binary>>} when compressed != 0 ->
+        {:error, error(:internal, "a compressed message, which was not asked for")}
+
+      {messages, rest} ->
+        reader = %{reader | parts: rest, size: byte_size(rest), needed: needed(rest)}
+        {:ok, {:messages, messages, reader}}
+    end
+  end
+
   defp messages(<<0, size::32, message::binary-size(size), rest::binary>>, messages) do
     messages(rest, [message | messages])
   end
 
-  defp messages(<<compressed, _::binary>>, _messages) when compressed != 0, do: :error
-  defp messages(rest, messages), do: {:ok, Enum.reverse(messages), rest}
+  defp messages(rest, messages), do: {Enum.reverse(messages), rest}
+
+  defp needed(<<_compressed, size::32, _::binary>>), do: @prefix + size
+  defp needed(_rest), do: @prefix
 
   # The last headers are the trailers, also those of a response that has no others.
-  defp outcome(%{headers: fields, buffer: rest}) do
+  defp outcome(%{headers: fields, size: left_over}) do
     trailers = Map.new(fields || [])
 
     case trailers do
-      %{"grpc-status" => "0"} when rest == <<>> -> :ok
+      %{"grpc-status" => "0"} when left_over == 0 -> :ok
       %{"grpc-status" => "0"} -> {:error, error(:internal, "a message is cut short")}
       %{"grpc-status" => status} -> {:error, failed(status, trailers)}
-      _no_status -> {:error, error(:unknown, "no gRPC status in #{inspect(fields)}")}
+      %{":status" => status} -> {:error, not_grpc(status)}
+      _no_status -> {:error, error(:internal, "no gRPC status in #{inspect(fields)}")}
     end
   end
 
   ## Errors
 
   defp failed(status, trailers) do
-    message = trailers |> Map.get("grpc-message", "") |> URI.decode()
+    message = trailers |> Map.get("grpc-message", "") |> percent_decode()
     error = error(Map.get(@code_of_text, status, :unknown), message)
 
     case trailers do
@@ -230,6 +252,13 @@ defmodule Bridge.Test.GRPC do
       _poor ->
         error
     end
+  end
+
+  # A percent sign that introduces nothing is one: the specification wants no message lost.
+  defp percent_decode(text) do
+    Regex.replace(~r/%([0-9A-Fa-f]{2})/, text, fn _all, hex ->
+      Base.decode16!(hex, case: :mixed)
+    end)
   end
 
   defp add_detail({:error_info, info}, error) do
@@ -254,25 +283,33 @@ defmodule Bridge.Test.GRPC do
 
   defp put_details(error, more), do: %{error | details: Map.merge(error.details, more)}
 
-  # A call that ended without a status. The last ones are the specification's table of HTTP/2
-  # errors, section "Errors".
+  # The answer of a proxy, or of a server that is none of gRPC: `doc/http-grpc-status-mapping.md`.
+  defp not_grpc(status) do
+    code =
+      case status do
+        "400" -> :internal
+        "401" -> :unauthenticated
+        "403" -> :permission_denied
+        "404" -> :unimplemented
+        status when status in ["429", "502", "503", "504"] -> :unavailable
+        _other -> :unknown
+      end
+
+    error(code, "HTTP status #{status} and no gRPC status")
+  end
+
+  # A call that ended without a status. What a reset means is in the specification's section
+  # "Errors".
   defp broken(:timeout), do: error(:deadline_exceeded, "the call took longer than its timeout")
   defp broken(:cancelled), do: error(:cancelled, "the call was cancelled")
   defp broken({:refused, why}), do: error(:unavailable, "refused: #{inspect(why)}", false)
   defp broken({:lost, why}), do: error(:unavailable, "the connection is lost: #{inspect(why)}")
 
-  defp broken({:reset, why}) do
-    code =
-      case why do
-        :refused_stream -> :unavailable
-        :cancel -> :cancelled
-        :enhance_your_calm -> :resource_exhausted
-        :inadequate_security -> :permission_denied
-        _other -> :internal
-      end
-
-    error(code, "the server reset the stream: #{inspect(why)}")
-  end
+  defp broken({:reset, :refused_stream}), do: broken({:refused, :refused_stream})
+  defp broken({:reset, :cancel}), do: error(:cancelled, "the server cancelled the call")
+  defp broken({:reset, :enhance_your_calm}), do: error(:resource_exhausted, "too many requests")
+  defp broken({:reset, :inadequate_security}), do: error(:permission_denied, "not secure enough")
+  defp broken({:reset, why}), do: error(:internal, "the server reset the stream: #{inspect(why)}")
 
   defp error(code, message, started \\ nil) do
     %Error{code: code, message: message, started: started}

@@ -3,9 +3,9 @@ defmodule Bridge.Test.HTTP2 do
   An HTTP/2 client connection (RFC 9113), as much of it as gRPC needs.
 
   OTP has no HTTP/2 client, and these tests take nothing from Hex. So this is one: small enough to
-  be read, and strict about what it does. It is made for tests. It sends a request's body as a
-  whole, takes no pushes, sets no priorities, and does not police limits that only protect a peer
-  from a bad one.
+  be read, and strict about what it does. It is made for tests: it sends a request's body as a
+  whole, takes no pushes, sets no priorities, opens as many streams as it is asked for, and does
+  not check whether the server keeps to the windows.
 
   One process owns the socket, and ends with the process that opened it. Any number of processes
   make requests on it. They wait inside `GenServer.call/3`, so that nothing can turn up in a
@@ -29,7 +29,7 @@ defmodule Bridge.Test.HTTP2 do
 
   @typedoc "A host and port, or the path of a Unix socket."
   @type address ::
-          {:inet.hostname() | :inet.ip_address(), :inet.port_number()} | {:local, Path.t()}
+          {String.t() | :inet.ip_address(), :inet.port_number()} | {:local, Path.t()}
 
   @typedoc """
   Why a stream ended without its end: reset by the server; by its `:timeout`; by `cancel/2`;
@@ -53,11 +53,10 @@ defmodule Bridge.Test.HTTP2 do
 
   # `block` is the header block that is not complete yet: its stream, its flags and its fragments.
   # `lost` is why there is no connection any more, `goaway` why there are no more requests.
-  @enforce_keys [:transport, :socket, :window]
+  @enforce_keys [:transport, :socket]
   defstruct [
     :transport,
     :socket,
-    :window,
     :block,
     :lost,
     :goaway,
@@ -73,7 +72,6 @@ defmodule Bridge.Test.HTTP2 do
   @type t :: %__MODULE__{
           transport: :gen_tcp | :ssl,
           socket: :gen_tcp.socket() | :ssl.sslsocket(),
-          window: pos_integer,
           block: {Frame.stream(), [Frame.flag()], iodata} | nil,
           lost: term,
           goaway: term,
@@ -126,7 +124,8 @@ defmodule Bridge.Test.HTTP2 do
   end
 
   @doc """
-  Waits for the next event of a stream. `:end` and an error are the last one.
+  Waits for the next event of a stream, which has one reader at a time. `:end` and an error are the
+  last one.
   """
   @spec next(pid, Frame.stream()) :: event
   def next(connection, stream), do: GenServer.call(connection, {:next, stream}, :infinity)
@@ -152,13 +151,11 @@ defmodule Bridge.Test.HTTP2 do
   @impl true
   def init({address, opts, owner}) do
     :erlang.monitor(:process, owner, tag: :owner_down)
-    window = Keyword.get(opts, :window, @default_window)
 
     with {:ok, transport, socket} <- connect(address, opts[:tls]),
-         state = %__MODULE__{transport: transport, socket: socket, window: window},
-         :ok <- transport.send(socket, greeting(window)),
+         :ok <- transport.send(socket, greeting(opts[:window] || @default_window)),
          {:ok, bytes} <- await_settings(transport, socket) do
-      {:ok, received(state, bytes)}
+      {:ok, received(%__MODULE__{transport: transport, socket: socket}, bytes)}
     else
       {:error, reason} -> {:stop, {:shutdown, reason}}
     end
@@ -296,15 +293,15 @@ defmodule Bridge.Test.HTTP2 do
   ## In
 
   defp received(state, bytes) do
-    state = take_frames(%{state | buffer: state.buffer <> bytes})
-    if state.lost == nil, do: set_active_once(state)
-    state
+    %{state | buffer: state.buffer <> bytes} |> take_frames() |> read_on()
   end
 
-  defp set_active_once(%{transport: transport, socket: socket}) do
-    options = if transport == :gen_tcp, do: :inet, else: transport
-    options.setopts(socket, active: :once)
+  defp read_on(%{lost: nil, transport: transport, socket: socket} = state) do
+    module = if transport == :gen_tcp, do: :inet, else: transport
+    if module.setopts(socket, active: :once) == :ok, do: state, else: lose(state, :closed)
   end
+
+  defp read_on(state), do: state
 
   defp take_frames(%{lost: nil} = state) do
     case Frame.decode(state.buffer, @default_max_frame_size) do
@@ -335,15 +332,15 @@ defmodule Bridge.Test.HTTP2 do
   defp handle_frame({:data, id, flags, data, padding}, state) do
     state
     |> grant(0, byte_size(data) + padding)
-    |> push(id, if(data == <<>>, do: [], else: [{:data, data}]))
+    |> push(id, {:data, data})
     |> grant(id, padding)
-    |> finish(id, flags)
+    |> end_if_last(id, flags)
   end
 
   # After a complete answer this only means that the rest of the body is not wanted
   # (section 8.1).
   defp handle_frame({:rst_stream, id, error}, state) do
-    state |> push(id, [{:error, {:reset, error}}]) |> close_stream(id)
+    conclude(state, id, {:error, {:reset, error}})
   end
 
   defp handle_frame({:settings, :ack}, state), do: state
@@ -360,8 +357,8 @@ defmodule Bridge.Test.HTTP2 do
   defp handle_frame({:goaway, last, error, _debug_data}, state) do
     state = %{state | goaway: {:goaway, error}}
 
-    for {id, %{open: true}} when id > last <- state.streams, reduce: state do
-      state -> state |> push(id, [{:error, {:refused, {:goaway, error}}}]) |> close_stream(id)
+    for {id, _stream} when id > last <- state.streams, reduce: state do
+      state -> conclude(state, id, {:error, {:refused, state.goaway}})
     end
   end
 
@@ -370,9 +367,13 @@ defmodule Bridge.Test.HTTP2 do
   end
 
   defp handle_frame({:window_update, id, increment}, state) do
-    state
-    |> update_stream(id, &%{&1 | send_window: &1.send_window + increment})
-    |> send_bodies()
+    case state.streams do
+      %{^id => %{send_window: window} = stream} ->
+        send_body(id, put_stream(state, id, %{stream | send_window: window + increment}))
+
+      _forgotten ->
+        state
+    end
   end
 
   defp handle_frame({:push_promise, _id}, state) do
@@ -387,8 +388,8 @@ defmodule Bridge.Test.HTTP2 do
       case parts |> IO.iodata_to_binary() |> HPACK.decode(state.hpack) do
         {:ok, fields, hpack} ->
           %{state | hpack: hpack, block: nil}
-          |> push(id, [{:headers, fields}])
-          |> finish(id, flags)
+          |> push(id, {:headers, fields})
+          |> end_if_last(id, flags)
 
         {:error, reason} ->
           break(state, :compression_error, reason)
@@ -408,8 +409,19 @@ defmodule Bridge.Test.HTTP2 do
   defp apply_setting({:max_frame_size, size}, state), do: %{state | peer_max_frame_size: size}
   defp apply_setting(_other, state), do: state
 
-  defp finish(state, id, flags) do
-    if :end_stream in flags, do: state |> push(id, [:end]) |> close_stream(id), else: state
+  # A server that ends the stream does not want the rest of our body.
+  defp end_if_last(state, id, flags) do
+    case state.streams do
+      %{^id => %{open: true, unsent: unsent}} ->
+        cond do
+          :end_stream not in flags -> state
+          unsent == nil -> conclude(state, id, :end)
+          true -> state |> transmit({:rst_stream, id, :cancel}) |> conclude(id, :end)
+        end
+
+      _over ->
+        state
+    end
   end
 
   ## Out
@@ -434,24 +446,28 @@ defmodule Bridge.Test.HTTP2 do
 
   # As much of every body as the windows allow, oldest first.
   defp send_bodies(state) do
-    ids = for {id, %{open: true, unsent: unsent}} when unsent != nil <- state.streams, do: id
-    ids |> Enum.sort() |> Enum.reduce(state, &send_body/2)
+    state.streams |> Map.keys() |> Enum.sort() |> Enum.reduce(state, &send_body/2)
   end
 
   defp send_body(id, state) do
-    %{unsent: unsent, send_window: window} = stream = state.streams[id]
-    room = Enum.min([state.send_window, window, state.peer_max_frame_size])
+    case state.streams do
+      %{^id => %{unsent: unsent} = stream} when unsent != nil -> send_body(id, stream, state)
+      _all_sent -> state
+    end
+  end
+
+  defp send_body(id, stream, state) do
+    room = Enum.min([state.send_window, stream.send_window, state.peer_max_frame_size])
 
     cond do
-      byte_size(unsent) <= room ->
+      byte_size(stream.unsent) <= room ->
         state
-        |> put_stream(id, %{stream | unsent: nil})
-        |> spend(id, byte_size(unsent))
-        |> transmit({:data, id, [:end_stream], unsent, 0})
+        |> spend(byte_size(stream.unsent), id, %{stream | unsent: nil})
+        |> transmit({:data, id, [:end_stream], stream.unsent, 0})
 
       room > 0 ->
-        {part, rest} = split(unsent, room)
-        state = state |> put_stream(id, %{stream | unsent: rest}) |> spend(id, room)
+        {part, rest} = split(stream.unsent, room)
+        state = spend(state, room, id, %{stream | unsent: rest})
         send_body(id, transmit(state, {:data, id, [], part, 0}))
 
       true ->
@@ -459,9 +475,9 @@ defmodule Bridge.Test.HTTP2 do
     end
   end
 
-  defp spend(state, id, bytes) do
+  defp spend(state, bytes, id, stream) do
     %{state | send_window: state.send_window - bytes}
-    |> update_stream(id, &%{&1 | send_window: &1.send_window - bytes})
+    |> put_stream(id, %{stream | send_window: stream.send_window - bytes})
   end
 
   defp grant(state, _id, 0), do: state
@@ -480,8 +496,9 @@ defmodule Bridge.Test.HTTP2 do
 
   defp transmit(%{lost: nil} = state, frame) do
     case state.transport.send(state.socket, Frame.encode(frame)) do
-      :ok -> state
-      {:error, reason} -> lose(state, reason)
+      {:error, :timeout} -> lose(state, :timeout)
+      # the end of the connection is to be read, behind what came before it
+      _sent_or_closed -> state
     end
   end
 
@@ -491,20 +508,27 @@ defmodule Bridge.Test.HTTP2 do
 
   defp put_stream(state, id, stream), do: %{state | streams: Map.put(state.streams, id, stream)}
 
-  defp update_stream(state, id, change) do
-    case state.streams do
-      %{^id => stream} -> put_stream(state, id, change.(stream))
-      _forgotten -> state
-    end
-  end
-
   defp open?(state, id), do: match?(%{^id => %{open: true}}, state.streams)
 
   # Adds what an open stream has brought.
-  defp push(state, id, events) do
+  defp push(state, _id, {:data, <<>>}), do: state
+
+  defp push(state, id, event) do
     case state.streams do
-      %{^id => %{open: true} = stream} ->
-        hand_over(state, id, %{stream | events: Enum.reduce(events, stream.events, &:queue.in/2)})
+      %{^id => %{open: true, events: events} = stream} ->
+        hand_over(state, id, %{stream | events: :queue.in(event, events)})
+
+      _over ->
+        state
+    end
+  end
+
+  # Adds the last that an open stream brings, which is over then.
+  defp conclude(state, id, event) do
+    case state.streams do
+      %{^id => %{open: true, events: events} = stream} ->
+        events = :queue.in(event, events)
+        hand_over(state, id, %{stream | open: false, unsent: nil, events: events})
 
       _over ->
         state
@@ -529,31 +553,10 @@ defmodule Bridge.Test.HTTP2 do
   defp handed_over(state, _id, {:headers, _fields}), do: state
   defp handed_over(state, id, _last), do: remove(state, id)
 
-  # The server has nothing more to say. If it does not want the rest of the body, nor do we want
-  # to send it.
-  defp close_stream(state, id) do
-    state
-    |> reset_unsent(id)
-    |> update_stream(id, &%{&1 | open: false, unsent: nil})
-  end
-
-  defp reset_unsent(state, id) do
-    case state.streams do
-      %{^id => %{open: true, unsent: unsent}} when unsent != nil ->
-        transmit(state, {:rst_stream, id, :cancel})
-
-      _complete ->
-        state
-    end
-  end
-
   # We end the stream; the reader shall know.
   defp give_up(state, id, reason) do
     if open?(state, id) do
-      state
-      |> transmit({:rst_stream, id, :cancel})
-      |> push(id, [{:error, reason}])
-      |> update_stream(id, &%{&1 | open: false, unsent: nil})
+      state |> transmit({:rst_stream, id, :cancel}) |> conclude(id, {:error, reason})
     else
       state
     end
@@ -584,7 +587,7 @@ defmodule Bridge.Test.HTTP2 do
     state = %{state | lost: reason}
 
     for {id, _stream} <- state.streams, reduce: state do
-      state -> state |> push(id, [{:error, {:lost, reason}}]) |> close_stream(id)
+      state -> conclude(state, id, {:error, {:lost, reason}})
     end
   end
 

@@ -79,13 +79,17 @@ defmodule Bridge.Test.Protobuf do
     ]
   }
 
-  @type_urls %{
-    "type.googleapis.com/google.rpc.ErrorInfo" => :error_info,
-    "type.googleapis.com/google.rpc.RetryInfo" => :retry_info,
-    "type.googleapis.com/google.rpc.DebugInfo" => :debug_info,
-    "type.googleapis.com/google.rpc.BadRequest" => :bad_request,
-    "type.googleapis.com/google.protobuf.Struct" => :struct
-  }
+  # What may be in an Any.
+  @full_names [
+    error_info: "google.rpc.ErrorInfo",
+    retry_info: "google.rpc.RetryInfo",
+    debug_info: "google.rpc.DebugInfo",
+    bad_request: "google.rpc.BadRequest",
+    struct: "google.protobuf.Struct"
+  ]
+
+  @type_urls Map.new(@full_names, fn {name, full} -> {name, "type.googleapis.com/" <> full} end)
+  @name_of_url Map.new(@type_urls, fn {name, url} -> {url, name} end)
 
   @varint 0
   @fixed64 1
@@ -112,6 +116,14 @@ defmodule Bridge.Test.Protobuf do
   defp message(:value, term), do: message(:value_message, value(term))
   defp message(:struct, map), do: message(:struct_message, %{fields: map})
   defp message(:list_value, list), do: message(:list_value_message, %{values: list})
+
+  defp message(:any, {url, binary}) when is_binary(url) do
+    message(:any_message, %{type_url: url, value: binary})
+  end
+
+  defp message(:any, {name, message}) do
+    message(:any, {Map.fetch!(@type_urls, name), encode!(name, message)})
+  end
 
   defp message(name, message) do
     schema = Map.fetch!(@messages, name)
@@ -209,7 +221,7 @@ defmodule Bridge.Test.Protobuf do
     url = Map.get(any, :type_url, "")
     binary = Map.get(any, :value, <<>>)
 
-    case @type_urls do
+    case @name_of_url do
       %{^url => name} -> {name, decode!(name, binary)}
       _unknown -> {url, binary}
     end

@@ -81,7 +81,8 @@ defmodule Bridge.Test.HTTP2.HPACK do
 
   After an error the connection is lost (section 2.2), since the tables of both sides differ.
 
-      iex> {:ok, fields, _table} = Bridge.Test.HTTP2.HPACK.decode(<<0x82, 0x84>>, Bridge.Test.HTTP2.HPACK.new())
+      iex> alias Bridge.Test.HTTP2.HPACK
+      iex> {:ok, fields, _table} = HPACK.decode(<<0x82, 0x84>>, HPACK.new())
       iex> fields
       [{":method", "GET"}, {":path", "/"}]
 
