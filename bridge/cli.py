@@ -12,9 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .server import ThreadSafetySettings
     from .transports.grpc_settings import GrpcSettings
 
-_COMMANDS = ("tools", "call", "doctor")
+_COMMANDS = ("tools", "call", "check", "doctor")
 
 _DESCRIPTION = """\
 Serve Python functions to Elixir, or any program that speaks MessagePack-RPC over pipes.
@@ -24,6 +25,7 @@ people:
 
   bridge tools ADAPTER               list the tools of an adapter
   bridge call ADAPTER TOOL [ARGS]    run one tool here; ARGS is a JSON array or object
+  bridge check ADAPTER               look for races between its tools
   bridge doctor [ADAPTER]            show interpreter, packages and what is missing
 """
 _EPILOG = """\
@@ -64,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         descriptors=options.fds if stdio else None,
         grpc=_grpc_settings(options) if "grpc" in options.transport else None,
         ready_file=options.ready_file,
+        thread_safety=_thread_safety_settings(options),
         log_level=options.log_level,
         log_format=options.log_format,
     )
@@ -83,6 +86,15 @@ def _grpc_settings(options: argparse.Namespace) -> GrpcSettings:
         token_file=options.token_file,
         reflection=options.reflection,
     )
+
+
+def _thread_safety_settings(options: argparse.Namespace) -> ThreadSafetySettings | None:
+    from .server import ThreadSafetySettings
+
+    strict, report = options.thread_safety_strict, options.thread_safety_report
+    if not (options.thread_safety_check or strict or report):
+        return None
+    return ThreadSafetySettings(strict, report)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -167,6 +179,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--insecure", action="store_true", help="listen on a public address in clear text")
     add("--token-file", metavar="FILE", help='calls must carry "authorization: Bearer TOKEN"')
     add("--reflection", action="store_true", help="let clients ask for the service's definition")
+    add = parser.add_argument_group("threads").add_argument
+    add("--thread-safety-check", action="store_true", help="look for races while serving (slow)")
+    add("--thread-safety-strict", action="store_true", help="and raise in the call that has one")
+    add("--thread-safety-report", metavar="FILE", help="and write what was found there at the end")
     add = parser.add_argument
     add("--version", action="version", version=f"bridge {__version__}")
     return parser  # fmt: skip

@@ -72,9 +72,22 @@ def _parser() -> argparse.ArgumentParser:
         "--timeout", type=float, metavar="SECONDS", help="the deadline of the call (default: none)"
     )
 
+    check = command("check", _check, "Run an adapter's tools from several threads; report races.")
+    check.add_argument("adapter", help="MODULE:CLASS, MODULE.CLASS or MODULE")
+    check.add_argument("--threads", type=int, default=4, metavar="N", help="(default: 4)")
+    check.add_argument(
+        "--calls", type=int, default=50, metavar="N", help="about so many in all (default: 50)"
+    )
+    check.add_argument("--json", action="store_true", help="the report for programs")
+    check.epilog = (
+        "Tools without arguments are called as they are, others with their examples, "
+        "@tool(examples=[[1, 2]]). Exit code: 0 nothing was found, 1 something was, 2 the adapter "
+        "could not be run."
+    )
+
     doctor = command("doctor", _doctor, "Show what this interpreter has, and what is missing.")
     doctor.add_argument("adapter", nargs="?", help="an adapter to load and set up as well")
-    for sub in (tools, call, doctor):
+    for sub in (tools, call, check, doctor):
         sub.add_argument(
             "--app-dir",
             metavar="DIR",
@@ -214,6 +227,24 @@ def _pretty(value: Any) -> str:
 
 
 # -- bridge doctor --------------------------------------------------------------------------
+
+
+def _check(options: argparse.Namespace) -> int:
+    from .thread_safety.check import check_adapter
+
+    if options.threads < 2 or options.calls < 2:
+        print("bridge: a race needs two threads, and two calls", file=sys.stderr)
+        return USAGE
+    try:
+        report = check_adapter(options.adapter, options.app_dir, options.threads, options.calls)
+    except AdapterError as error:
+        print(f"bridge: {error}", file=sys.stderr)
+        return USAGE
+    if options.json:
+        print(json.dumps(report.describe(), indent=2))
+    else:
+        print(report.text, end="")
+    return FAILED if report.findings else CLEAN
 
 
 def _doctor(options: argparse.Namespace) -> int:

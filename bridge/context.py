@@ -9,12 +9,21 @@ from __future__ import annotations
 import time
 from contextvars import ContextVar
 
+from .errors import CallError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Protocol
 
-    from .errors import CallError
+    class Elixir(Protocol):
+        """The program that called, where it can be called in turn. Any thread may do so."""
+
+        def call_tool(self, call: RunningCall, name: str, params: dict[str, Any]) -> Any:
+            """Call one of its tools and wait. Raises ``CallError``."""
+
+        def list_tools(self, call: RunningCall) -> dict[str, dict[str, Any]]:
+            """What may be called, by name. Raises ``CallError``."""
 
     class RunningCall(Protocol):
         """What a context needs to know of its call; ``dispatcher.Call`` is one."""
@@ -27,7 +36,10 @@ if TYPE_CHECKING:
 
         @property
         def tool_name(self) -> str: ...
+        @property
+        def elixir(self) -> Elixir | None: ...
         def on_interrupt(self, callback: Callable[[], object]) -> None: ...
+        def forget(self, callback: Callable[[], object]) -> None: ...
         def wait(self, seconds: float | None) -> bool: ...
         def progress(self, done: float, total: float | None, text: str | None) -> None: ...
         def log(self, level: str, text: str, fields: dict[str, Any]) -> None: ...
@@ -121,3 +133,29 @@ class Context:
         ``fields``: any values that can travel. Never blocks: dropped if the peer does not read.
         """
         self._call.log(level, text, fields)
+
+    def call_elixir(self, name: str, /, **params: Any) -> Any:
+        """Call a tool of the Elixir program, in the session of this call, and return its result.
+
+        Blocks until Elixir has answered, or nobody waits for this call any more; in an ``async
+        def`` use ``asyncio.to_thread``. Raises ``CallError``: what Elixir says, that it cannot be
+        reached, or that there is no way back, which only Snakepit offers.
+        """
+        return self._elixir().call_tool(self._call, name, params)
+
+    def elixir_tools(self) -> dict[str, dict[str, Any]]:
+        """The tools that ``call_elixir`` can call in this session, by name. Raises ``CallError``.
+
+        Each has ``name``, ``description``, ``parameters`` and ``metadata``.
+        """
+        return self._elixir().list_tools(self._call)
+
+    def _elixir(self) -> Elixir:
+        elixir = self._call.elixir
+        if elixir is None:
+            raise CallError(
+                "there is no way back to Elixir: tools of Elixir can be called by bridges that "
+                "Snakepit started (python -m bridge.snakepit)",
+                code="failed_precondition",
+            )
+        return elixir

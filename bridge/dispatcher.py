@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any, Protocol
 
+    from .context import Elixir
     from .pool import Lane, Pool, Worker
     from .tool import Tool
     from .wire.messages import Request
@@ -220,6 +221,10 @@ class Call:
     def tool_name(self) -> str:
         return self.tool.name
 
+    @property
+    def elixir(self) -> Elixir | None:
+        return self._dispatcher.elixir
+
     def on_interrupt(self, callback: Callable[[], object]) -> None:
         """Run ``callback`` when the call is interrupted; now if it is already."""
         with self._dispatcher.interrupting:
@@ -229,6 +234,12 @@ class Call:
                 self._callbacks.append(callback)
                 return
         callback()
+
+    def forget(self, callback: Callable[[], object]) -> None:
+        """Do not run ``callback`` any more; no effect if it was."""
+        with self._dispatcher.interrupting:
+            if self._callbacks is not None and callback in self._callbacks:
+                self._callbacks.remove(callback)
 
     def wait(self, seconds: float | None) -> bool:
         """Sleep until the call is interrupted, at most ``seconds``. Is it?"""
@@ -282,6 +293,10 @@ class Dispatcher:
         self.draining = False
         #: The interpreter, as health checks show it; set by the server.
         self.python: dict[str, Any] = {}
+        #: What else the statistics contain, by name.
+        self.reports: dict[str, Callable[[], Any]] = {}
+        #: The way back to the program that calls; set by a transport that has one.
+        self.elixir: Elixir | None = None
         self._deadlines = Deadlines(self.calls, self._expire)
         #: Calls that are just being interrupted, until their answer is sent.
         self._ending: set[Call] = set()
@@ -316,7 +331,7 @@ class Dispatcher:
             if tool.streaming and (request.options is None or request.options.credit is None):
                 raise InvalidParams(
                     f"{tool.name} streams: call it with the option stream (Bridge.stream/4), "
-                    "over gRPC with CallStream",
+                    "over gRPC with CallStream, from Snakepit with execute_stream",
                     started=False,
                 )
             args, kwargs = tool.bind(request.params)
@@ -431,6 +446,7 @@ class Dispatcher:
             "interrupted": dict(self._interrupted),
             "tools": tools,
             "workers": [self._describe_worker(worker, now) for worker in workers],
+            **{name: report() for name, report in self.reports.items()},
         }
 
     # -- parts ------------------------------------------------------------------------------

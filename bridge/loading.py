@@ -52,17 +52,31 @@ def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
 
     Raises ``AdapterError`` with the reason, and the traceback where the user's code failed.
     """
+    return adapt(name, create(name, resolve(name, app_dir)))
+
+
+def resolve(name: str, app_dir: str | None = None) -> object:
+    """The class or module called ``name``, as ``load`` finds it. Raises ``AdapterError``."""
     directory = os.path.abspath(app_dir or ".")
     if not os.path.isdir(directory):
         raise AdapterError(f"--app-dir {app_dir}: there is no such directory")
     if directory not in sys.path[:1]:
         sys.path.insert(0, directory)
-    target = _resolve(name, directory)
-    if isinstance(target, type):
-        try:
-            target = target()
-        except (Exception, SystemExit) as error:
-            raise AdapterError(f"{name} could not be created\n{_trace(error)}") from error
+    return _resolve(name, directory)
+
+
+def create(name: str, target: object) -> object:
+    """An instance, if ``target`` is a class, or ``target`` itself. Raises ``AdapterError``."""
+    if not isinstance(target, type):
+        return target
+    try:
+        return target()
+    except (Exception, SystemExit) as error:
+        raise AdapterError(f"{name} could not be created\n{_trace(error)}") from error
+
+
+def adapt(name: str, target: object) -> LoadedAdapter:
+    """An instance or module as an adapter. Raises ``AdapterError`` if it cannot be served."""
     try:
         tools = bind_tools(target)
     except (TypeError, ValueError) as error:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from .loading import LoadedAdapter
-    from .transports.grpc import GrpcTransport
+    from .thread_safety.checker import ThreadSafetyChecker
+    from .transports.grpc import GrpcTransport, Service
     from .transports.grpc_settings import GrpcSettings
 
 CLEAN, FATAL, USAGE = 0, 1, 2
@@ -41,7 +42,7 @@ class Settings:
     ``max_workers``: None = ``min(32, cores + 4)``. ``grace_s``: seconds that running calls get
     when the process ends. ``descriptors``: where the peer of stdio writes and reads, None: there
     is none. ``grpc``: where the gRPC server listens, None: there is none. ``ready_file``: where
-    its port is written once it serves.
+    its port is written once it serves. ``thread_safety``: how to look for races, None: not at all.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Settings:
         descriptors: tuple[int, int] | None = (0, 1),
         grpc: GrpcSettings | None = None,
         ready_file: str | None = None,
+        thread_safety: ThreadSafetySettings | None = None,
         log_level: str = "warning",
         log_format: str = "text",
     ) -> None:
@@ -68,8 +70,21 @@ class Settings:
         self.descriptors = descriptors
         self.grpc = grpc
         self.ready_file = ready_file
+        self.thread_safety = thread_safety
         self.log_level = log_level
         self.log_format = log_format
+
+
+class ThreadSafetySettings:
+    """How ``--thread-safety-check`` looks for races.
+
+    ``strict``: a race raises in the call that completes it. ``report``: a file for the report, as
+    JSON, when the process ends.
+    """
+
+    def __init__(self, strict: bool = False, report: str | None = None) -> None:
+        self.strict = strict
+        self.report = report
 
 
 class Server:
@@ -80,6 +95,7 @@ class Server:
         # not an Event: a signal handler may interrupt the thread that waits for it
         self._reasons: SimpleQueue[str] = SimpleQueue()
         self._parent = os.getppid()
+        self._checker: ThreadSafetyChecker | None = None
 
     def run(self) -> int:
         """Serve until there is a reason to end. Returns the exit code, unless a tool hangs."""
@@ -94,10 +110,15 @@ class Server:
         try:
             with GilWatch() as gil:
                 grpc = self._open_grpc()
-                adapter = load(settings.adapter, settings.app_dir)
+                self._begin_check()
+                adapter = self._load()
             check_workers(adapter, settings.max_workers)
+            if self._checker is not None:
+                self._checker.watch_adapter(adapter)
             adapter.setup()
             dispatcher = Dispatcher(adapter.tools, Pool(settings.max_workers, settings.max_queue))
+            if self._checker is not None:
+                dispatcher.reports["thread_safety"] = self._checker.get_report
             dispatcher.python = describe_python(gil)
             self._handle_signals()
             port = None if grpc is None else grpc.start(dispatcher)
@@ -132,13 +153,54 @@ class Server:
         settings.grpc.check()
         try:
             from .transports.grpc import GrpcTransport
-            from .transports.grpc_service import BridgeService
+
+            services = self._services()
         except ImportError as error:
             raise UsageError(
-                f"--transport grpc needs packages that are not here ({error}): "
-                "pip install 'beam-bridge[grpc]'"
+                f"gRPC needs packages that are not here ({error}): pip install 'beam-bridge[grpc]'"
             ) from None
-        return GrpcTransport(settings.grpc, settings.max_message_bytes, [BridgeService()])
+        return GrpcTransport(settings.grpc, settings.max_message_bytes, services)
+
+    # -- what other kinds of process may want otherwise ---------------------------------------
+
+    def _load(self) -> LoadedAdapter:
+        """The adapter to serve. Raises ``AdapterError``."""
+        return load(self._settings.adapter, self._settings.app_dir)
+
+    def _services(self) -> list[Service]:
+        """What clients of the gRPC server can call. Raises ``ImportError``."""
+        from .transports.grpc_service import BridgeService
+
+        return [BridgeService()]
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def _begin_check(self) -> None:
+        settings = self._settings
+        if settings.thread_safety is None:
+            return
+        from .thread_safety.checker import ThreadSafetyChecker, log
+
+        checker = ThreadSafetyChecker(
+            strict=settings.thread_safety.strict,
+            packages=(settings.adapter.replace(":", ".").partition(".")[0],),
+            directory=settings.app_dir or ".",
+            note=log,
+        )
+        self._checker = checker.__enter__()  # for the rest of the process
+
+    def _write_report(self) -> None:
+        settings = self._settings.thread_safety
+        if self._checker is None or settings is None or settings.report is None:
+            return
+        import json
+
+        try:
+            with open(settings.report, "w") as file:
+                json.dump(self._checker.get_report(), file, indent=2)
+        except OSError as error:
+            message = f"bridge: --thread-safety-report {settings.report}: {error.strerror}"
+            print(message, file=sys.stderr)
 
     def _refuse(self, error: BridgeError, stdio: StdioTransport | None) -> int:
         """Say why there is nothing to serve, to people and to the peer."""
@@ -162,7 +224,8 @@ class Server:
             except OSError as error:
                 raise UsageError(f"--ready-file {settings.ready_file}: {error.strerror}") from None
         if settings.descriptors is None:
-            print(f"GRPC_READY:{port}", flush=True)
+            # in one write, also where stdout has no buffer
+            print(f"GRPC_READY:{port}\n", end="", flush=True)
 
     def _wait(self) -> str:
         while True:
@@ -199,6 +262,7 @@ class Server:
         if grpc is not None:
             grpc.close(idle)
         dispatcher.pool.close()
+        self._write_report()
         try:
             adapter.close()
         except Exception as error:

@@ -24,13 +24,32 @@ HOUSE = {
     "wire.framing": ("errors", ""),
     "wire.values": ("errors msgpack", "numpy ml_dtypes"),
     "wire.plain": ("errors wire.values msgpack", ""),
+    "wire.json_text": ("errors wire.values", ""),
     "wire.codec": ("errors wire.messages wire.values msgpack", ""),
     "wire.connection": ("errors wire.messages wire.framing wire.codec", ""),
     "context": ("errors", ""),
     "tool": ("errors context", "inspect annotationlib"),
     "adapter": ("errors tool", ""),
     "__init__": ("errors context tool adapter", ""),
+    "adapters": ("", ""),
+    "adapters.showcase": ("__init__ tool numpy", ""),
     "loading": ("errors adapter", "traceback"),
+    "snakepit_adapter": ("errors context tool adapter loading", "asyncio traceback"),
+    "thread_safety": ("", ""),
+    "thread_safety.libraries": ("", "tomllib"),
+    "thread_safety.model": ("", ""),
+    "thread_safety.rewrite": ("", ""),
+    "thread_safety.containers": ("thread_safety.model", ""),
+    "thread_safety.shared": ("thread_safety.containers", ""),
+    "thread_safety.probe": (
+        "thread_safety.model thread_safety.containers thread_safety.shared",
+        "",
+    ),
+    "thread_safety.sync": ("thread_safety.probe", ""),
+    "thread_safety.importing": ("thread_safety.rewrite", ""),
+    "thread_safety.rules": ("thread_safety.libraries thread_safety.model thread_safety.probe", ""),
+    "thread_safety.pitfalls": ("", ""),
+    "thread_safety.report": ("", ""),
     "tally": ("", ""),
     "deadlines": ("", ""),
     "logs": ("", "logging json"),
@@ -55,16 +74,51 @@ HOUSE = {
         "_generated.bridge_pb2 grpc google",
         "",
     ),
+    "_generated.snakepit_bridge_pb2": ("google", ""),
+    "transports.snakepit_messages": (
+        "errors wire.json_text _generated.snakepit_bridge_pb2",
+        "",
+    ),
+    "transports.snakepit_elixir": (
+        "errors transports.snakepit_messages _generated.snakepit_bridge_pb2 grpc",
+        "",
+    ),
+    "transports.snakepit_exchange": (
+        "errors wire.json_text wire.messages transports.grpc transports.snakepit_messages "
+        "_generated.snakepit_bridge_pb2 google",
+        "",
+    ),
+    "transports.snakepit": (
+        "errors transports.grpc transports.grpc_status transports.snakepit_exchange "
+        "transports.snakepit_messages _generated.snakepit_bridge_pb2 grpc",
+        "",
+    ),
+    "thread_safety.monitors": ("gil thread_safety.model thread_safety.probe", ""),
+    "thread_safety.checker": (
+        "thread_safety.importing thread_safety.model thread_safety.monitors "
+        "thread_safety.pitfalls thread_safety.probe thread_safety.report thread_safety.rules "
+        "thread_safety.sync",
+        "",
+    ),
+    "thread_safety.check": (
+        "context errors event_loop loading thread_safety.checker thread_safety.report",
+        "",
+    ),
+    "lifeline": ("", ""),
     "server": (
         "__init__ errors gil loading pool dispatcher transports.stdio",
-        "logs transports.grpc transports.grpc_service",
+        "logs json thread_safety.checker transports.grpc transports.grpc_service",
     ),
     "commands": (
         "__init__ errors wire.messages wire.codec loading pool dispatcher",
-        "server stat sysconfig",
+        "server stat sysconfig thread_safety.check",
     ),
     "cli": ("__init__", "server commands transports.grpc_settings"),
     "__main__": ("cli", ""),
+    "snakepit": (
+        "__init__ errors loading snakepit_adapter lifeline transports.grpc_settings server",
+        "transports.snakepit transports.snakepit_elixir grpc",
+    ),
     "testing": ("errors wire.codec wire.framing", ""),
 }
 #: The core is bytes in, events out.
@@ -76,9 +130,20 @@ HEAVY = {
 }
 #: Not loaded to serve over stdio, or only to read the command line.
 MAY_BE_HEAVY = {"commands": HEAVY - {"numpy", "grpc", "torch"}, "cli": {"argparse"}}
+MAY_BE_HEAVY["adapters.showcase"] = {"numpy"}
 MAY_BE_HEAVY["transports.grpc"] = {"grpc", "concurrent"}
+MAY_BE_HEAVY |= {
+    "thread_safety.checker": {"logging"},
+    "thread_safety.pitfalls": {"inspect"},
+    "thread_safety.sync": {"concurrent"},
+}
 MAY_BE_HEAVY["transports.grpc_service"] = {"grpc"}
 MAY_BE_HEAVY["transports.grpc_status"] = {"grpc"}
+MAY_BE_HEAVY["wire.json_text"] = {"json"}
+MAY_BE_HEAVY["transports.snakepit_messages"] = {"json"}
+MAY_BE_HEAVY["transports.snakepit"] = {"grpc"}
+MAY_BE_HEAVY["transports.snakepit_elixir"] = {"grpc"}
+MAY_BE_HEAVY["snakepit"] = {"argparse"}
 MAY_BE_HEAVY["testing"] = {"typing", "json", "dataclasses"}
 
 
@@ -218,6 +283,9 @@ def test_the_rows_say_what_the_architecture_wants() -> None:
         "transports.grpc",
         "transports.grpc_service",
         "transports.grpc_status",
+        "transports.snakepit",
+        "transports.snakepit_elixir",
+        "snakepit",  # to say whether it is there
     }
     assert rows["pool"] == {"errors"}
     for name, row in rows.items():

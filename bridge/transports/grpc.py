@@ -69,6 +69,8 @@ _HIDDEN = frozenset(["authorization", "user-agent"])
 _OPTIONS = [
     # two bridges on one port would take turns
     ("grpc.so_reuseport", 0),
+    # without a word, clients in Elixir take it that 100 calls are all that a connection may hold
+    ("grpc.max_concurrent_streams", 2**31 - 1),
     # clients may keep idle connections alive, and find a dead one within seconds
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

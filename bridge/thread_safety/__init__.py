@@ -1,0 +1,8 @@
+"""Thread safety that can be checked: a race detector, a table of libraries, a report.
+
+``bridge check`` (``check.py``) and ``--thread-safety-check`` use a ``ThreadSafetyChecker``
+(``checker.py``). What happens to a program that is checked: its modules are rewritten
+(``importing.py``, ``rewrite.py``) so that they tell a probe (``probe.py``) how they use what
+threads share (``shared.py``); locks and hand-overs tell it, too (``sync.py``); the probe feeds the
+detector (``model.py``), which finds the races.
+"""

@@ -1,0 +1,118 @@
+"""Findings and counts, as text for people and as maps for programs."""
+
+from __future__ import annotations
+
+import linecache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from .model import Access, Finding
+
+_RULE = "=" * 60
+_GRADES = {
+    "observed": "the calls came in between each other",
+    "discipline": "nothing keeps the accesses apart",
+    "documented": "the documentation says that it is not safe",
+}
+
+
+class Report:
+    """What a checker has found and counted. ``counts``: what ``Monitors.describe`` says."""
+
+    def __init__(self, findings: Sequence[Finding], counts: dict[str, Any]) -> None:
+        self.findings = [ReportedFinding(finding) for finding in findings]
+        self.counts = counts
+
+    def describe(self) -> dict[str, Any]:
+        """The report as a map, ready for JSON."""
+        return {
+            "findings": [finding.describe() for finding in self.findings],
+            "recommendations": self._recommendations(),
+            **self.counts,
+        }
+
+    @property
+    def text(self) -> str:
+        """The report for people."""
+        lines = [_RULE, "Thread safety report", _RULE, ""]
+        tools = self.counts.get("tools", {})
+        threads = self.counts.get("threads", {})
+        lines += [
+            "Summary",
+            f"  tools called:      {len(tools)}",
+            f"  calls:             {sum(tool['calls'] for tool in tools.values())}",
+            f"  threads:           {len(threads)}",
+            f"  findings:          {len(self.findings)}",
+            "",
+        ]
+        if tools:
+            lines.append("Concurrent accesses")
+            for name, tool in sorted(tools.items()):
+                lines.append(
+                    f"  {name}: {tool['calls']} calls on {tool['threads']} threads, "
+                    f"at most {tool['most_at_once']} at once"
+                )
+            lines.append("")
+        for number, finding in enumerate(self.findings, 1):
+            lines += [f"Finding {number}", *(f"  {line}" for line in finding.text.splitlines()), ""]
+        lines.append("Recommendations")
+        lines += [f"  - {advice}" for advice in self._recommendations()]
+        return "\n".join(lines) + "\n"
+
+    def _recommendations(self) -> list[str]:
+        advice = dict.fromkeys(f"{f.variable}: {f.advice}" for f in self.findings)
+        return list(advice) or ["No race was found in what was run."]
+
+
+class ReportedFinding:
+    """One finding, ready to be shown."""
+
+    def __init__(self, finding: Finding) -> None:
+        self.grade = finding.grade
+        self.variable = finding.variable
+        self.advice = finding.advice
+        self.text = describe_finding(finding)
+        self._finding = finding
+
+    def describe(self) -> dict[str, Any]:
+        """The finding as a map, ready for JSON."""
+        finding = self._finding
+        accesses = [a for a in (finding.first, finding.second) if a is not None]
+        return {
+            "grade": self.grade,
+            "variable": self.variable,
+            "problem": finding.problem,
+            "advice": self.advice,
+            "accesses": [_describe_access(access) for access in accesses],
+        }
+
+
+def describe_finding(finding: Finding) -> str:
+    """A few lines: what, where by whom under which locks, and what to do."""
+    lines = [f"{finding.variable}: {finding.problem} [{finding.grade}: {_GRADES[finding.grade]}]"]
+    for access in (finding.first, finding.second):
+        if access is None:
+            continue
+        held = f"holding {len(access.locks)} locks" if len(access.locks) > 1 else "holding a lock"
+        lines.append(
+            f"  thread {access.thread} {access.mode}s it, {held if access.locks else 'without a lock'}:"
+        )
+        for file, line, name in access.stack[:4]:
+            lines.append(f"    {file}:{line} in {name}")
+            source = linecache.getline(file, line).strip()
+            if source and access.stack[0] == (file, line, name):
+                lines.append(f"      {source}")
+    lines.append(f"  advice: {finding.advice}")
+    return "\n".join(lines)
+
+
+def _describe_access(access: Access) -> dict[str, Any]:
+    return {
+        "thread": access.thread,
+        "mode": access.mode,
+        "locks": sorted(str(lock) for lock in access.locks),
+        "stack": [{"file": f, "line": line, "function": name} for f, line, name in access.stack],
+    }
