@@ -342,25 +342,30 @@ class Dispatcher:
         self.calls[call.key] = call
         return call
 
-    def run_here(self, call: Call, worker: Worker, now: float) -> bool:
+    def run_here(self, call: Call, worker: Worker | None, now: float) -> bool:
         """Run an admitted call on the calling thread, which is ``worker``, a thread of the pool.
 
         For transports whose requests occupy a worker before their tool is known. False: another
-        call of the tool runs, and this one was queued behind it, or refused; some other thread
-        answers it. The calling thread has lost its place in the pool then, and may wait for that.
+        call of the tool runs, or the thread has lost its place in the pool (None). Then the call
+        was queued, or refused, and some other thread answers it; the calling one may wait for
+        that, as it is no worker any more.
         """
         lane = call.lane
-        if lane is not None and not lane.try_enter():
+        if worker is None or (lane is not None and not lane.try_enter()):
             try:
                 self.pool.submit(call)
-                self.pool.relieve(worker)
             except CallError as error:
                 self._refuse(call, error)
+            else:
+                if worker is not None:
+                    self.pool.relieve(worker)
             return False
         worker.job = call
-        call.run(worker, now)
-        if lane is not None:
-            self.pool.leave(lane)
+        try:
+            call.run(worker, now)
+        finally:
+            if lane is not None:
+                self.pool.leave(lane)
         return True
 
     def cancel(self, key: int) -> bool:

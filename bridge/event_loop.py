@@ -39,7 +39,11 @@ class EventLoop:
             result = await coroutine
 
         self._start(work(), ended.put, on_interrupt)
-        _raise(ended.get())
+        try:
+            _raise(ended.get())
+        finally:
+            # one that was cancelled before its first step would complain that nobody awaited it
+            getattr(coroutine, "close", _nothing)()
         return result
 
     def iterate(self, items: AsyncGenerator[Any, Any], on_interrupt: OnInterrupt) -> Iterator[Any]:
@@ -99,6 +103,7 @@ class EventLoop:
             nonlocal task
             task = loop.create_task(guard())
             task.add_done_callback(ended)
+            task.add_done_callback(lambda _: coroutine.close())
 
         def cancel() -> None:
             # queued behind begin(), so there is a task by then
@@ -124,6 +129,10 @@ def _raise(task: asyncio.Task[BaseException | None]) -> None:
     error = task.result()
     if error is not None:
         raise error
+
+
+def _nothing() -> None:
+    """What is awaitable need not have a ``close()``."""
 
 
 def _resume(future: asyncio.Future[None]) -> None:

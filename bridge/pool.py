@@ -176,9 +176,10 @@ class Pool:
                 return jobs
 
     def relieve(self, worker: Worker) -> None:
-        """Put a new thread in the place of the calling one, which runs a job and is about to wait.
+        """Put a new thread in the place of one that runs a job and has nothing to do but wait.
 
-        The calling thread ends with its job and counts no more.
+        The old thread ends with its job and counts no more. Any thread may call, but only while
+        the job runs.
         """
         worker.job = None
         worker.jobs += 1

@@ -14,6 +14,7 @@ runs its function; ``add_callback`` runs when the request is over, for whatever 
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections import deque
@@ -55,14 +56,19 @@ if TYPE_CHECKING:
 
 #: stdio's ids are below; the dispatcher wants keys that are unique in the process.
 _FIRST_KEY = 2**64
-#: Threads for what must be answered while every worker is busy.
-_CONTROL_THREADS = 4
+#: Threads, as many as are needed, for what must be answered while every worker is busy. Clients
+#: that are slow to send their request can hold some of them.
+_CONTROL_THREADS = 64
+#: How long a worker waits for the message of a request before another thread takes its place.
+_PATIENCE_S = 0.2
 #: How many requests beyond those that call tools may be in the process.
 _CONTROL_ROOM = 256
 #: Progress and log lines that wait for a slow client; more are dropped.
 _MAX_NOTES = 64
-#: What the caller's deadline may be off, seen from our clock.
-_SLACK_S = 0.01
+#: What the caller's deadline may be off, seen from our clock: clients round it up on its way.
+_SLACK_S, _SLACK_SHARE = 0.01, 0.012
+#: For what another thread is just about to do.
+_MOMENT_S = 0.0005
 #: Until the last answers are on their way; until all that were queued are refused.
 _FLUSH_S, _REFUSE_S = 0.1, 1.0
 _HIDDEN = frozenset(["authorization", "user-agent"])
@@ -126,6 +132,7 @@ class GrpcTransport:
         for name in ("", *(service.name for service in self._services)):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         server.start()
+        threading.Thread(target=self._watch, name="bridge-grpc-watch", daemon=True).start()
         return settings.host if settings.is_unix else port
 
     def drain(self) -> None:
@@ -160,6 +167,17 @@ class GrpcTransport:
         rpc.refusal = error
         return self._control.submit(rpc.handle)
 
+    def _watch(self) -> None:
+        """Keep the workers for tools: not for clients that have begun a request and do not send it."""
+        pool = self.dispatcher.pool
+        while True:
+            time.sleep(_PATIENCE_S)
+            long_ago = time.monotonic() - _PATIENCE_S
+            for worker in pool.workers:
+                rpc = worker.job
+                if isinstance(rpc, Rpc) and worker.since < long_ago and rpc.take_place():
+                    pool.relieve(worker)
+
     # -- for services -----------------------------------------------------------------------
 
     def aside(self, behavior: Callable[..., Any], **marks: object) -> Callable[..., Any]:
@@ -181,6 +199,8 @@ class GrpcTransport:
 
     def _listen(self) -> int:
         settings, server = self._settings, self._server
+        if settings.is_unix:
+            _check_socket(settings.host.removeprefix("unix:"))
         # a socket file belongs to this user alone
         umask = os.umask(0o077) if settings.is_unix else None
         try:
@@ -216,6 +236,8 @@ class Rpc:
     lane: Lane | None = None
     #: Why no tool shall run; set before the request is handled.
     refusal: CallError | None = None
+    _has_begun = False
+    _lost_place = False
 
     def __init__(
         self,
@@ -226,7 +248,8 @@ class Rpc:
     ) -> None:
         self.key = key
         self.arrived = self.began = time.monotonic()
-        self.worker: Worker | None = None
+        #: The worker that handles the request, until somebody takes its place.
+        self._place: list[Worker] = []
         self._transport = transport
         self._function = function
         self._args = args
@@ -235,9 +258,28 @@ class Rpc:
 
     def run(self, worker: Worker, now: float) -> float:
         """Handle the request on a worker. The pool calls it."""
-        self.worker, self.began = worker, now
+        self.began = now
+        self._place.append(worker)
+        thread = worker.thread
         self.handle()
+        if self._lost_place:
+            while worker.thread is thread:  # whoever took it is just about to
+                time.sleep(_MOMENT_S)
         return time.monotonic()
+
+    def begin(self) -> Worker | None:
+        """The message is here. The worker that may run its tool; None if its place was taken."""
+        self._has_begun = True
+        worker = self.take_place()
+        self._lost_place = worker is None
+        return worker
+
+    def take_place(self) -> Worker | None:
+        """The worker that handles the request; None if its place was taken before. Any thread."""
+        try:
+            return self._place.pop()
+        except IndexError:
+            return None
 
     def handle(self) -> None:
         """Have gRPC receive the request, call its behavior, and answer."""
@@ -246,6 +288,8 @@ class Rpc:
         try:
             self._function(*self._args)
         finally:
+            if not self._has_begun:
+                self._lost_place = self.take_place() is None
             # what they hold must not live until the thread's next request
             threads.rpc = None
             del self._function, self._args
@@ -307,18 +351,20 @@ class Exchange:
         rpc, context = self._rpc, self._context
         if rpc.refusal is not None:
             raise rpc.refusal
-        assert rpc.worker is not None
+        worker = rpc.begin()
         dispatcher = self._transport.dispatcher
         request = Request(rpc.key, tool, params, self._options(session))
         call = dispatcher.admit(request, self, rpc.arrived)
         if call is not None:
-            if call.lane is not None:
+            if call.lane is not None or worker is None:
                 self._answered = threading.Event()
             if not context.add_callback(self._is_over):
                 self._is_over()
-            if not dispatcher.run_here(call, rpc.worker, rpc.began):
+            if not dispatcher.run_here(call, worker, rpc.began):
                 assert self._answered is not None
                 self._answered.wait()
+        while self._error is None and self._result is None:
+            time.sleep(_MOMENT_S)  # another thread ends the call, and is just about to say so
         if self._error is not None:
             raise self._error
         return self._result
@@ -342,10 +388,12 @@ class Exchange:
         call = dispatcher.calls.get(key)
         if call is None:
             return
-        if call.deadline is not None and call.deadline - time.monotonic() < _SLACK_S:
-            dispatcher.expire(key)
-        else:
-            dispatcher.cancel(key)
+        if call.deadline is not None:
+            slack = max(_SLACK_S, _SLACK_SHARE * (call.deadline - call.arrived))
+            if call.deadline - time.monotonic() < slack:
+                dispatcher.expire(key)
+                return
+        dispatcher.cancel(key)
 
     # -- dispatcher.Peer --------------------------------------------------------------------
 
@@ -486,11 +534,21 @@ def _add_reflection(server: Any, services: list[str]) -> None:
     # threads of its own: each client has one as long as its stream is open
     info = mark(
         reflection.ReflectionServicer(names).ServerReflectionInfo,
-        experimental_thread_pool=ThreadPoolExecutor(2, "bridge-grpc-reflection"),
+        experimental_thread_pool=ThreadPoolExecutor(16, "bridge-grpc-reflection"),
     )
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
         SimpleNamespace(ServerReflectionInfo=info), server
     )
+
+
+def _check_socket(path: str) -> None:
+    """gRPC would take the socket file from whoever listens there."""
+    with socket.socket(socket.AF_UNIX) as other:
+        try:
+            other.connect(path)
+        except OSError:
+            return
+    raise UsageError(f"cannot listen on {path}: somebody else does; name another socket")
 
 
 def _credentials(settings: GrpcSettings) -> Any:

@@ -129,14 +129,20 @@ class StreamExchange(UnaryExchange):
         return _serialize(**{name: self._payload(value, name)})
 
     def encode_progress(self, done: float, total: float | None, text: str | None) -> bytes:
-        return _serialize(progress=pb.Progress(done=done, total=total, text=text or ""))
+        return _serialize(progress=pb.Progress(done=done, total=total, text=_printable(text or "")))
 
     def encode_log(self, level: str, logger: str, text: str, fields: dict[str, Any]) -> bytes:
         try:
             struct = to_struct(fields, "fields")
         except EncodeError as error:
             struct = to_struct({"error": str(error)}, "fields")
-        return _serialize(log=pb.LogRecord(level=level, logger=logger, text=text, fields=struct))
+        record = pb.LogRecord(
+            level=_printable(level),
+            logger=_printable(logger),
+            text=_printable(text),
+            fields=struct,
+        )
+        return _serialize(log=record)
 
 
 def _serialize(**kind: Any) -> bytes:
@@ -161,3 +167,8 @@ def _describe_tool(tool: dict[str, Any]) -> pb.Tool:
         parameters=parameters,
         streaming=tool["streaming"],
     )
+
+
+def _printable(text: str) -> str:
+    """``text`` with a question mark for each half of a character that came without the other."""
+    return text.encode(errors="replace").decode()

@@ -26,6 +26,7 @@ RETRY_AFTER_MS = 100
 #: Trailers are headers: beyond 8 KiB, all told, a client may refuse them, and the error is lost.
 _MAX_MESSAGE_BYTES = 768
 _MAX_TRACEBACK_BYTES = 2048
+_MAX_LINE_BYTES = 512
 _MAX_DETAILS_BYTES = 512
 _STATUS = "grpc-status-details-bin"
 _PUSHBACK = "grpc-retry-pushback-ms"
@@ -83,10 +84,12 @@ def _innermost(lines: list[str]) -> list[str]:
     kept: list[str] = []
     room = _MAX_TRACEBACK_BYTES
     for line in reversed(lines):
-        room -= len(line.encode(errors="replace")) + 4
+        # one line may be very long: that of the message
+        line = _cut(line, _MAX_LINE_BYTES)
+        room -= len(line.encode()) + 4
         if room < 0:
             break
-        kept.append(_cut(line, _MAX_TRACEBACK_BYTES))
+        kept.append(line)
     return kept[::-1]
 
 

@@ -363,6 +363,9 @@ class Stream:
     def wait(self) -> None:
         """Block until the peer takes another item, or the call is interrupted."""
         credit, call, transport = self._credit, self._call, self._transport
+        if transport._writer.backlog > MAX_BACKLOG_BYTES:
+            # it has given credit, but does not read
+            transport._writer.flush_and_wait()
         if credit is None or credit.available:
             return
         transport._writer.flush()

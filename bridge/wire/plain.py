@@ -72,7 +72,9 @@ def _to_plain(value: Any, depth: int) -> Any:
 
 def _to_key(key: Any) -> str:
     if isinstance(key, str):
-        return key
+        text = str.__str__(key)
+        text.encode()  # raises if it is not Unicode
+        return text
     plain = _to_plain(key, MAX_DEPTH)
     if plain is None or isinstance(plain, bool):
         return {None: "null", True: "true", False: "false"}[plain]

@@ -250,6 +250,8 @@ def _find_unencodable(path: str, value: Any) -> tuple[str, str] | None:
         return None
     if value is None or isinstance(value, int | float | bytes | bytearray | memoryview):
         return None
+    if isinstance(value, ExtType | Timestamp):
+        return None
     if isinstance(value, dict):
         for key, item in value.items():
             named = isinstance(key, str) and key.isidentifier()
