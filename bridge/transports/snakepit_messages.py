@@ -1,0 +1,104 @@
+"""What stands in Snakepit's messages: values, tools and errors, in the forms that Elixir takes."""
+
+from __future__ import annotations
+
+import json
+
+from .._generated import snakepit_bridge_pb2 as pb
+from ..errors import EncodeError
+from ..wire.json_text import decode_json, encode_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from google.protobuf.any_pb2 import Any as AnyMessage
+
+    from ..errors import CallError
+
+#: What Snakepit calls JSON. Its own encoder and decoder look at nothing else.
+_TYPE_URL = "type.googleapis.com/google.protobuf.StringValue"
+
+
+def set_value(message: AnyMessage, value: Any, name: str) -> None:
+    """Make a message of a value. Raises ``EncodeError`` with the path, which begins with ``name``."""
+    message.value = encode_json(value, name)
+    message.type_url = _TYPE_URL
+
+
+def get_value(message: AnyMessage, name: str) -> Any:
+    """The value of a message. Raises ``RemoteProtocolError``, which calls it ``name``.
+
+    The type is not looked at: Snakepit's Python side writes other ones there, with JSON all the
+    same.
+    """
+    return decode_json(message.value, name)
+
+
+def describe_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a ``ToolSpec`` or ``ToolRegistration``; ``tool`` as in ``$/tools``."""
+    parameters = [
+        _describe_parameter(parameter)
+        for parameter in tool["parameters"]
+        if not parameter["kind"].endswith("rest")
+    ]
+    return {
+        "name": tool["name"],
+        "description": tool["description"],
+        "parameters": parameters,
+        "supports_streaming": tool["streaming"],
+    }
+
+
+def _describe_parameter(parameter: dict[str, Any]) -> pb.ParameterSpec:
+    spec = pb.ParameterSpec(
+        name=parameter["name"],
+        type=parameter["annotation"] or "any",
+        required=parameter["required"],
+    )
+    if not parameter["required"]:
+        try:
+            set_value(spec.default_value, parameter["default"], parameter["name"])
+        except EncodeError:
+            spec.ClearField("default_value")  # NaN: better nothing than something else
+    return spec
+
+
+def describe_error(
+    error: CallError, request: pb.ExecuteToolRequest, max_bytes: int | None = None
+) -> str:
+    """An error as a JSON object, with as much of its traceback as there is room for."""
+    message, lines = _shorten(error.message, max_bytes), error.traceback or []
+    kind = error.type or type(error).__qualname__
+    context = {
+        "tool_name": request.tool_name,
+        "session_id": request.session_id,
+        "code": error.code,
+    }
+    while True:
+        described = {
+            # Elixir has exceptions of these names, without modules
+            "type": kind.rpartition(".")[2],
+            "message": message,
+            "stacktrace": list(map(_shorten, lines)),
+            "traceback": _shorten("\n".join(lines)),
+            "context": context,
+        }
+        text = json.dumps(described)
+        if max_bytes is None or len(text) <= max_bytes or not lines:
+            return text
+        # the innermost lines say most
+        lines = lines[len(lines) // 2 + 1 :]
+
+
+def describe_error_as_text(error: CallError, max_bytes: int | None = None) -> str:
+    """An error as text, for versions that take no object."""
+    return _shorten(error.message, max_bytes)
+
+
+def _shorten(text: str, max_bytes: int | None = None) -> str:
+    """Text that is valid Unicode, of at most a quarter of the room: escapes make it longer."""
+    data = text.encode(errors="replace")
+    if max_bytes is None or len(data) <= max_bytes // 4:
+        return data.decode()
+    return data[: max_bytes // 4].decode(errors="ignore") + "…"

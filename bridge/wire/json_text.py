@@ -1,0 +1,108 @@
+"""Values as JSON text that keeps what they are, for peers that speak JSON only.
+
+Other than ``plain.py``, which makes text of whatever JSON lacks, nothing changes its kind here:
+integers of any size are numbers, and what JSON cannot say, NaN and bytes above all, is refused.
+Rich objects have the natural plain value that ``values.py`` gives them, times ISO 8601 text,
+arrays nested lists.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from math import isfinite
+
+from ..errors import EncodeError, RemoteProtocolError, shorten
+from .values import to_wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def encode_json(value: Any, name: str) -> bytes:
+    """``value`` as UTF-8 text. ``name``: what it is called in an error.
+
+    Raises ``EncodeError`` naming the path of what JSON cannot say, and the reason.
+    """
+    try:
+        return _encoder.encode(value).encode()
+    except Exception as error:
+        # also what the properties of a rich object raise
+        raise _explain(name, value, error) from error
+
+
+def decode_json(data: bytes, name: str) -> Any:
+    """The value of UTF-8 text. Raises ``RemoteProtocolError`` saying that ``name`` is no JSON."""
+    try:
+        return json.loads(data.decode())
+    except RecursionError:
+        raise RemoteProtocolError(f"{name} is nested too deeply") from None
+    except ValueError as error:
+        raise RemoteProtocolError(f"{name} is not JSON: {error}; got {shorten(data)}") from None
+
+
+def _to_plain(value: Any) -> Any:
+    """The plain form of what the encoder does not know, by one step. Raises ``TypeError``."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError("JSON has no form for bytes")
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if callable(getattr(value, "tolist", None)):
+        return value.tolist()  # arrays and scalars of NumPy, tensors of torch
+    return to_wire(value)
+
+
+_encoder = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_to_plain
+)
+
+
+def _explain(name: str, value: Any, cause: Exception) -> EncodeError:
+    try:
+        found = _find(name, value)
+    except RecursionError:
+        found = name, "it is nested too deeply, or contains itself"
+    path, reason = found or (name, str(cause))
+    return EncodeError(f"{path} cannot be encoded: {reason}")
+
+
+def _find(path: str, value: Any) -> tuple[str, str] | None:
+    """The first part of ``value`` that JSON cannot say: its path and the reason."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            named = isinstance(key, str) and key.isidentifier()
+            found = _find_in_key(path, key) or (
+                _find(f"{path}.{key}" if named else f"{path}[{shorten(key)}]", item)
+            )
+            if found:
+                return found
+        return None
+    if isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            found = _find(f"{path}[{index}]", item)
+            if found:
+                return found
+        return None
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return path, "text with a lone surrogate, which is not valid Unicode"
+        return None
+    if isinstance(value, float):
+        return None if isfinite(value) else (path, f"JSON has no {float(value)}")
+    if value is None or isinstance(value, int):
+        return None
+    try:
+        plain = _to_plain(value)
+    except Exception as error:
+        return path, str(error)
+    return _find(path, plain)
+
+
+def _find_in_key(path: str, key: Any) -> tuple[str, str] | None:
+    where = f"the key {shorten(key)} of {path}"
+    if key is not None and not isinstance(key, str | int | float):
+        return where, "keys in JSON are text"
+    return _find(where, key)
