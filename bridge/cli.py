@@ -67,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         grpc=_grpc_settings(options) if "grpc" in options.transport else None,
         ready_file=options.ready_file,
         thread_safety=_thread_safety_settings(options),
+        inline=not options.no_inline,
         log_level=options.log_level,
         log_format=options.log_format,
     )
@@ -120,6 +121,11 @@ def _parser() -> argparse.ArgumentParser:
         type=_number(0),
         default=1024,
         help="calls that may wait for a worker; one more is refused at once (default: 1024)",
+    )
+    add(
+        "--no-inline",
+        action="store_true",
+        help="run every call on a worker, also of tools that take but microseconds",
     )
     add(
         "--max-message-bytes",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         def tool_name(self) -> str: ...
         @property
         def elixir(self) -> Elixir | None: ...
+        def needs_worker(self) -> RunningCall: ...
         def on_interrupt(self, callback: Callable[[], object]) -> None: ...
         def forget(self, callback: Callable[[], object]) -> None: ...
         def wait(self, seconds: float | None) -> bool: ...
@@ -52,9 +53,10 @@ running_call: ContextVar[RunningCall] = ContextVar("bridge_running_call")
 def current_context() -> Context:
     """The context of the call that is running here. Raises ``LookupError`` outside of a call."""
     try:
-        return Context(running_call.get())
+        call = running_call.get()
     except LookupError:
         raise LookupError("no call is running here: current_context() works inside tools") from None
+    return Context(call.needs_worker())
 
 
 class Context:

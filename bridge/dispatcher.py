@@ -26,6 +26,7 @@ from .errors import (
     ToolFailed,
     ToolNotFound,
 )
+from .pool import Worker
 from .tally import Tally, add_up
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from .context import Elixir
-    from .pool import Lane, Pool, Worker
+    from .pool import Lane, Pool
     from .tool import Tool
     from .wire.messages import Request
 
@@ -130,7 +131,7 @@ class Call:
         except IndexError:
             return False
         # nobody else can be here under this key: it is in flight until the answer is sent
-        del self._dispatcher.calls[self.key]
+        self._dispatcher.calls.pop(self.key, None)
         return True
 
     # -- on the worker ----------------------------------------------------------------------
@@ -149,9 +150,9 @@ class Call:
             failure = error
         if self.claim():
             if failure is None:
-                failure = self._answer(result)
+                failure = answer(self.peer, self.key, self.tool, result)
             else:
-                self.peer.send_error(self.key, _describe(failure))
+                self.peer.send_error(self.key, describe_failure(failure))
         failed = failure is not None
         failure = None  # or its traceback would keep this frame, and what the call holds, alive
         ended = time.monotonic()
@@ -159,15 +160,17 @@ class Call:
         if tally is None:
             tally = worker.tallies[self.tool] = Tally()
         tally.add(max(0.0, now - self.arrived), ended - now, failed)
+        self.tool.pace.note(ended - now)
         return ended
 
-    def _answer(self, result: Any) -> EncodeError | None:
-        try:
-            self.peer.send_result(self.key, result)
-        except EncodeError as error:
-            self.peer.send_error(self.key, _unencodable(self.tool, error))
-            return error
-        return None
+    def share(self, unanswered: list[bool]) -> None:
+        """Whoever takes what is in ``unanswered`` answers: the call shares it with its runner."""
+        self._unanswered = unanswered
+
+    def needs_worker(self) -> Call:
+        """The tool has asked for its context: it may wait for others."""
+        self.tool.pace.never()
+        return self
 
     def _invoke(self) -> Any:
         running_call.set(self)
@@ -306,8 +309,11 @@ class Dispatcher:
     def dispatch(self, request: Request, peer: Peer) -> None:
         """Start a call. Whatever happens, ``peer`` gets exactly one answer under its id."""
         call = self.admit(request, peer, time.monotonic())
-        if call is None:
-            return
+        if call is not None:
+            self.start(call)
+
+    def start(self, call: Call) -> None:
+        """Have an admitted call run on a worker, or refuse it."""
         try:
             # only now, so that a drain which has begun either is seen here or sees the call
             if self.draining:
@@ -316,6 +322,16 @@ class Dispatcher:
         except CallError as error:
             self._refuse(call, error)
             return
+        self.watch_deadline(call)
+
+    def new_account(self, name: str) -> Worker:
+        """For a thread that runs calls without being one of the pool's: a worker to give to them."""
+        account = Worker(name)
+        self.pool.guests.append(account)
+        return account
+
+    def watch_deadline(self, call: Call) -> None:
+        """End the call when its time is up."""
         if call.deadline is not None:
             self._deadlines.add(call.deadline, call.key)
 
@@ -399,13 +415,12 @@ class Dispatcher:
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Wait, at most so long, until no worker runs a tool, abandoned ones included."""
-        return _wait(lambda: all(worker.job is None for worker in self.pool.workers), seconds)
+        return _wait(lambda: all(worker.job is None for worker in self._everyone()), seconds)
 
     def _unfinished(self) -> bool:
         """Is there a call whose answer is not sent yet? A claimed one may still be encoded."""
         return bool(self.calls or self._ending or self.pool.queued) or any(
-            worker.job is not None and not self._is_abandoned(worker)
-            for worker in self.pool.workers
+            worker.job is not None and not self._is_abandoned(worker) for worker in self._everyone()
         )
 
     # -- what is asked about the process ----------------------------------------------------
@@ -420,9 +435,10 @@ class Dispatcher:
         queued = self.pool.queued
         busy = sum(worker.job is not None for worker in workers)
         abandoned = sum(self._is_abandoned(worker) for worker in workers)
+        elsewhere = sum(worker.job is not None for worker in self.pool.guests)
         return {
             "status": "draining" if self.draining else "serving",
-            "in_flight": queued + busy - abandoned,
+            "in_flight": queued + busy + elsewhere - abandoned,
             "queued": queued,
             "max_queue": self.pool.max_queue,
             "max_workers": self.pool.max_workers,
@@ -432,8 +448,11 @@ class Dispatcher:
         }
 
     def stats(self) -> dict[str, Any]:
-        """``health()`` and what was counted: by tool, by worker, interrupted calls by code."""
-        workers = list(self.pool.workers)
+        """``health()`` and what was counted: by tool, by worker, interrupted calls by code.
+
+        ``readers``: threads that run quick calls on their own, and are none of the workers.
+        """
+        workers = self._everyone()
         now = time.monotonic()
         in_flight: dict[str, int] = {}
         for call in list(self.calls.values()):
@@ -450,7 +469,8 @@ class Dispatcher:
             "errors": sum(tool["errors"] for tool in tools.values()),
             "interrupted": dict(self._interrupted),
             "tools": tools,
-            "workers": [self._describe_worker(worker, now) for worker in workers],
+            "workers": [self._describe_worker(worker, now) for worker in self.pool.workers],
+            "readers": [self._describe_worker(worker, now) for worker in self.pool.guests],
             **{name: report() for name, report in self.reports.items()},
         }
 
@@ -500,6 +520,9 @@ class Dispatcher:
         shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
         return ToolNotFound(f"there is no tool {name!r}; there are {shown}", started=False)
 
+    def _everyone(self) -> list[Worker]:
+        return [*self.pool.workers, *self.pool.guests]
+
     def _is_abandoned(self, worker: Worker) -> bool:
         return isinstance(worker.job, Call) and worker.job.interruption is not None
 
@@ -525,11 +548,21 @@ def _wait(reached: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+def answer(peer: Peer, key: int, tool: Tool, result: Any) -> EncodeError | None:
+    """Send a result, or that it cannot be sent, which is then returned."""
+    try:
+        peer.send_result(key, result)
+    except EncodeError as error:
+        peer.send_error(key, _unencodable(tool, error))
+        return error
+    return None
+
+
 def _unencodable(tool: Tool, error: EncodeError) -> CallError:
     return ToolFailed(f"{tool.name}: {error}", type="bridge.errors.EncodeError", started=True)
 
 
-def _describe(failure: BaseException) -> CallError:
+def describe_failure(failure: BaseException) -> CallError:
     """The exception of a tool as an error for its caller. A ``CallError`` is passed on."""
     if isinstance(failure, CallError):
         if failure.started is None:

@@ -12,6 +12,7 @@ from .errors import PoolFull, ShuttingDown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Protocol
 
     class Job(Protocol):
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 def nothing() -> None:
     """The hook of a pool that nobody listens to."""
+
+
+def never() -> bool:
+    """No output waits, in a pool that nobody listens to."""
+    return False
 
 
 class Lane:
@@ -99,9 +105,10 @@ class Pool:
 
     Waking a thread costs more than a short job. So a worker takes jobs until there are none, and
     one sleeper at a time is woken: it wakes the next if it finds more to do. That also makes it
-    the lookout for the output that a worker leaves behind when it goes on to another job:
-    ``before_wait`` is called by every worker before it sleeps, ``before_next`` by a worker that
-    has no sleeper to wake. Whoever collects the workers' output acts on them.
+    the lookout for output that a worker leaves behind when it goes on to another job, if
+    ``has_output`` says that there is some: ``before_wait`` is called by every worker before it
+    sleeps, ``before_next`` by a worker that has no sleeper to wake. Whoever collects the workers'
+    output sets these.
 
     Guarantees: a job that was accepted and not discarded is run exactly once; jobs start in the
     order of submission, except those of a busy lane; ``submit`` never blocks.
@@ -113,8 +120,11 @@ class Pool:
         self.max_workers = max_workers
         self.max_queue = max_queue
         self.workers: list[Worker] = []
+        #: Threads from elsewhere that run jobs as well, each with a worker for its account.
+        self.guests: list[Worker] = []
         self.before_wait = nothing
         self.before_next = nothing
+        self.has_output: Callable[[], bool] = never
         self._jobs: deque[Job] = deque()
         self._idle: list[Worker] = []
         # True wakes a worker, False ends it. A token that nobody needed any more wakes the next
@@ -262,7 +272,7 @@ class Pool:
             if resting:
                 idle.remove(worker)
                 now = clock()
-            if (jobs or not resting) and not self._waking:
+            if not self._waking and (jobs or (not resting and self.has_output())):
                 self._call_lookout()
             resting = False
             worker.since = now

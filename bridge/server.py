@@ -43,6 +43,7 @@ class Settings:
     when the process ends. ``descriptors``: where the peer of stdio writes and reads, None: there
     is none. ``grpc``: where the gRPC server listens, None: there is none. ``ready_file``: where
     its port is written once it serves. ``thread_safety``: how to look for races, None: not at all.
+    ``inline``: run quick tools on the thread that reads, if there is more than one worker.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Settings:
         grpc: GrpcSettings | None = None,
         ready_file: str | None = None,
         thread_safety: ThreadSafetySettings | None = None,
+        inline: bool = True,
         log_level: str = "warning",
         log_format: str = "text",
     ) -> None:
@@ -71,6 +73,7 @@ class Settings:
         self.grpc = grpc
         self.ready_file = ready_file
         self.thread_safety = thread_safety
+        self.inline = inline
         self.log_level = log_level
         self.log_format = log_format
 
@@ -90,6 +93,10 @@ class ThreadSafetySettings:
 class Server:
     """One process, from its start to its exit code. ``run`` belongs to the main thread."""
 
+    #: How long a thread may keep the GIL while others want it. With Python's 5 ms, one tool that
+    #: computes makes every answer of the others wait so long, and more than once.
+    switch_interval_s = 0.001
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         # not an Event: a signal handler may interrupt the thread that waits for it
@@ -100,6 +107,7 @@ class Server:
     def run(self) -> int:
         """Serve until there is a reason to end. Returns the exit code, unless a tool hangs."""
         settings = self._settings
+        sys.setswitchinterval(self.switch_interval_s)
         stdio = None
         if settings.descriptors is not None:
             try:
@@ -144,6 +152,8 @@ class Server:
             max_message_bytes=self._settings.max_message_bytes,
             gone=lambda: self._reasons.put("peer gone"),
             shutdown=lambda: self._reasons.put("shutdown"),
+            # one worker means that the tools must not run at the same time
+            inline=self._settings.inline and self._settings.max_workers > 1,
         )
 
     def _open_grpc(self) -> GrpcTransport | None:

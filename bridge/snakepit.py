@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 _GRACE_S = 1.4
 #: What Snakepit sends and takes at most.
 _MAX_MESSAGE_BYTES = 100 << 20
-#: Heartbeats need the interpreter even while every worker keeps it busy: with 16 such workers and
-#: Python's own 5 ms, each takes more than a second.
-_SWITCH_INTERVAL_S = 0.0005
 _READY_FILE = "SNAKEPIT_READY_FILE"
 _DESCRIPTION = """\
 Takes the place of the Python interpreter that Snakepit starts: set python_executable, or
@@ -59,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 class Worker(Server):
     """The process as Snakepit knows it: it announces a port, and ends with its stdin."""
 
+    # Heartbeats need the interpreter even while every worker keeps it busy: with 16 such workers and
+    # Python's own 5 ms, each takes more than a second.
+    switch_interval_s = 0.0005
+
     def __init__(self, options: argparse.Namespace) -> None:
         self._ready_file = os.environ.get(_READY_FILE)
         self._elixir_address: str | None = options.elixir_address
@@ -83,7 +84,6 @@ class Worker(Server):
         if sys.stdout is not None:
             # Elixir logs what tools print, and shall not wait for it
             sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-        sys.setswitchinterval(_SWITCH_INTERVAL_S)
         return super().run()
 
     def _load(self) -> LoadedAdapter:

@@ -75,6 +75,14 @@ class Tally:
         run.counts[int(run_s * 1e6).bit_length()] += 1
         run.total_s += run_s
 
+    def add_many(self, calls: int, errors: int, run_s: float) -> None:
+        """Count calls that did not wait and ran so long each."""
+        self.calls += calls
+        self.errors += errors
+        self.wait.counts[0] += calls
+        self.run.counts[int(run_s * 1e6).bit_length()] += calls
+        self.run.total_s += calls * run_s
+
     def describe(self) -> dict[str, Any]:
         """``calls``, ``errors``, and the histograms of ``queue_wait`` and ``run_time``."""
         return {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .context import Context
 from .errors import InvalidParams
+from .pace import Pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ class Tool:
         parameters, self._context_name, self._context_index = _read_parameters(function)
         #: Has the function a parameter annotated ``Context``?
         self.wants_context = self._context_name is not None
+        waits = self.wants_context or self.streaming or self.is_async or self.serial
+        self.pace = Pace(never=waits)
         self.parameters = parameters
         positional = [p for p in parameters if p.kind in ("positional", "either")]
         kinds = {p.kind for p in parameters}

@@ -241,6 +241,7 @@ def test_the_hooks_tell_whether_the_worker_has_more_to_do(pools):
     (running,) = occupy(pool)
     others = [submit(pool, lambda: heard.append("job")) for _ in range(2)]
     done = threading.Event()
+    pool.has_output = lambda: True
     pool.before_next = lambda: heard.append("next")
     pool.before_wait = lambda: (heard.append("wait"), done.set())
     running.leave.set()

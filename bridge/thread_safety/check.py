@@ -4,6 +4,9 @@ Each tool runs against itself, then all are mixed, because many races need two d
 always on a fresh instance, because what happens on first use is lost after a warm-up. The threads
 begin together at a barrier, and change often (``sys.setswitchinterval``). The detector does not
 need the bad interleaving to happen: it sees that nothing prevents it.
+
+Afterwards the same calls are made one after another. What a tool raises, or returns, only when
+calls run at the same time is named, too.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
+import traceback
 from contextlib import nullcontext
 from functools import partial
 
@@ -18,7 +22,9 @@ from ..context import Context, running_call
 from ..errors import AdapterError, CallError
 from ..event_loop import EventLoop
 from ..loading import adapt, create, resolve
-from .checker import ThreadSafetyChecker
+from .checker import ThreadSafetyChecker, ThreadSafetyError
+from .guesses import guess_arguments
+from .model import OBSERVED, Access, Finding
 from .report import Report
 
 TYPE_CHECKING = False
@@ -29,15 +35,21 @@ if TYPE_CHECKING:
     from ..loading import LoadedAdapter
     from ..tool import Tool
 
+    #: Tools by name, with the index of an example.
+    Steps = Sequence[tuple[str, int]]
+
 _SWITCH_INTERVAL_S = 1e-5
 _PATIENCE_S = 30.0
 _GATE_S = 0.3
+#: A round shorter than that is not parted.
+_LONG = 8
 
 
 def check_adapter(
     adapter: str, app_dir: str | None = None, threads: int = 4, calls: int = 50
 ) -> Report:
-    """Check an adapter, named as for ``bridge --adapter``. ``calls``: at most so many in all.
+    """Check an adapter, named as for ``bridge --adapter``. ``calls``: at most so many at once, and
+    as many one after another.
 
     Raises ``AdapterError`` if it cannot be imported or has no tool that could be called.
     """
@@ -48,51 +60,97 @@ def check_adapter(
     ) as checker:
         target = resolve(adapter, app_dir)
         tools = adapt(adapter, create(adapter, target)).tools
-        plan = [(tool, example) for tool in tools.values() for example in _examples(tool)]
-        if not plan:
+        examples = {name: _examples(tool) for name, tool in tools.items()}
+        if not any(examples.values()):
             raise AdapterError(
                 f"no tool of {adapter} can be called without arguments: give examples, "
                 "@tool(examples=[[1, 2]])"
             )
         fresh = partial(_fresh, adapter, target)
-        _Check(checker, fresh, threads).run(plan, calls)
-        return checker.report()
+        check = _Check(checker, fresh, threads, examples)
+        check.run(calls)
+        report = checker.report()
+        report.not_run = [name for name, found in examples.items() if not found]
+        report.differences = check.differences
+        return report
 
 
 def _fresh(name: str, target: object) -> LoadedAdapter:
     return adapt(name, create(name, target))
 
 
+def _examples(tool: Tool) -> list[Any]:
+    if tool.examples:
+        return list(tool.examples)
+    if any(parameter.required for parameter in tool.parameters):
+        return list(guess_arguments(tool))
+    return [[]]
+
+
 class _Check:
+    """The rounds of a check. ``differences``: what tools returned only when they ran at once."""
+
     def __init__(
-        self, checker: ThreadSafetyChecker, fresh: Callable[[], LoadedAdapter], threads: int
+        self,
+        checker: ThreadSafetyChecker,
+        fresh: Callable[[], LoadedAdapter],
+        threads: int,
+        examples: Mapping[str, list[Any]],
     ) -> None:
         self._checker = checker
         self._fresh = fresh
         self._threads = threads
+        self._examples = examples
+        self.differences: list[str] = []
 
-    def run(self, plan: Sequence[tuple[Tool, Any]], calls: int) -> None:
-        names = list(dict.fromkeys(tool.name for tool, _ in plan))
-        rounds = [[(t.name, e) for t, e in plan if t.name == name] for name in names]
-        if len(names) > 1:
-            rounds.append([(tool.name, example) for tool, example in plan])
-        each = max(1, calls // len(rounds) // self._threads)
+    def run(self, calls: int) -> None:
+        rounds = self._rounds(calls)
         interval = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         try:
-            for steps in rounds:
-                self._round(steps, max(each, len(steps)) if steps is rounds[-1] else each)
+            at_once = _Outcomes()
+            for steps, each in rounds:
+                self._round(steps, each, at_once)
+            # not before: what is lost after a warm-up would be lost
+            in_turn = _Outcomes()
+            for steps, each in rounds:
+                self._round(steps, each, in_turn, in_turn=True)
         finally:
             sys.setswitchinterval(interval)
+        for finding in at_once.new_errors(in_turn):
+            self._checker.add(finding)
+        self.differences = at_once.new_results(in_turn)
 
-    def _round(self, steps: Sequence[tuple[str, Any]], each: int) -> None:
+    def _rounds(self, calls: int) -> list[tuple[Steps, int]]:
+        """The steps of each round, and how many each thread takes."""
+        steps: dict[str, Steps] = {
+            name: [(name, index) for index in range(len(found))]
+            for name, found in self._examples.items()
+            if found
+        }
+        rounds = list(steps.values())
+        if len(rounds) > 1:
+            rounds.append([step for found in rounds for step in found])
+        each = max(1, calls // len(rounds) // self._threads)
+        if each >= _LONG:
+            # what happens on first use gets another chance
+            short = each // 4
+            return [(found, part) for found in rounds for part in (each - 2 * short, short, short)]
+        # the last: at least every example once, if the calls suffice
+        mixed = min(len(rounds[-1]), max(1, calls // 2 // self._threads))
+        return [(found, each) for found in rounds[:-1]] + [(rounds[-1], max(each, mixed))]
+
+    def _round(
+        self, steps: Steps, each: int, outcomes: _Outcomes, *, in_turn: bool = False
+    ) -> None:
         """Every thread calls ``each`` tools, each beginning at another one."""
         adapter = self._fresh()
-        self._checker.watch(adapter.target)
+        self._watch(adapter.target, in_turn)
         adapter.setup()
-        self._checker.watch(adapter.target)
+        self._watch(adapter.target, in_turn)
         tools = adapter.tools
         gate = _Gate(self._threads)
+        turn = _Turn() if in_turn else nullcontext()
         loop = EventLoop()  # one for all, as the bridge has it
         locks = {name: threading.Lock() for name, tool in tools.items() if tool.serial}
 
@@ -100,7 +158,9 @@ class _Check:
             for index in range(each):
                 gate.meet()
                 name, example = steps[(first + index) % len(steps)]
-                run_tool(self._checker, tools[name], example, loop, locks.get(name))
+                with turn:
+                    run = _Run(self._checker, tools[name], loop, locks.get(name), in_turn)
+                    outcomes.add((name, example), *run(self._examples[name][example]))
 
         threads = [
             threading.Thread(target=work, args=(first,), daemon=True)
@@ -111,6 +171,100 @@ class _Check:
         for thread in threads:
             thread.join(_PATIENCE_S)
         adapter.close()
+        if isinstance(turn, _Turn):
+            outcomes.comparable &= not turn.given_up
+
+    def _watch(self, target: Any, in_turn: bool) -> None:
+        if not in_turn:
+            self._checker.watch(target)
+
+
+class _Outcomes:
+    """What calls returned and raised, by tool and example. ``comparable``: were they made as
+    intended?"""
+
+    def __init__(self) -> None:
+        self.comparable = True
+        self._results: dict[tuple[str, int], list[Any]] = {}
+        self._errors: dict[tuple[str, type], BaseException] = {}
+
+    def add(self, step: tuple[str, int], result: Any, error: BaseException | None) -> None:
+        """Any thread may call."""
+        if error is None:
+            self._results.setdefault(step, []).append(result)
+        else:
+            self._errors.setdefault((step[0], type(error)), error)
+
+    def new_errors(self, others: _Outcomes) -> list[Finding]:
+        """The errors of kinds that none of the others is of; but not what says no on purpose."""
+        return [
+            _error_finding(name, error)
+            for (name, kind), error in self._errors.items()
+            if others.comparable
+            and (name, kind) not in others._errors
+            and not isinstance(error, CallError | TimeoutError | ThreadSafetyError)
+        ]
+
+    def new_results(self, others: _Outcomes) -> list[str]:
+        """The tools that always returned the same there, and something else here."""
+        found = []
+        for (name, _), results in self._results.items():
+            expected = others._results.get((name, _), [])
+            if (
+                not others.comparable
+                or len(expected) < 2
+                or not all(_same(expected[0], result) for result in expected)
+            ):
+                continue
+            other = [result for result in results if not _same(expected[0], result)]
+            if other:
+                found.append(
+                    f"{name} returned {_short(expected[0])}, at once also {_short(other[0])}"
+                )
+        return list(dict.fromkeys(found))
+
+
+def _error_finding(name: str, error: BaseException) -> Finding:
+    last = traceback.format_exception_only(error)[-1].strip()
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(frame.filename, frame.lineno or 0, frame.name) for frame in reversed(frames)]
+    here = __name__.rpartition(".")[0].replace(".", "/")
+    own = [place for place in places if here not in place[0].replace("\\", "/")]
+    return Finding(
+        OBSERVED,
+        name,
+        f"raises {last!r}, but only when calls run at the same time",
+        "look for what another call may have changed before that line",
+        Access(0, 0, "raise", frozenset(), own or places, name),
+    )
+
+
+def _same(left: Any, right: Any) -> bool:
+    try:
+        return bool(left == right)
+    except Exception:  # arrays, and objects of the program
+        return True
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class _Turn:
+    """Lets one thread run at a time; but not when one waits for what another is to do."""
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+        self.given_up = False
+
+    def __enter__(self) -> None:
+        if not self.given_up and not self._lock.acquire(timeout=_GATE_S):
+            self.given_up = True
+
+    def __exit__(self, *exception: object) -> None:
+        if self._lock.locked():
+            self._lock.release()
 
 
 class _Gate:
@@ -140,31 +294,48 @@ class _Gate:
             self._open = True
 
 
-def run_tool(
-    checker: ThreadSafetyChecker, tool: Tool, example: Any, loop: EventLoop, lock: Any
-) -> None:
-    """Call a tool once, on this thread, to its end. Its exceptions are its own business.
+class _Run:
+    """Calls a tool once, on this thread, to its end.
 
-    ``lock``: held meanwhile, for a tool that never runs twice at once.
+    ``lock``: held meanwhile, for a tool that never runs twice at once. ``plain``: not as a call of
+    its own, and not counted.
     """
-    params = list(example) if isinstance(example, list | tuple) else dict(example)
-    args, kwargs = tool.bind(params)
-    call = LocalCall(tool.name)
-    running_call.set(call)
-    if tool.wants_context:
-        tool.add_context(args, kwargs, Context(call))
-    try:
-        with lock or nullcontext():
-            value = checker.wrap(tool.function, tool.name, tool.serial)(*args, **kwargs)
-            if hasattr(value, "__await__"):
-                value = loop.run(value, call.on_interrupt)
-            if hasattr(value, "__aiter__"):
-                value = loop.iterate(value, call.on_interrupt)
-            if tool.streaming:
-                for _ in value:
-                    pass
-    except Exception:
-        pass
+
+    def __init__(
+        self, checker: ThreadSafetyChecker, tool: Tool, loop: EventLoop, lock: Any, plain: bool
+    ) -> None:
+        self._checker = checker
+        self._tool = tool
+        self._loop = loop
+        self._lock = lock or nullcontext()
+        self._plain = plain
+
+    def __call__(self, example: Any) -> tuple[Any, BaseException | None]:
+        """Its result, or what it raised."""
+        try:
+            with self._lock:
+                return self._call(example), None
+        except Exception as error:
+            return None, error
+
+    def _call(self, example: Any) -> Any:
+        tool = self._tool
+        args, kwargs = tool.bind(
+            list(example) if isinstance(example, list | tuple) else dict(example)
+        )
+        call = LocalCall(tool.name)
+        running_call.set(call)
+        if tool.wants_context:
+            tool.add_context(args, kwargs, Context(call))
+        function = tool.function
+        if not self._plain:
+            function = self._checker.wrap(function, tool.name, tool.serial)
+        value = function(*args, **kwargs)
+        if hasattr(value, "__await__"):
+            value = self._loop.run(value, call.on_interrupt)
+        if hasattr(value, "__aiter__"):
+            value = self._loop.iterate(value, call.on_interrupt)
+        return list(value) if tool.streaming else value
 
 
 class LocalCall:
@@ -180,6 +351,10 @@ class LocalCall:
     def __init__(self, tool_name: str) -> None:
         self.tool_name = tool_name
 
+    def needs_worker(self) -> LocalCall:
+        """It has a thread of its own."""
+        return self
+
     def on_interrupt(self, callback: Callable[[], object]) -> None:
         """It never is."""
 
@@ -194,9 +369,3 @@ class LocalCall:
 
     def log(self, level: str, text: str, fields: dict[str, Any]) -> None:
         """Nobody reads it."""
-
-
-def _examples(tool: Tool) -> list[Any]:
-    if tool.examples:
-        return list(tool.examples)
-    return [] if any(parameter.required for parameter in tool.parameters) else [[]]

@@ -14,6 +14,9 @@ from collections import deque
 from queue import SimpleQueue
 
 from ..errors import CallError, EncodeError, InvalidParams, Unimplemented
+from ..pace import QUICK
+from ..quick import QuickCalls
+from ..relay import Relay
 from ..wire.codec import Encoder
 from ..wire.connection import CancelReceived, Connection, CreditReceived
 from ..wire.framing import encode_header
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..dispatcher import Call, Dispatcher
+    from ..quick import Batch
 
 #: Linux lets anybody have pipes of this size; the usual 64 KiB halve the throughput of large data.
 PIPE_BYTES = 1 << 20
@@ -95,6 +99,10 @@ class Writer:
     def backlog(self) -> int:
         """How many bytes wait to be written, at most."""
         return self._large + len(self._queue) * _SMALL_BYTES
+
+    def waits(self) -> bool:
+        """Is there something to be written?"""
+        return bool(self._queue)
 
     def send(self, message: bytes) -> None:
         """Queue a message. It is written by the next ``flush``, whoever calls that. Never blocks."""
@@ -178,7 +186,7 @@ class StdioTransport:
 
     ``gone`` is called once when the peer closes its end, ``shutdown`` when it asks the bridge to
     end; both on the reader's or a worker's thread. ``max_message_bytes``: larger frames are
-    refused.
+    refused. ``inline``: tools that have proven quick run on the thread that reads, under watch.
     """
 
     def __init__(
@@ -189,14 +197,21 @@ class StdioTransport:
         max_message_bytes: int,
         gone: Callable[[], object],
         shutdown: Callable[[], object],
+        inline: bool = False,
     ) -> None:
-        self._reader = reader
+        self._source = open(reader, "rb", buffering=0)
         self._gone = gone
         self._shutdown = shutdown
         self._connection = Connection(max_message_bytes)
         self._writer = Writer(writer, gone)
         self._encoders = threading.local()
         self._paused: dict[int, Stream] = {}
+        self._inline = inline
+        self._relay = Relay(self._read, "bridge-reader")
+        #: Calls of quick tools that the thread on duty has read and is about to run.
+        self._batch: Batch = deque()
+        self._quick: list[QuickCalls] = []
+        self._own = threading.local()
         self._dispatcher: Dispatcher | None = None
         self._counting = threading.Lock()
         self._dropped = 0
@@ -209,7 +224,8 @@ class StdioTransport:
         self._dispatcher = dispatcher
         dispatcher.pool.before_wait = self._writer.flush
         dispatcher.pool.before_next = self._writer.nudge
-        threading.Thread(target=self._read, name="bridge-reader", daemon=True).start()
+        dispatcher.pool.has_output = self._writer.waits
+        self._relay.start()
 
     def ready(self, info: dict[str, Any]) -> None:
         """Tell the peer that the bridge serves: the first message."""
@@ -285,20 +301,58 @@ class StdioTransport:
         if stream is not None:
             stream.look.set()
 
-    def _read(self) -> None:
-        connection, writer = self._connection, self._writer
-        source = open(self._reader, "rb", buffering=0)
-        try:
-            while count := source.readinto(connection.get_buffer()):
-                for event in connection.buffer_updated(count):
-                    self._handle(event)
+    def _read(self, turn: int) -> None:
+        """Read, and run what is quick, until the duty is lost or the peer is gone."""
+        connection, writer, batch = self._connection, self._writer, self._batch
+        if turn > 1:
+            self._take_over()
+        while True:
+            try:
+                count = self._source.readinto(connection.get_buffer())
+            except OSError:
+                count = 0
+            if not count:
+                break
+            for event in connection.buffer_updated(count):
+                self._handle(event)
+            if batch:
+                if not self._run_batch(turn):
+                    return
+            else:
                 writer.nudge()  # not flush(): this thread must see a cancel though nobody reads
-                if writer.backlog > MAX_BACKLOG_BYTES:
-                    # the peer writes without reading: take no more of it until it does
-                    writer.flush_and_wait()
-        finally:
-            # end of file, an unreadable descriptor or a bug here: nobody can reach us any more
-            self._gone()
+            if writer.backlog > MAX_BACKLOG_BYTES:
+                # the peer writes without reading: take no more of it until it does
+                writer.flush_and_wait()
+        # nobody can reach us any more
+        self._relay.end()
+        self._gone()
+
+    def _run_batch(self, turn: int) -> bool:
+        """Run quick calls here, and write their answers. False if that took too long."""
+        assert self._dispatcher is not None
+        try:
+            quick: QuickCalls = self._own.quick
+        except AttributeError:
+            name = threading.current_thread().name
+            quick = self._own.quick = QuickCalls(self._dispatcher, self, name)
+            self._quick.append(quick)
+        quick.run(self._batch, self._relay, turn)
+        self._writer.flush()  # still watched: it may block
+        return self._relay.done(turn)
+
+    def _take_over(self) -> None:
+        """Another thread is held up by a call that was to be quick: it is a call like any other."""
+        dispatcher = self._dispatcher
+        assert dispatcher is not None
+        for quick in self._quick:
+            quick.take_over()
+        while self._batch:
+            try:
+                request, _ = self._batch.popleft()
+            except IndexError:
+                break
+            dispatcher.dispatch(request, self)
+        self._writer.nudge()
 
     def _handle(self, event: Any) -> None:
         dispatcher = self._dispatcher
@@ -308,7 +362,11 @@ class StdioTransport:
             if event.method.startswith("$/"):
                 self._serve(event, dispatcher)
             else:
-                dispatcher.dispatch(event, self)
+                tool = dispatcher.tools.get(event.method) if self._inline else None
+                if tool is not None and tool.pace.state == QUICK and not dispatcher.draining:
+                    self._batch.append((event, tool))
+                else:
+                    dispatcher.dispatch(event, self)
         elif kind is CancelReceived:
             dispatcher.cancel(event.msgid)
         elif kind is CreditReceived:

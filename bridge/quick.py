@@ -1,0 +1,150 @@
+"""Calls of quick tools, run on the thread that reads them, with as little around them as can be.
+
+What a ``Call`` keeps is made only when somebody asks: when the tool looks for its context, or when
+the call takes long after all, so that it may be cancelled or run out of time like any other.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from contextvars import Context as Variables
+
+from .context import running_call
+from .dispatcher import Call, answer, describe_failure
+from .tally import Tally
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .dispatcher import Dispatcher, Peer
+    from .relay import Relay
+    from .tool import Tool
+    from .wire.messages import Request
+
+    #: What was read, and is not run yet.
+    Batch = deque[tuple[Request, Tool]]
+
+#: After so many calls the watch begins anew: it is for one that hangs, not for many.
+_WATCHED_CALLS = 64
+
+
+class QuickCalls:
+    """Runs quick calls on one thread. Another one may look at what it does with ``take_over``."""
+
+    def __init__(self, dispatcher: Dispatcher, peer: Peer, name: str) -> None:
+        self._dispatcher = dispatcher
+        self._peer = peer
+        self._account = dispatcher.new_account(name)
+        # every call gets a copy: fresh variables, but this one
+        self._variables = Variables()
+        self._variables.run(running_call.set, self)  # type: ignore[arg-type]
+        self._making = threading.Lock()
+        self._arrived = 0.0
+        self._request: Request | None = None
+        self._tool: Tool | None = None
+        #: Whoever takes what is in it answers the call.
+        self._unanswered: list[bool] = []
+        self._call: Call | None = None
+
+    def run(self, batch: Batch, relay: Relay, turn: int) -> bool:
+        """Run the calls, as long as this thread has the duty. False: it was lost."""
+        account, number = self._account, 0
+        counts: dict[Tool, list[int]] = {}
+        began = self._arrived = time.monotonic()
+        account.since = began
+        account.job = self  # type: ignore[assignment]
+        while relay.turn == turn and batch:
+            if number % _WATCHED_CALLS == 0 and not relay.working(turn, time.monotonic()):
+                break
+            try:
+                request, tool = batch.popleft()
+            except IndexError:
+                break  # another thread has taken over
+            number += 1
+            failed = self._run_one(request, tool)
+            count = counts.get(tool)
+            if count is None:
+                counts[tool] = [1, failed]
+            else:
+                count[0] += 1
+                count[1] += failed
+        account.job = None
+        self._settle(counts, number, time.monotonic() - began)
+        return relay.turn == turn
+
+    def _run_one(self, request: Request, tool: Tool) -> bool:
+        """Run one call and answer it. Did it fail?"""
+        self._request, self._tool = request, tool
+        self._unanswered = unanswered = [True]
+        failure: BaseException | None = None
+        result: Any = None
+        try:
+            args, kwargs = tool.bind(request.params)
+            result = self._variables.copy().run(tool.function, *args, **kwargs)
+        except BaseException as error:
+            failure = error
+        try:
+            unanswered.pop()
+        except IndexError:
+            return failure is not None  # somebody else has answered
+        finally:
+            if self._call is not None:
+                with self._making:
+                    self._dispatcher.calls.pop(request.msgid, None)
+                    self._call = None
+        if failure is None:
+            return answer(self._peer, request.msgid, tool, result) is not None
+        self._peer.send_error(request.msgid, describe_failure(failure))
+        return True
+
+    def _settle(self, counts: dict[Tool, list[int]], number: int, seconds: float) -> None:
+        account = self._account
+        account.jobs += number
+        account.busy_s += seconds
+        each = seconds / number if number else 0.0
+        for tool, (calls, errors) in counts.items():
+            tally = account.tallies.get(tool)
+            if tally is None:
+                tally = account.tallies[tool] = Tally()
+            tally.add_many(calls, errors, each)
+            tool.pace.note(each)
+
+    # -- for others -------------------------------------------------------------------------
+
+    def needs_worker(self) -> Call:
+        """The tool that runs here asks for its context: it gets a call, and is not quick."""
+        call = self._make_call()
+        assert call is not None
+        return call.needs_worker()
+
+    def take_over(self) -> None:
+        """The call that runs here takes long: it can be cancelled from now on. Any thread."""
+        call = self._make_call()
+        if call is not None:
+            call.tool.pace.slow()
+            self._dispatcher.watch_deadline(call)
+
+    def _make_call(self) -> Call | None:
+        """The call that runs here, as others know calls; None if it has ended."""
+        with self._making:
+            if self._call is not None:
+                return self._call
+            request, tool, unanswered = self._request, self._tool, self._unanswered
+            if request is None or tool is None or not unanswered:
+                return None
+            call = Call(self._dispatcher, request, tool, [], {}, self._peer, self._arrived)
+            call.started = True
+            call.share(unanswered)
+            self._call = call
+            calls = self._dispatcher.calls
+            calls[call.key] = call
+            if not unanswered:
+                # it has ended just now, and has not seen that there is something to remove
+                calls.pop(call.key, None)
+                self._call = None
+                return None
+            self._account.job = call
+            return call
