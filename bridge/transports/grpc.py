@@ -106,6 +106,8 @@ class GrpcTransport:
         #: Progress and log lines that were dropped.
         self.dropped = 0
         self._keys = _FIRST_KEY
+        #: Requests that were handled, which gRPC does not know yet.
+        self.completed: deque[Rpc] = deque()
 
     # -- life -------------------------------------------------------------------------------
 
@@ -153,6 +155,7 @@ class GrpcTransport:
 
     def submit(self, function: Callable[..., object], *args: Any) -> Rpc:
         """Have a request to call a tool handled: by a worker, or it is refused."""
+        self._settle()
         self._keys += 1
         rpc = Rpc(self, self._keys, function, args)
         try:
@@ -163,6 +166,18 @@ class GrpcTransport:
             self._refuse(rpc, error)
         return rpc
 
+    def _settle(self) -> None:
+        """Tell gRPC which requests are over.
+
+        It counts them under the lock that its serving thread holds nearly always. A worker would
+        wait for that; here, on that very thread, nobody does.
+        """
+        while self.completed:
+            try:
+                self.completed.popleft().run_callbacks()
+            except IndexError:
+                return  # the watch was faster
+
     def _refuse(self, rpc: Rpc, error: CallError) -> Future[None]:
         rpc.refusal = error
         return self._control.submit(rpc.handle)
@@ -172,6 +187,7 @@ class GrpcTransport:
         pool = self.dispatcher.pool
         while True:
             time.sleep(_PATIENCE_S)
+            self._settle()
             long_ago = time.monotonic() - _PATIENCE_S
             for worker in pool.workers:
                 rpc = worker.job
@@ -294,15 +310,16 @@ class Rpc:
             threads.rpc = None
             del self._function, self._args
             self._done = True
-            self._run_callbacks()
+            self._transport.completed.append(self)
 
     def add_done_callback(self, callback: Callable[[Rpc], object]) -> None:
-        """Run ``callback`` when the request has been handled; now if it has."""
+        """Run ``callback`` soon after the request was handled; now if it was."""
         self._callbacks.append(callback)
         if self._done:
-            self._run_callbacks()
+            self.run_callbacks()
 
-    def _run_callbacks(self) -> None:
+    def run_callbacks(self) -> None:
+        """Tell who wanted to know that the request has been handled."""
         while self._callbacks:
             try:
                 callback = self._callbacks.popleft()
