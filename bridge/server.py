@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 CLEAN, FATAL, USAGE = 0, 1, 2
 _INTERRUPTED = 130  # what shells report for Ctrl-C
 PROTOCOL_VERSION = 1
+#: Over pipes nothing else takes so long.
+_SWITCH_INTERVAL_S = 0.001
 #: How often the main thread looks whether its parent is still there.
 _WATCH_S = 0.5
 #: What the end may take beyond the grace.
@@ -93,9 +95,10 @@ class ThreadSafetySettings:
 class Server:
     """One process, from its start to its exit code. ``run`` belongs to the main thread."""
 
-    #: How long a thread may keep the GIL while others want it. With Python's 5 ms, one tool that
-    #: computes makes every answer of the others wait so long, and more than once.
-    switch_interval_s = 0.001
+    #: How long a thread may keep the GIL while others want it, in seconds. With Python's 5 ms, one
+    #: tool that computes makes every answer of the others wait so long. None: as Python has it,
+    #: which gRPC is quicker with.
+    switch_interval_s: float | None = None
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -107,7 +110,10 @@ class Server:
     def run(self) -> int:
         """Serve until there is a reason to end. Returns the exit code, unless a tool hangs."""
         settings = self._settings
-        sys.setswitchinterval(self.switch_interval_s)
+        if settings.descriptors is not None:
+            self.switch_interval_s = _SWITCH_INTERVAL_S
+        if self.switch_interval_s is not None:
+            sys.setswitchinterval(self.switch_interval_s)
         stdio = None
         if settings.descriptors is not None:
             try:
