@@ -91,12 +91,16 @@ class ThreadSafetyChecker:
         self._probe = self._own.probe = Probe(detector, self._own.__contains__, self._rules)
         self._tracing = Tracing(self._probe, _is_traced)
         self._entered = False
+        self._recursion_limit = 0
 
     def __enter__(self) -> ThreadSafetyChecker:
         if self.enabled:
             self._tracing.__enter__()
             self._own.install()
             self._rules.__enter__()
+            # a call by way of the probe takes two frames
+            self._recursion_limit = sys.getrecursionlimit()
+            sys.setrecursionlimit(self._recursion_limit * 3)
             self._entered = True
         return self
 
@@ -108,6 +112,7 @@ class ThreadSafetyChecker:
     ) -> None:
         if self._entered:
             self._entered = False
+            sys.setrecursionlimit(self._recursion_limit)
             self._rules.__exit__(kind, error, trace)
             self._own.remove()
             self._tracing.__exit__(kind, error, trace)
@@ -240,9 +245,14 @@ class ThreadSafetyChecker:
         """What was found so far; each once."""
         return list(self._findings)
 
+    def add(self, finding: Finding) -> None:
+        """Report what was found in another way."""
+        self._rules.rule(finding)
+
     def report(self) -> Report:
         """The findings with what was counted."""
-        return Report(self._findings, self.monitors.describe())
+        libraries = list(self._rules.libraries.values())
+        return Report(self._findings, self.monitors.describe(), libraries)
 
     def get_report(self) -> dict[str, Any]:
         """The report as a map, ready for JSON."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import collections
 import copy
+import functools
 import sys
+import weakref
 from array import array
 
-from .model import GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
+from .model import COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,19 +26,19 @@ METHODS: dict[type, dict[str, tuple[str | None, str | None]]] = {
         "append": (GROW, None), "extend": (GROW, None), "insert": (REORDER, None),
         "pop": (SHRINK, None), "remove": (SHRINK, None), "clear": (SHRINK, None),
         "sort": (REORDER, None), "reverse": (REORDER, None), "index": (PEEK, None),
-        "count": (PEEK, None), "copy": (PEEK, None), "__len__": (PEEK, None),
+        "count": (PEEK, None), "copy": (COPY, None), "__len__": (PEEK, None),
     },
     dict: {
         "get": (None, READ), "setdefault": (GROW, TOUCH), "pop": (SHRINK, TOUCH),
         "popitem": (SHRINK, None), "clear": (SHRINK, None), "update": (GROW, None),
-        "copy": (PEEK, None), "__contains__": (None, READ), "move_to_end": (REORDER, None),
+        "copy": (COPY, None), "__contains__": (None, READ), "move_to_end": (REORDER, None),
         "most_common": (ITERATE, None), "elements": (ITERATE, None), "total": (PEEK, None),
         "subtract": (REORDER, None),
     },
     set: {
         "add": (GROW, TOUCH), "discard": (SHRINK, TOUCH), "remove": (SHRINK, TOUCH),
         "pop": (SHRINK, None), "clear": (SHRINK, None), "update": (GROW, None),
-        "copy": (PEEK, None), "union": (PEEK, None), "difference": (PEEK, None),
+        "copy": (COPY, None), "union": (PEEK, None), "difference": (PEEK, None),
         "intersection": (PEEK, None), "issubset": (PEEK, None), "issuperset": (PEEK, None),
         "isdisjoint": (PEEK, None), "symmetric_difference": (PEEK, None),
         "difference_update": (SHRINK, None), "intersection_update": (SHRINK, None),
@@ -46,7 +48,7 @@ METHODS: dict[type, dict[str, tuple[str | None, str | None]]] = {
         "append": (GROW, None), "appendleft": (GROW, None), "extend": (GROW, None),
         "extendleft": (GROW, None), "pop": (SHRINK, None), "popleft": (SHRINK, None),
         "remove": (SHRINK, None), "clear": (SHRINK, None), "insert": (REORDER, None),
-        "rotate": (REORDER, None), "reverse": (REORDER, None), "copy": (PEEK, None),
+        "rotate": (REORDER, None), "reverse": (REORDER, None), "copy": (COPY, None),
         "count": (PEEK, None), "index": (PEEK, None),
     },
     bytearray: {
@@ -60,13 +62,24 @@ METHODS: dict[type, dict[str, tuple[str | None, str | None]]] = {
         "byteswap": (REORDER, None), "frombytes": (GROW, None), "fromlist": (GROW, None),
     },
 }  # fmt: skip
+#: What is used like a dict.
+MAPPINGS = (
+    dict, collections.UserDict, collections.ChainMap, weakref.WeakKeyDictionary,
+    weakref.WeakValueDictionary,
+)  # fmt: skip
+METHODS.update(dict.fromkeys(MAPPINGS, METHODS[dict]))
 #: Objects of the standard library with a state that their methods change: how each accesses it.
-STATEFUL: dict[str, dict[str, str]] = {
+#: "" stands for the others; None: not at all.
+STATEFUL: dict[str, dict[str, str | None]] = {
     "_io.StringIO": {"getvalue": READ, "tell": READ, "": WRITE},
     "_io.BytesIO": {"getvalue": READ, "getbuffer": READ, "tell": READ, "": WRITE},
     "_hashlib.HASH": {"update": WRITE, "": READ},
     "_hashlib.HMAC": {"update": WRITE, "": READ},
     "hmac.HMAC": {"update": WRITE, "": READ},
+    "threading.Event": {"is_set": PEEK, "set": GROW, "clear": SHRINK, "": None},
+    "queue.Queue": {
+        "empty": PEEK, "full": PEEK, "qsize": PEEK, "get": SHRINK, "get_nowait": SHRINK, "": None
+    },
     "random.Random": {"seed": WRITE, "setstate": WRITE, "": TOUCH},
     "zlib.Compress": {"": WRITE},
     "zlib.Decompress": {"": WRITE},
@@ -76,7 +89,7 @@ STATEFUL: dict[str, dict[str, str]] = {
     "itertools.tee": {"": WRITE},
     "configparser.ConfigParser": {"get": READ, "getint": READ, "sections": READ, "": WRITE},
     "xml.etree.ElementTree.Element": {"find": READ, "findall": READ, "get": READ, "": WRITE},
-}
+}  # fmt: skip
 #: Methods that keep their arguments, so that whoever knows the object knows them from then on.
 KEEPS = frozenset(
     ["append", "appendleft", "add", "insert", "extend", "setdefault", "update", "put", "put_nowait",
@@ -92,10 +105,14 @@ CHANGES = {
     "_heapq.heappushpop": 0, "_bisect.insort_left": 0, "_bisect.insort_right": 0,
     "random.shuffle": 0, "_struct.pack_into": 1, "numpy.copyto": 0, "numpy.put": 0,
     "numpy.place": 0, "numpy.putmask": 0, "numpy.fill_diagonal": 0, "numpy.put_along_axis": 0,
+    "numpy.dot": 2, "numpy.random.shuffle": 0,
     "operator.setitem": 0, "_operator.setitem": 0, "_operator.delitem": 0, "_operator.iadd": 0,
 }  # fmt: skip
-#: Functions that take a container as it is at one moment; others walk through it.
-SNAPSHOTS = frozenset([len, list, tuple, bool, sorted, set, frozenset, dict, bytes, copy.copy])
+#: Functions that take a container as it is at one moment, and how; others walk through it.
+SNAPSHOTS: dict[Any, str] = {
+    **dict.fromkeys([len, bool], PEEK),
+    **dict.fromkeys([list, tuple, sorted, set, frozenset, dict, bytes, copy.copy], COPY),
+}
 #: Functions that only pass it on, or do not look into it.
 NO_ACCESS = frozenset([id, type, isinstance, issubclass, hasattr, callable, super])
 PASS_ON = ("queue", "_queue", "threading", "concurrent.futures", "contextvars", "functools")
@@ -104,18 +121,54 @@ SEQUENCES = (list, collections.deque, bytearray, array)
 VIEWS = ("keys", "values", "items")
 
 
+def is_a(value: Any, kinds: Any) -> bool:
+    """``isinstance``, but an object that answers for its class itself is not asked."""
+    return issubclass(type(value), kinds)
+
+
+def namespace(value: Any) -> dict[str, Any]:
+    """The ``__dict__`` of an object, which is not asked for it either."""
+    try:
+        found: dict[str, Any] = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return found
+
+
 def is_array(value: Any) -> bool:
+    return bool(_is_array_type(type(value)))  # type: ignore[arg-type]
+
+
+@functools.lru_cache(1000)  # asked for nearly every value; a type never changes its answer
+def _is_array_type(kind: Any) -> bool:
     numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(value, getattr(numpy, "ndarray", ()))
+    return numpy is not None and issubclass(kind, getattr(numpy, "ndarray", ()))
 
 
 def base(value: Any) -> Any:
-    while is_array(value.base):
-        value = value.base
-    return value
+    """The object whose memory an array or a ``memoryview`` shows."""
+    while True:
+        if type(value) is memoryview:
+            value = value.obj
+        elif is_array(value) and value.base is not None:
+            value = value.base
+        else:
+            return value
 
 
-def stateful(kind: type) -> dict[str, str] | None:
+def changed_arguments(function: Any, name: str, module: str) -> range:
+    """The positions of the arguments that a function changes."""
+    kind = type(function).__name__
+    if kind == "ufunc":
+        return range(function.nin, function.nargs)
+    owner = type(getattr(function, "__self__", None)).__name__
+    if (owner, name) in (("ufunc", "at"), ("Generator", "shuffle"), ("RandomState", "shuffle")):
+        return range(1)
+    position = CHANGES.get(f"{module}.{name}")
+    return range(0) if position is None else range(position, position + 1)
+
+
+def stateful(kind: type) -> dict[str, str | None] | None:
     for base in kind.__mro__:
         found = STATEFUL.get(f"{base.__module__}.{base.__qualname__}")
         if found is not None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 #: State of the whole process, which one call changes for all others.
 _STATE: dict[str, Callable[[], Any]] = {
     "the working directory": os.getcwd,
-    "the environment (os.environ)": lambda: hash(frozenset(os.environ.items())),
+    # as os keeps it: decoding it costs more than most calls
+    "the environment (os.environ)": lambda: dict(vars(os.environ).get("_data", os.environ)),
     "the locale": lambda: locale.setlocale(locale.LC_ALL),
     "the warnings filters": lambda: list(warnings.filters),
     "the signal handlers": lambda: [signal.getsignal(n) for n in (2, 15)],

@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import _thread
 import collections
+import contextvars
+import functools
 import itertools
 import operator
 import sys
 import threading
 import types
+import weakref
 
 from .containers import (
     ARRAY_CHANGES,
-    CHANGES,
     CONTAINERS,
     KEEPS,
+    MAPPINGS,
     METHODS,
     NO_ACCESS,
     PASS_ON,
     SEQUENCES,
     SNAPSHOTS,
     VIEWS,
+    changed_arguments,
+    is_a,
     is_array,
+    namespace,
     stateful,
 )
 from .model import GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE, Detector
@@ -42,10 +48,20 @@ if TYPE_CHECKING:
 STRUCTURE = "the structure"
 #: How many frames of the program a finding shows.
 _DEPTH = 8
+#: Modules of the bridge that do nothing with what they are given.
+_QUIET = frozenset(["bridge.adapter", "bridge.context", "bridge.tool"])
+_PACKAGE = __name__.rpartition(".")[0]
+_GLOBALS = globals()
+#: Modules whose frames are left out.
+_SKIPPED = (_PACKAGE, "threading")
+#: How many stacks each thread keeps.
+_MAX_STACKS = 1000
 #: How many views of dicts are remembered; one lives as long as a loop.
 _MAX_VIEWS = 1000
 #: Methods that give an object out of a container, and take it from there.
 _TAKES = frozenset(["pop", "popleft", "popitem"])
+#: Methods that look and act in one step; of ``dict.pop`` only if there is a default.
+_LOOKS_ITSELF = frozenset(["setdefault", "pop"])
 _BUILTIN_METHODS = (types.BuiltinMethodType, types.MethodWrapperType)
 
 
@@ -67,6 +83,7 @@ class Probe:
         #: Of ``dict.items()`` and the like: the view, and the dict.
         self._views: dict[int, tuple[Any, Shared]] = {}
         self._plain: dict[tuple[type, str], bool] = {}
+        self._documented: dict[Any, bool] = {}
         # reentrant: keys of items may have an __eq__ that is rewritten code
         self.lock = _thread.RLock()
         self._shared = SharedObjects(is_own, rules, self.lock)
@@ -85,8 +102,8 @@ class Probe:
     def _share(self, value: Any, name: str) -> None:
         self._shared.share(value, name, self.thread)
 
-    def _publish(self, value: Any, name: str) -> None:
-        self._shared.publish(value, name, self._threads.call or self.thread)
+    def _publish(self, value: Any, name: str, *, deep: bool = False) -> None:
+        self._shared.publish(value, name, self._threads.call or self.thread, deep)
 
     # -- telling ----------------------------------------------------------------------------
 
@@ -119,7 +136,7 @@ class Probe:
         """The call on this thread has ended; ``result`` will be read after all its locks are free."""
         for value in (result, *(result.values() if type(result) is dict else ())):
             shared = self._shared.known(value)
-            if shared is not None and (isinstance(value, CONTAINERS) or is_array(value)):
+            if shared is not None and (is_a(value, CONTAINERS) or is_array(value)):
                 self._tell_structure(shared, ITERATE)
         call, self._threads.call = self._threads.call, None
         with self.lock:
@@ -142,25 +159,61 @@ class Probe:
 
     def receive(self, clock: Clock | None) -> None:
         """This thread was handed what another one had done."""
-        if clock:
+        if clock is not None:
             with self.lock:
                 self._detector.receive(self.thread, clock)
 
+    def receive_softly(self, clock: Clock | None) -> None:
+        """The same, if the program keeps to what it does about its locks here."""
+        if clock is not None:
+            with self.lock:
+                self._detector.receive_softly(self.thread, clock)
+
     def tell(
-        self, shared: Shared, part: Hashable, mode: str, name: str, rule: str | None = None
+        self,
+        shared: Shared,
+        part: Hashable,
+        mode: str,
+        name: str,
+        rule: str | None = None,
+        augmented: bool = False,
     ) -> None:
         """This thread accesses a part of a shared object."""
-        thread = self.thread
-        stack = stack_here()
+        here = self._threads
+        thread, stack = here.number, self._stack(here)
+        call = here.call or thread
         with self.lock:
             if not shared.escaped and shared.owner != thread:
                 shared.escaped = True
                 self._detector.forget(id(shared.object))
-            call = self._threads.call or thread
             unfinished = shared.publisher is not None and shared.publisher == call
             self._detector.access(
-                thread, id(shared.object), part, mode, name, stack, call, rule, unfinished
+                thread,
+                id(shared.object),
+                part,
+                mode,
+                name,
+                stack,
+                call,
+                rule,
+                unfinished,
+                augmented,
             )
+
+    def _stack(self, here: _Threads) -> tuple[Frame, ...]:
+        """``stack_here``; but where this thread comes by again from the same caller, what it was."""
+        frame: types.FrameType = sys._getframe(2)
+        while frame.f_globals is _GLOBALS and frame.f_back is not None:
+            frame = frame.f_back
+        back = frame.f_back
+        key = frame.f_code, frame.f_lineno, back and back.f_code, back and back.f_lineno
+        stacks = here.stacks
+        stack = stacks.get(key)
+        if stack is None:
+            if len(stacks) >= _MAX_STACKS:
+                stacks.clear()
+            stack = stacks[key] = stack_here()
+        return stack
 
     def tell_rule(self, owner: str, name: str, rule: str) -> None:
         """This thread uses a module whose functions must not run at the same time."""
@@ -172,26 +225,60 @@ class Probe:
     def _tell_structure(self, shared: Shared, mode: str) -> None:
         self.tell(shared, STRUCTURE, mode, shared.name)
 
-    def _tell_item(self, shared: Shared, key: Any, mode: str) -> None:
+    def _tell_item(self, shared: Shared, key: Any, mode: str, augmented: bool = False) -> None:
         of = shared.namespace_of
         if of is not None:
-            self.tell(of, ("attribute", key), mode, f"{of.name}.{key}")
+            self.tell(of, ("attribute", key), mode, f"{of.name}.{key}", augmented=augmented)
             return
         try:
-            self.tell(shared, ("item", key), mode, f"{shared.name}[{short(key)}]")
+            name = f"{shared.name}[{short(key)}]"
+            self.tell(shared, ("item", key), mode, name, augmented=augmented)
         except TypeError:
             pass  # not hashable: the operation itself will say so
 
+    # -- decisions --------------------------------------------------------------------------
+
+    def mark(self) -> int:
+        """The point that the call has come to, for the methods below."""
+        return self._detector.mark(self._threads.call or self.thread)
+
+    def named(self, name: str, mark: int, value: Any, *names: str) -> Any:
+        """``value`` of a local variable: made since ``mark``, and from other local variables."""
+        call = self._threads.call or self.thread
+        if names or self._detector.mark(call) != mark:
+            with self.lock:
+                self._detector.name(call, name, mark, names)
+        return value
+
+    def decided(self, test: str | None, mark: int, value: Any, *names: str) -> Any:
+        """``value`` of a test that says how the call goes on; for the rest as ``named``."""
+        self.test(value)
+        call = self._threads.call or self.thread
+        if names or self._detector.mark(call) != mark:
+            with self.lock:
+                self._detector.decide(self.thread, call, test, mark, names)
+        return value
+
+    def settled(self, *tests: str) -> None:
+        """What depends on these tests is done."""
+        call = self._threads.call or self.thread
+        if self._detector.mark(call):
+            with self.lock:
+                for test in tests:
+                    self._detector.settle(call, test)
+
     # -- attributes -------------------------------------------------------------------------
 
-    def get(self, object: Any, name: str) -> Any:
-        """``object.name``"""
+    def get(self, object: Any, name: str, augmented: bool = False) -> Any:
+        """``object.name``; ``augmented``: it is changed by the same statement."""
         shared = self._shared.get(object)
         if shared is None:
             return getattr(object, name)
         holder, data = self._holder(object, name, shared)
         if data:
-            self.tell(holder, ("attribute", name), READ, f"{holder.name}.{name}")
+            self.tell(
+                holder, ("attribute", name), READ, f"{holder.name}.{name}", augmented=augmented
+            )
         value = getattr(object, name)
         if name == "__dict__":
             self._share_namespace(value, shared)
@@ -201,14 +288,14 @@ class Probe:
 
     def _holder(self, object: Any, name: str, shared: Shared) -> tuple[Shared, bool]:
         """Whose variable the attribute is, the object's or its class's, and whether it is data."""
-        if isinstance(object, type):
+        if is_a(object, type):
             return self._class_holder(object, name, shared)
         kind = type(object)
         key = kind, name
         plain = self._plain.get(key)
         if plain is None:
             found = in_mro(kind, name)
-            plain = found is None or isinstance(
+            plain = found is None or is_a(
                 found[1], types.MemberDescriptorType | types.GetSetDescriptorType
             )
             plain = (
@@ -217,8 +304,8 @@ class Probe:
             self._plain[key] = plain
         if plain:
             return shared, True
-        if name in getattr(object, "__dict__", ()):
-            return shared, not isinstance(in_mro(kind, name)[1], property)  # type: ignore[index]
+        if name in namespace(object):
+            return shared, not is_a(in_mro(kind, name)[1], property)  # type: ignore[index]
         return self._class_holder(kind, name, shared)
 
     def _class_holder(self, kind: type, name: str, shared: Shared) -> tuple[Shared, bool]:
@@ -227,7 +314,7 @@ class Probe:
             return shared, False
         holder, value = found
         owner = self._shared.get(holder)
-        if owner is None or isinstance(value, types.FunctionType) or hasattr(value, "__get__"):
+        if owner is None or is_a(value, types.FunctionType) or hasattr(value, "__get__"):
             return shared, False
         return owner, not name.startswith("__")
 
@@ -239,22 +326,22 @@ class Probe:
         shared = self._shared.get(object)
         if shared is None:
             return
-        found = None if isinstance(object, type) else in_mro(type(object), name)
-        if found is not None and isinstance(found[1], property):
+        found = None if is_a(object, type) else in_mro(type(object), name)
+        if found is not None and is_a(found[1], property):
             return  # its own code tells
         self.tell(shared, ("attribute", name), WRITE, f"{shared.name}.{name}")
-        self._publish(getattr(object, "__dict__", {}).get(name), f"{shared.name}.{name}")
 
-    def _take_out(self, object: Any, name: str) -> None:
-        """The attribute is about to be written: what it was belongs to this thread from now on.
+    def _replace(self, object: Any, name: str, value: Any) -> None:
+        """An attribute is about to be written: others will find the value, and not the old one.
 
         ``batch, self.pending = self.pending, []``: whoever swaps a container for a new one may
         work on the old one alone. If others know it still, they are seen when they use it.
         """
         shared = self._shared.get(object)
-        if shared is None:
+        if shared is None or is_a(object, threading.local):
             return
-        old = self._shared.get(getattr(object, "__dict__", {}).get(name))
+        self._publish(value, f"{shared.name}.{name}")
+        old = self._shared.get(namespace(object).get(name))
         if old is not None and old.name == f"{shared.name}.{name}":
             with self.lock:
                 self._detector.forget(id(old.object))
@@ -267,28 +354,30 @@ class Probe:
 
     # -- items ------------------------------------------------------------------------------
 
-    def item(self, container: Any, key: Any) -> Any:
-        """``container[key]``"""
+    def item(self, container: Any, key: Any, augmented: bool = False) -> Any:
+        """``container[key]``; ``augmented``: it is changed by the same statement."""
         shared = self._shared.known(container)
         if shared is None:
             return container[key]
-        self._tell_look_at(shared, container, key)
+        self._tell_look_at(shared, container, key, augmented)
         value = container[key]
         self._share(value, f"{shared.name}[{short(key)}]")
         return value
 
-    def _tell_look_at(self, shared: Shared, container: Any, key: Any) -> None:
-        if isinstance(container, dict):
-            self._tell_item(shared, key, READ)
-            if key not in container and hasattr(container, "__missing__"):
+    def _tell_look_at(self, shared: Shared, container: Any, key: Any, augmented: bool) -> None:
+        if is_a(container, MAPPINGS):
+            self._tell_item(shared, key, READ, augmented)
+            if key not in container and hasattr(type(container), "__missing__"):
                 self._tell_item(shared, key, TOUCH)
                 self._tell_structure(shared, GROW)
         elif is_array(container):
             self._tell_region(shared, container, key, READ)
-        elif isinstance(container, SEQUENCES):
+        elif is_a(container, memoryview):
+            self._tell_array(shared, READ)
+        elif is_a(container, SEQUENCES):
             self._tell_structure(shared, PEEK)
-            if isinstance(key, int):
-                self._tell_item(shared, key % (len(container) or 1), READ)
+            if is_a(key, int):
+                self._tell_item(shared, key % (len(container) or 1), READ, augmented)
 
     def place(self, container: Any, key: Any) -> _Place:
         """``container[key]`` where it is written."""
@@ -300,31 +389,39 @@ class Probe:
             if self._rules is not None:
                 self._rules.item_set(self, container)
             return
-        if isinstance(container, dict):
+        if is_a(container, MAPPINGS):
             new = key not in container
             self._tell_item(shared, key, TOUCH if deletes else WRITE)
             if deletes or new:
                 self._tell_structure(shared, SHRINK if deletes else GROW)
         elif is_array(container):
             self._tell_region(shared, container, key, WRITE)
-        elif isinstance(container, SEQUENCES):
-            if deletes or isinstance(key, slice):
+        elif is_a(container, memoryview):
+            self._tell_array(shared, WRITE)
+        elif is_a(container, SEQUENCES):
+            if deletes or is_a(key, slice):
                 self._tell_structure(shared, SHRINK if deletes else REORDER)
             else:
                 self._tell_item(shared, key % (len(container) or 1), WRITE)
 
     def _keep(self, container: Any, value: Any, key: Any) -> None:
         shared = self._shared.known(container)
-        if shared is not None and not is_array(container):
-            self._publish(value, f"{shared.name}[{short(key)}]")
+        if shared is not None and not is_a(container, memoryview) and not is_array(container):
+            self._put_in(shared, value, f"{shared.name}[{short(key)}]")
+
+    def _put_in(self, shared: Shared, value: Any, name: str) -> None:
+        """An object is put into a container; who takes it out again is handed it."""
+        self._publish(value, name)
+        if self._shared.get(value) is not None:
+            shared.clocks[id(value)] = self.send()
 
     def _tell_region(self, shared: Shared, container: Any, key: Any, mode: str) -> None:
         """Parts of an array are variables of their own where an integer names them."""
-        first = key[0] if isinstance(key, tuple) and key else key
-        if isinstance(first, int) and container.base is None and container.shape:
+        first = key[0] if is_a(key, tuple) and key else key
+        if is_a(first, int) and container.base is None and container.shape:
             self._tell_item(shared, first % (container.shape[0] or 1), mode)
             return
-        if isinstance(first, slice) and container.base is None and container.shape:
+        if is_a(first, slice) and container.base is None and container.shape:
             rows = range(*first.indices(container.shape[0]))
             if 0 < len(rows) <= 64 and len(rows) < container.shape[0]:
                 for row in rows:
@@ -340,7 +437,7 @@ class Probe:
         """``item in container``"""
         shared = self._shared.known(container)
         if shared is not None:
-            if isinstance(container, dict | set):
+            if is_a(container, (*MAPPINGS, set)):
                 self._tell_item(shared, item, READ)
             else:
                 self._tell_structure(shared, PEEK)
@@ -349,7 +446,7 @@ class Probe:
     def test(self, value: Any) -> Any:
         """``value`` where its truth is asked for."""
         shared = self._shared.get(value)
-        if shared is not None and isinstance(value, CONTAINERS):
+        if shared is not None and is_a(value, CONTAINERS):
             self._tell_structure(shared, PEEK)
         return value
 
@@ -359,9 +456,9 @@ class Probe:
         if shared is None:
             view = self._views.get(id(iterable))
             return iterable if view is None else self._walk(iterable, view[1])
-        if isinstance(iterable, types.GeneratorType):
+        if is_a(iterable, types.GeneratorType):
             return self._advance(iterable, shared)
-        if isinstance(iterable, CONTAINERS) or is_array(iterable):
+        if is_a(iterable, CONTAINERS) or is_array(iterable):
             return self._walk(iterable, shared)
         return iterable
 
@@ -371,7 +468,7 @@ class Probe:
         if shared is not None:
             if is_array(value):
                 self._tell_array(shared, READ)
-            elif isinstance(value, CONTAINERS):
+            elif is_a(value, CONTAINERS):
                 self._tell_structure(shared, PEEK)
         return value
 
@@ -379,7 +476,7 @@ class Probe:
         self._tell_structure(shared, ITERATE)
         for value in iterable:
             self._share(value, f"{shared.name}[…]")
-            if isinstance(value, tuple):
+            if is_a(value, tuple):
                 for part in value:
                     self._share(part, f"{shared.name}[…]")
             yield value
@@ -395,9 +492,9 @@ class Probe:
 
     # -- names ------------------------------------------------------------------------------
 
-    def read_global(self, module: str, name: str, value: Any) -> Any:
+    def read_global(self, module: str, name: str, value: Any, augmented: bool = False) -> Any:
         """A global variable to which some function assigns."""
-        self._tell_global(module, name, READ)
+        self._tell_global(module, name, READ, augmented)
         self._share(value, f"{module}.{name}")
         return value
 
@@ -405,13 +502,15 @@ class Probe:
         """The same, where it was assigned."""
         self._tell_global(module, name, WRITE)
 
-    def _tell_global(self, module: str, name: str, mode: str) -> None:
+    def _tell_global(self, module: str, name: str, mode: str, augmented: bool = False) -> None:
         namespace = sys.modules[module].__dict__ if module in sys.modules else None
-        self._tell_name(namespace, module, name, mode)
+        self._tell_name(namespace, module, name, mode, augmented)
 
-    def read_cell(self, closure: types.FunctionType, name: str, value: Any) -> Any:
+    def read_cell(
+        self, closure: types.FunctionType, name: str, value: Any, augmented: bool = False
+    ) -> Any:
         """A variable of a function that an inner function assigns to."""
-        self._tell_name(_cell_of(closure, name), _function_of(closure), name, READ)
+        self._tell_name(_cell_of(closure, name), _function_of(closure), name, READ, augmented)
         self._share(value, f"{_function_of(closure)}.{name}")
         return value
 
@@ -419,15 +518,17 @@ class Probe:
         """The same, where it was assigned."""
         self._tell_name(_cell_of(closure, name), _function_of(closure), name, WRITE)
 
-    def _tell_name(self, holder: Any, where: str, name: str, mode: str) -> None:
+    def _tell_name(
+        self, holder: Any, where: str, name: str, mode: str, augmented: bool = False
+    ) -> None:
         if holder is None:
             return
         shared = self._shared.get(holder)
         if shared is None:
-            escaped = isinstance(holder, dict)
+            escaped = is_a(holder, dict)
             shared = Shared(holder, where, None if escaped else self.thread, escaped)
             self._shared.add(holder, shared)
-        self.tell(shared, ("name", name), mode, f"{where}.{name}")
+        self.tell(shared, ("attribute", name), mode, f"{where}.{name}", augmented=augmented)
 
     def captured(self, function: Any) -> Any:
         """A function within a function: whoever gets it knows the variables that it uses."""
@@ -453,33 +554,73 @@ class Probe:
 
     def call(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """``function(*args, **kwargs)``"""
-        hashable = type(function).__hash__ is not None
+        kind = type(function)
+        of = function if kind in _SAY_THEIR_MODULE else kind
+        if self._is_own(of.__module__) or of.__module__ in _QUIET:
+            return function(*args, **kwargs)  # its own code tells
+        hashable = kind.__hash__ is not None
         if hashable and function in _ATTRIBUTE_FUNCTIONS:
             return self._call_attribute_function(function, args)
         bound = getattr(function, "__self__", None)
-        if isinstance(bound, types.ModuleType):
+        if is_a(bound, types.ModuleType):
             bound = None
         shared = None if bound is None else self._shared.known(bound)
         if shared is not None:
-            self._tell_bound(function, bound, shared, args)
-        if self._rules is not None:
+            self._tell_bound(function, bound, shared, args, kwargs)
+        if self._rules is not None and self._is_documented(function, bound, hashable):
             self._rules.called(self, function, bound, shared, args)
-        if not (hashable and function in NO_ACCESS) and not self._is_own(_module(function)):
+        if not (hashable and function in NO_ACCESS):
             self._tell_arguments(function, args, kwargs)
-        if shared is not None and isinstance(bound, CONTAINERS):
+        if shared is not None and is_a(bound, CONTAINERS):
             return self._call_container(function, shared, args, kwargs)
         if type(bound) in RAW_LOCKS:
             return self._call_lock(function, bound, args, kwargs)
-        passes_on = shared is not None or _module(function).startswith(PASS_ON)
-        if bound is not None and passes_on and _name(function) in KEEPS:
-            for argument in args:
-                self._publish(argument, type(bound).__name__)
+        self._publish_arguments(function, bound, shared, args, kwargs)
         value = function(*args, **kwargs)
+        if kind in _LASTING or type(bound) is contextvars.ContextVar:
+            self._share(value, _name(function) or _name(bound))
         if function is vars and args:
             owner = self._shared.get(args[0])
             if owner is not None:
                 self._share_namespace(value, owner)
         return value
+
+    def _is_documented(self, function: Any, bound: Any, hashable: bool) -> bool:
+        """``Rules.concern``, remembered for each function and for each method of a type."""
+        if bound is not None:
+            key: Any = type(bound), _name(function)
+        elif hashable:
+            key = function
+        else:
+            return True
+        found = self._documented.get(key)
+        if found is None:
+            assert self._rules is not None
+            found = self._documented[key] = self._rules.concern(function, bound)
+        return found
+
+    def _publish_arguments(
+        self,
+        function: Any,
+        bound: Any,
+        shared: Shared | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        """Other threads may get what is put into a queue, and what a thread is made of."""
+        if not args and not kwargs and bound is None:
+            return
+        passes_on = _module(function).startswith(PASS_ON)
+        if is_a(bound, threading.Thread) and _name(function) == "start":
+            args = tuple(bound.__dict__.values())
+        elif bound is not None and (shared is not None or passes_on):
+            if _name(function) not in KEEPS:
+                return
+        elif not (passes_on and is_a(function, type)):
+            return
+        for argument in (*args, *kwargs.values()):
+            owner = function if bound is None else bound
+            self._publish(argument, type(owner).__name__, deep=passes_on)
 
     def _call_container(
         self, function: Any, shared: Shared, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -488,14 +629,12 @@ class Probe:
         name, clocks = _name(function), shared.clocks
         if name in KEEPS:
             for argument in args:
-                self._publish(argument, f"{shared.name}[…]")
-                if self._shared.get(argument) is not None:
-                    clocks[id(argument)] = self.send()
+                self._put_in(shared, argument, f"{shared.name}[…]")
         value = function(*args, **kwargs)
         if name in _TAKES and id(value) in clocks:
             # atomic, and the object is nowhere else: whoever gets it has been handed it
             self.receive(clocks.pop(id(value)))
-        if name in VIEWS and not isinstance(value, CONTAINERS):
+        if name in VIEWS and not is_a(value, CONTAINERS):
             if len(self._views) > _MAX_VIEWS:
                 self._views.clear()
             self._views[id(value)] = value, shared
@@ -503,45 +642,57 @@ class Probe:
             self._share(value, f"{shared.name}[…]")
         return value
 
-    def _tell_bound(self, function: Any, bound: Any, shared: Shared, args: tuple[Any, ...]) -> None:
+    def _tell_bound(
+        self,
+        function: Any,
+        bound: Any,
+        shared: Shared,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
         """A method of a shared object is called."""
         name = _name(function)
-        if isinstance(bound, types.GeneratorType):
+        if is_a(bound, types.GeneratorType):
             self.tell(shared, "its progress", WRITE, shared.name)
         elif is_array(bound):
             self._tell_array(shared, WRITE if name in ARRAY_CHANGES else READ)
-        elif isinstance(bound, CONTAINERS) and not self._is_own(_module(function)):
-            self._tell_method(bound, shared, name, args)
+        elif is_a(bound, CONTAINERS) and not self._is_own(_module(function)):
+            self._tell_method(bound, shared, name, args, kwargs)
         else:
             modes = stateful(type(bound))
-            if modes is not None:
-                self.tell(shared, "its state", modes.get(name, modes[""]), shared.name)
+            mode = None if modes is None else modes.get(name, modes[""])
+            if mode is not None:
+                self.tell(shared, "its state", mode, shared.name)
 
     def _tell_arguments(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Shared objects are passed to code that is not rewritten."""
-        if _module(function).startswith(PASS_ON):
-            return
-        changed = CHANGES.get(f"{_module(function)}.{getattr(function, '__name__', '')}")
-        snapshot = type(function).__hash__ is not None and function in SNAPSHOTS
         for position, argument in enumerate(args):
             shared = self._shared.known(argument)
-            if shared is None:
-                view = self._views.get(id(argument))
-                if view is not None:
-                    self._tell_structure(view[1], PEEK if snapshot else ITERATE)
-            elif position == changed:
-                self._tell_structure(shared, REORDER)
-            elif isinstance(argument, types.GeneratorType):
-                self.tell(shared, "its progress", WRITE, shared.name)
-            elif is_array(argument):
-                self._tell_array(shared, READ)
-            elif isinstance(argument, CONTAINERS):
-                self._tell_structure(shared, PEEK if snapshot else ITERATE)
+            view = self._views.get(id(argument)) if shared is None and self._views else None
+            if shared is not None:
+                self._tell_argument(function, position, argument, shared)
+            elif view is not None:
+                self._tell_structure(view[1], _use_by(function))
+        if not kwargs:
+            return
         out = kwargs.get("out")
         for target in out if isinstance(out, tuple) else (out,):
             shared = self._shared.known(target)
             if shared is not None:
                 self._tell_array(shared, WRITE)
+
+    def _tell_argument(self, function: Any, position: int, argument: Any, shared: Shared) -> None:
+        module = _module(function)
+        if module.startswith(PASS_ON):
+            return
+        if position in changed_arguments(function, _name(function), module):
+            self._tell_structure(shared, REORDER)
+        elif is_a(argument, types.GeneratorType):
+            self.tell(shared, "its progress", WRITE, shared.name)
+        elif is_a(argument, memoryview) or is_array(argument):
+            self._tell_array(shared, READ)
+        elif is_a(argument, CONTAINERS):
+            self._tell_structure(shared, _use_by(function))
 
     def _call_lock(
         self, function: Any, lock: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -570,27 +721,43 @@ class Probe:
             del depths[id(lock)]
             self.release(("lock", id(lock)), self.thread)
 
-    def _tell_method(self, bound: Any, shared: Shared, name: str, args: tuple[Any, ...]) -> None:
+    def _tell_method(
+        self,
+        bound: Any,
+        shared: Shared,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
         """A method of a container that is not Python code."""
         found = (
             methods[name]
             for kind, methods in METHODS.items()
-            if isinstance(bound, kind) and name in methods
+            if is_a(bound, kind) and name in methods
         )
         structure, item = next(found, (None, None))
+        if name in _LOOKS_ITSELF and len(args) > (name == "pop"):
+            self._look_again(shared, args[0])
         if item is not None and args:
             self._tell_item(shared, args[0], item)
             if structure == GROW and args[0] in bound:
                 return  # nothing is added
         if structure is not None:
             self._tell_structure(shared, structure)
-        if name == "update" and isinstance(bound, dict):
+        if name == "update" and is_a(bound, MAPPINGS):
             self._tell_update(bound, shared, args)
+            self._tell_update(bound, shared, (kwargs,))
+
+    def _look_again(self, shared: Shared, key: Any) -> None:
+        """Whatever was found there before: now it is looked at and changed in one step."""
+        call = self._threads.call or self.thread
+        with self.lock:
+            self._detector.look_again(call, id(shared.object), ("item", key))
 
     def _tell_update(self, object: Any, shared: Shared, args: tuple[Any, ...]) -> None:
-        counts = isinstance(object, collections.Counter)
-        given = args[0] if args and isinstance(args[0], dict | list | set | str | tuple) else ()
-        for key in list(dict.fromkeys(given))[:100] if counts or isinstance(given, dict) else ():
+        counts = is_a(object, collections.Counter)
+        given = args[0] if args and is_a(args[0], dict | list | set | str | tuple) else ()
+        for key in list(dict.fromkeys(given))[:100] if counts or is_a(given, dict) else ():
             if counts:
                 self._tell_item(shared, key, READ)
             self._tell_item(shared, key, WRITE)
@@ -598,6 +765,11 @@ class Probe:
     def _call_attribute_function(self, function: Any, args: tuple[Any, ...]) -> Any:
         if function is setattr and len(args) == 3:
             self.attribute(args[0], args[1]).value = args[2]
+            return None
+        if function is object.__setattr__ and len(args) == 3:
+            self._replace(*args)
+            function(*args)
+            self._tell_attribute(args[0], args[1])
             return None
         if function is delattr and len(args) == 2:
             del self.attribute(args[0], args[1]).value
@@ -615,7 +787,7 @@ class Probe:
 
     def _next(self, iterator: Any, *default: Any) -> Any:
         shared = self._shared.get(iterator)
-        if shared is not None and isinstance(iterator, types.GeneratorType):
+        if shared is not None and is_a(iterator, types.GeneratorType):
             self.tell(shared, "its progress", WRITE, shared.name)
         return next(iterator, *default)
 
@@ -632,14 +804,14 @@ class Probe:
         if is_array(value):
             self._tell_array(shared, READ)
             self._tell_array(shared, WRITE)
-        elif isinstance(value, CONTAINERS):
+        elif is_a(value, CONTAINERS):
             self._tell_structure(shared, GROW)
 
     def enter(self, manager: Any) -> Any:
         """``manager`` of a ``with`` statement."""
         if type(manager) in RAW_LOCKS:
             return _RawLock(self, manager)
-        if self._rules is not None:
+        if self._rules is not None and not self._is_own(type(manager).__module__):
             self._rules.called(self, manager, manager, self._shared.known(manager), ())
         return manager
 
@@ -670,6 +842,7 @@ class _Threads(threading.local):
         self.call: Hashable = None
         #: How often each lock that nobody traces is held.
         self.depths: dict[int, int] = {}
+        self.stacks: dict[Hashable, tuple[Frame, ...]] = {}
 
 
 class _Attribute:
@@ -686,7 +859,7 @@ class _Attribute:
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._probe._take_out(self._object, self._name)
+        self._probe._replace(self._object, self._name, value)
         setattr(self._object, self._name, value)
         self._probe._tell_attribute(self._object, self._name)
 
@@ -697,7 +870,7 @@ class _Attribute:
 
     @property
     def in_place(self) -> Any:
-        value = self._probe.get(self._object, self._name)
+        value = self._probe.get(self._object, self._name, True)
         self._probe.tell_in_place(value)
         return value
 
@@ -721,8 +894,8 @@ class _Place:
     @value.setter
     def value(self, value: Any) -> None:
         self._probe._tell_change_of(self._container, self._key, deletes=False)
-        self._container[self._key] = value
         self._probe._keep(self._container, value, self._key)
+        self._container[self._key] = value
 
     @value.deleter
     def value(self) -> None:
@@ -731,7 +904,7 @@ class _Place:
 
     @property
     def in_place(self) -> Any:
-        value = self._probe.item(self._container, self._key)
+        value = self._probe.item(self._container, self._key, True)
         if not is_array(self._container):  # of an array it is a view, which is assigned next
             self._probe.tell_in_place(value)
         return value
@@ -741,7 +914,10 @@ class _Place:
         self.value = value
 
 
-_ATTRIBUTE_FUNCTIONS = frozenset([setattr, delattr, getattr, next])
+_SAY_THEIR_MODULE = frozenset([types.FunctionType, types.MethodType, type])
+_ATTRIBUTE_FUNCTIONS = frozenset([setattr, delattr, getattr, next, object.__setattr__])
+#: Functions that give the same object again.
+_LASTING = (functools._lru_cache_wrapper, weakref.ref)
 #: What ``threading.Lock()`` and ``RLock()`` are while nobody traces them.
 RAW_LOCKS = (type(_thread.allocate_lock()), type(_thread.RLock()))
 
@@ -750,13 +926,12 @@ def stack_here() -> tuple[Frame, ...]:
     """Where the program is: its innermost frames, without those of this package."""
     frame = sys._getframe(1)
     found: list[Frame] = []
-    here = __name__.rpartition(".")[0]
     while frame is not None and len(found) < _DEPTH:
         name = frame.f_globals.get("__name__", "")
-        if not name.startswith((here, "threading")):
+        if not name.startswith(_SKIPPED):
             code = frame.f_code
             found.append((code.co_filename, frame.f_lineno, code.co_qualname))
-        elif found and name.startswith(here):
+        elif found and name.startswith(_PACKAGE):
             break  # below is who ran the call
         frame = frame.f_back  # type: ignore[assignment]
     return tuple(found)
@@ -776,6 +951,11 @@ def _name(function: Any) -> str:
 def _module(function: Any) -> str:
     module: str | None = getattr(function, "__module__", None)
     return module or type(function).__module__
+
+
+def _use_by(function: Any) -> str:
+    """How a function of a library uses a container that it is given."""
+    return SNAPSHOTS.get(function, ITERATE) if type(function).__hash__ is not None else ITERATE
 
 
 def _cell_of(closure: types.FunctionType, name: str) -> Any:

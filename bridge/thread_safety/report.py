@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from .libraries import Library
     from .model import Access, Finding
 
 _RULE = "=" * 60
@@ -20,17 +21,33 @@ _GRADES = {
 
 
 class Report:
-    """What a checker has found and counted. ``counts``: what ``Monitors.describe`` says."""
+    """What a checker has found and counted. ``counts``: what ``Monitors.describe`` says.
 
-    def __init__(self, findings: Sequence[Finding], counts: dict[str, Any]) -> None:
+    ``not_run``: tools that a check could not call. ``differences``: what tools returned only when
+    they ran at the same time, which need not be wrong. ``libraries``: those that the program has
+    imported and whose objects threads must not just share.
+    """
+
+    def __init__(
+        self,
+        findings: Sequence[Finding],
+        counts: dict[str, Any],
+        libraries: Sequence[Library] = (),
+    ) -> None:
         self.findings = [ReportedFinding(finding) for finding in findings]
         self.counts = counts
+        self.libraries = list(libraries)
+        self.not_run: list[str] = []
+        self.differences: list[str] = []
 
     def describe(self) -> dict[str, Any]:
         """The report as a map, ready for JSON."""
         return {
             "findings": [finding.describe() for finding in self.findings],
             "recommendations": self._recommendations(),
+            "libraries": [library.describe() for library in self.libraries],
+            "not_run": self.not_run,
+            "differences": self.differences,
             **self.counts,
         }
 
@@ -58,13 +75,26 @@ class Report:
             lines.append("")
         for number, finding in enumerate(self.findings, 1):
             lines += [f"Finding {number}", *(f"  {line}" for line in finding.text.splitlines()), ""]
+        if self.libraries:
+            lines.append("Libraries with limits")
+            lines += [f"  {each.name} [{each.level}]: {each.advice()}" for each in self.libraries]
+            lines.append("")
+        if self.differences:
+            lines += ["Different from call after call", *(f"  {d}" for d in self.differences), ""]
+        if self.not_run:
+            lines += ["Not run", *(f"  {name}" for name in self.not_run), ""]
         lines.append("Recommendations")
         lines += [f"  - {advice}" for advice in self._recommendations()]
         return "\n".join(lines) + "\n"
 
     def _recommendations(self) -> list[str]:
-        advice = dict.fromkeys(f"{f.variable}: {f.advice}" for f in self.findings)
-        return list(advice) or ["No race was found in what was run."]
+        advice = list(dict.fromkeys(f"{f.variable}: {f.advice}" for f in self.findings))
+        if not advice:
+            advice.append("No race was found in what was run.")
+        if self.not_run:
+            names = ", ".join(self.not_run)
+            advice.append(f"{names}: say how to call it, @tool(examples=[[1, 2], {{'a': 1}}])")
+        return advice
 
 
 class ReportedFinding:

@@ -3,19 +3,31 @@
 The program stays the same, with the same lines; but ``a.b`` becomes a call of the probe, which
 reads the attribute and notes it. So do ``a[i]``, calls, loops, ``in``, tests of truth, and every
 kind of assignment. What cannot be told from the source, whether an object is shared at all, is
-decided when the code runs. Locals are nobody else's business and are left alone.
+decided when the code runs. Locals are nobody else's business and are left alone; but the probe is
+told what the values of those come from that are tested, and from where to where a test decides.
+
+Only functions are rewritten. What a module or class does as it is made comes before all calls.
 """
 
 from __future__ import annotations
 
 import ast
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
 #: The name under which rewritten code finds the probe.
 PROBE = "__bridge_probe__"
-#: Calls that look at the frame they are in.
-_FRAME_CALLS = frozenset(
-    ["super", "locals", "globals", "eval", "exec", "vars", "dir", "breakpoint", "__import__"]
-)
+#: Functions that look at the frame they are called from.
+_FRAME_FUNCTIONS = frozenset(
+    ["super", "locals", "globals", "eval", "exec", "dir", "breakpoint", "__import__", "_getframe",
+     "currentframe", "stack", "extract_stack", "format_stack", "print_stack", "warn", "namedtuple",
+     "NamedTuple", "TypedDict", "NewType", "TypeVar", "ParamSpec", "make_dataclass"]
+)  # fmt: skip
+#: What is looked at outside of functions.
+_MAKES_FUNCTIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def rewrite(source: str | bytes, path: str, module: str) -> ast.Module:
@@ -33,10 +45,20 @@ class _Rewriter(ast.NodeTransformer):
         self._module = module
         #: Names of the module that some function assigns to.
         self._rebound = rebound
+        #: What is read by a statement that assigns to the same place.
+        self._augmented: set[ast.AST] = set()
         self._class: list[str] = []
         #: For each function that we are in: its names that belong to the module, those of
         #: functions around it, and its own.
         self._scopes: list[_Scope] = []
+        self._tests = 0
+        #: The tests of the current block whose lines go on to its end.
+        self._undone: list[str] = []
+
+    def visit(self, node: ast.AST) -> Any:
+        if self._function() is None and not isinstance(node, _MAKES_FUNCTIONS):
+            return self.generic_visit(node)
+        return super().visit(node)
 
     # -- scopes -----------------------------------------------------------------------------
 
@@ -55,7 +77,9 @@ class _Rewriter(ast.NodeTransformer):
         node.args = self.visit(node.args)
         scope = _Scope.of(node)
         self._scopes.append(scope)
+        undone, self._undone = self._undone, []
         node.body = self._block(node.body)
+        self._undone = undone
         self._scopes.pop()
         if self._function() is None:
             return node
@@ -92,9 +116,9 @@ class _Rewriter(ast.NodeTransformer):
         if not isinstance(node.ctx, ast.Load) or not self._scopes:
             return node
         if self._is_global(node.id):
-            return self._call(node, "read_global", ast.Constant(self._module), ast.Constant(node.id), node)  # fmt: skip
+            return self._call(node, "read_global", ast.Constant(self._module), ast.Constant(node.id), node, *self._flag(node))  # fmt: skip
         if self._is_rebound_cell(node.id):
-            return self._call(node, "read_cell", _cell(node), ast.Constant(node.id), node)
+            return self._call(node, "read_cell", _cell(node), ast.Constant(node.id), node, *self._flag(node))  # fmt: skip
         if self._is_free(node.id):
             return self._call(node, "free", ast.Constant(node.id), node)
         return node
@@ -157,15 +181,40 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.stmt]:
         told = self._written(node, node.targets)
+        target = node.targets[0]
+        if isinstance(target, ast.Attribute | ast.Subscript):
+            place = ast.unparse(target)
+            self._augmented.update(n for n in ast.walk(node.value) if _is_place(n, place))
+        names = [name for target in node.targets for name in _stored_names(target)]
+        sources = _loaded_names(node.value)
         self.generic_visit(node)
+        node.value = self._named(node.value, names, sources)
         return [node, *told] if told else node
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.AST:
+        sources = _loaded_names(node.value)
+        self.generic_visit(node)
+        node.value = self._named(node.value, [node.target.id], sources)
+        return node
+
+    def _named(self, value: ast.expr, names: list[str], sources: list[str]) -> ast.expr:
+        """The value of local variables; for those that are tested, the probe is told where from."""
+        scope = self._function()
+        assert scope is not None
+        for name in names:
+            if name in scope.tested and not isinstance(value, ast.Constant):
+                others = [self._local(other) for other in sources if other in scope.tested]
+                value = self._call(value, "named", self._local(name), self._mark(), value, *others)
+        return value
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST | list[ast.stmt]:
         told = self._written(node, [node.target])
         value = self.visit(node.value)
         if isinstance(node.target, ast.Name):
             # the old value may be a shared container, which changes in place
-            old = self.visit(ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target))
+            old = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
+            self._augmented.add(old)
+            old = self.visit(old)
             changed = self._call(node, "in_place", ast.Constant(_operator(node.op)), old, value)
             assign = ast.copy_location(ast.Assign([node.target], changed), node)
             return [assign, *told]
@@ -175,16 +224,18 @@ class _Rewriter(ast.NodeTransformer):
         node.target, node.value = target, value
         return node
 
-    def visit_For(self, node: ast.For | ast.AsyncFor) -> ast.AST:
+    def visit_For(self, node: ast.For | ast.AsyncFor) -> ast.AST | list[ast.stmt]:
         told = self._written(node, [node.target])
         if isinstance(node, ast.For):
             node.iter = self._iterate(self.visit(node.iter))
         else:
             node.iter = self.visit(node.iter)
         node.target = self.visit(node.target)
+        undone, self._undone = self._undone, []
         node.body = told + self._block(node.body)
         node.orelse = self._block(node.orelse)
-        return node
+        undone, self._undone = self._undone, undone
+        return [node, self._settled(node, undone)] if undone else node
 
     visit_AsyncFor = visit_For
 
@@ -200,20 +251,56 @@ class _Rewriter(ast.NodeTransformer):
         node.value = self._iterate(node.value)
         return node
 
-    def visit_If(self, node: ast.If) -> ast.AST:
-        self.generic_visit(node)
-        node.test = self._test(node.test)
-        return node
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        test = self._new_test()
+        node.test = self._decided(test, node.test)
+        node.body, node.orelse = self._block(node.body), self._block(node.orelse)
+        if _leaves(node.body) or _leaves(node.orelse):
+            self._undone.append(test)  # whatever follows depends on it
+            return node
+        return [node, self._settled(node, [test])]
 
-    def visit_While(self, node: ast.While) -> ast.AST:
-        self.generic_visit(node)
-        node.test = self._test(node.test)
-        return node
+    def visit_While(self, node: ast.While) -> ast.AST | list[ast.stmt]:
+        test = self._new_test()
+        node.test = self._decided(test, node.test)
+        undone, self._undone = self._undone, []
+        node.body, node.orelse = self._block(node.body), self._block(node.orelse)
+        undone, self._undone = self._undone, undone
+        return [node, self._settled(node, [test, *undone])]
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
-        self.generic_visit(node)
-        node.test = self._test(node.test)
+        node.test = self._decided(None, node.test)
+        node.body, node.orelse = self.visit(node.body), self.visit(node.orelse)
         return node
+
+    def _new_test(self) -> str:
+        self._tests += 1
+        return f"{self._module} {self._tests}"
+
+    def _decided(self, test: str | None, node: ast.expr) -> ast.expr:
+        """A test by which it is decided how the call goes on."""
+        if isinstance(node, ast.Constant):
+            return node
+        scope = self._function()
+        assert scope is not None
+        names = [self._local(name) for name in _loaded_names(node) if name in scope.tested]
+        value = self.visit(node)
+        return self._call(node, "decided", ast.Constant(test), self._mark(), value, *names)
+
+    def _settled(self, node: ast.AST, tests: list[str]) -> ast.stmt:
+        call = self._call(node, "settled", *map(ast.Constant, tests))
+        return ast.copy_location(ast.Expr(call), node)
+
+    def _mark(self) -> ast.expr:
+        return ast.Call(self._probe("mark"), [], [])
+
+    def _local(self, name: str) -> ast.expr:
+        scope = self._function()
+        assert scope is not None
+        return ast.Constant(f"{self._module} {scope.name} {name}")
+
+    def _flag(self, node: ast.AST) -> list[ast.expr]:
+        return [ast.Constant(True)] if node in self._augmented else []
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         self.generic_visit(node)
@@ -227,7 +314,12 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def visit_With(self, node: ast.With | ast.AsyncWith) -> ast.AST:
-        self.generic_visit(node)
+        undone, self._undone = self._undone, []
+        node.items = [self.visit(item) for item in node.items]
+        node.body = self._block(node.body)
+        if self._undone and not _leaves(node.body):
+            node.body.append(self._settled(node, self._undone))
+        self._undone = undone
         if isinstance(node, ast.With):
             for item in node.items:
                 item.context_expr = self._call(item.context_expr, "enter", item.context_expr)
@@ -241,7 +333,7 @@ class _Rewriter(ast.NodeTransformer):
         self.generic_visit(node)
         name = ast.Constant(self._mangle(node.attr))
         if isinstance(node.ctx, ast.Load):
-            return self._call(node, "get", node.value, name)
+            return self._call(node, "get", node.value, name, *self._flag(node))
         place = self._call(node, "attribute", node.value, name)
         return ast.copy_location(ast.Attribute(place, "value", node.ctx), node)
 
@@ -249,7 +341,7 @@ class _Rewriter(ast.NodeTransformer):
         self.generic_visit(node)
         key = self._key(node.slice)
         if isinstance(node.ctx, ast.Load):
-            return self._call(node, "item", node.value, key)
+            return self._call(node, "item", node.value, key, *self._flag(node))
         place = self._call(node, "place", node.value, key)
         return ast.copy_location(ast.Attribute(place, "value", node.ctx), node)
 
@@ -271,8 +363,9 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        plain = isinstance(node.func, ast.Name) and node.func.id in _FRAME_CALLS
-        if plain and not (node.func.id == "vars" and node.args):  # type: ignore[attr-defined]
+        if _looks_at_its_caller(node):
+            if isinstance(node.func, ast.Attribute):
+                node.func = self.visit(node.func)
             node.args = [self.visit(argument) for argument in node.args]
             node.keywords = [self.visit(keyword) for keyword in node.keywords]
             return node
@@ -329,8 +422,11 @@ class _Rewriter(ast.NodeTransformer):
 class _Scope:
     """The names of one function, or of a class body."""
 
-    def __init__(self, *, is_class: bool = False) -> None:
+    def __init__(self, name: str = "", *, is_class: bool = False) -> None:
+        self.name = name
         self.is_class = is_class
+        #: Local variables by which it is decided how the function goes on.
+        self.tested: set[str] = set()
         self.locals: set[str] = set()
         self.globals: set[str] = set()
         self.nonlocals: set[str] = set()
@@ -339,12 +435,13 @@ class _Scope:
 
     @classmethod
     def of(cls, function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> _Scope:
-        scope = cls()
+        scope = cls(f"{getattr(function, 'name', 'lambda')}:{function.lineno}")
         arguments = function.args
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
         every += [extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
         scope.locals.update(argument.arg for argument in every)
         body = function.body if isinstance(function.body, list) else [function.body]
+        scope.tested = _tested(body)
         pending: list[ast.AST] = list(body)
         while pending:
             node = pending.pop()
@@ -377,6 +474,51 @@ def _stored_names(target: ast.expr) -> list[str]:
     return [
         n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
     ]
+
+
+def _loaded_names(node: ast.AST) -> list[str]:
+    return list(
+        dict.fromkeys(
+            n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+        )
+    )
+
+
+def _tested(body: Sequence[ast.AST]) -> set[str]:
+    """The variables in tests, and those from which their values are made."""
+    nodes = [node for part in body for node in ast.walk(part)]
+    tests = [node.test for node in nodes if isinstance(node, ast.If | ast.While | ast.IfExp)]
+    names = {name for test in tests for name in _loaded_names(test)}
+    made: dict[str, set[str]] = {}
+    for node in nodes:
+        if isinstance(node, ast.Assign | ast.NamedExpr):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for name in [name for target in targets for name in _stored_names(target)]:
+                made.setdefault(name, set()).update(_loaded_names(node.value))
+    pending = [name for name in names if name in made]
+    found = set(pending)
+    while pending:
+        for name in made[pending.pop()] & made.keys():
+            if name not in found:
+                found.add(name)
+                pending.append(name)
+    return found
+
+
+def _looks_at_its_caller(call: ast.Call) -> bool:
+    name = getattr(call.func, "id", None) or getattr(call.func, "attr", "")
+    if name == "type":
+        return len(call.args) == 3  # a class made here belongs to the module
+    return name in _FRAME_FUNCTIONS or (name == "vars" and not call.args)
+
+
+def _is_place(node: ast.AST, place: str) -> bool:
+    return isinstance(node, ast.Attribute | ast.Subscript) and ast.unparse(node) == place
+
+
+def _leaves(body: list[ast.stmt]) -> bool:
+    """Does a block never come to its end?"""
+    return bool(body) and isinstance(body[-1], ast.Return | ast.Raise | ast.Continue | ast.Break)
 
 
 def _cell(name: ast.Name) -> ast.expr:

@@ -71,6 +71,14 @@ class Rules:
             self._types[kind] = advice
         return self._types[kind]
 
+    def concern(self, function: Any, bound: Any) -> bool:
+        """Is anything documented about a function, or a method of a type? Always the same."""
+        return (
+            bound is os.environ
+            or self.for_type(type(bound)) is not None
+            or self._documented(function, bound) is not None
+        )
+
     def called(
         self, probe: Probe, function: Any, bound: Any, shared: Shared | None, args: tuple[Any, ...]
     ) -> None:
@@ -100,15 +108,7 @@ class Rules:
     # -- parts ------------------------------------------------------------------------------
 
     def _function_called(self, probe: Probe, function: Any, bound: Any) -> None:
-        if not probe.in_call:
-            return
-        module = getattr(function, "__module__", None)
-        name = getattr(function, "__qualname__", None) or ""
-        if module is None and bound is not None:
-            module = type(bound).__module__
-        if module is None or module == "builtins" or not name:
-            return
-        found = self._find(module, name)
+        found = self._documented(function, bound) if probe.in_call else None
         if found is None:
             return
         title, library, level = found
@@ -119,6 +119,15 @@ class Rules:
         elif level == "incompatible" or (level == "compatible" and "." in library.modules[0]):
             # the module itself has a state, as matplotlib.pyplot has
             probe.tell_rule(library.name, library.name, library.advice())
+
+    def _documented(self, function: Any, bound: Any) -> tuple[str, Library, str] | None:
+        module = getattr(function, "__module__", None)
+        name = getattr(function, "__qualname__", None) or ""
+        if module is None and bound is not None:
+            module = type(bound).__module__
+        if module is None or module == "builtins" or not name:
+            return None
+        return self._find(module, name)
 
     def _find(self, module: str, name: str) -> tuple[str, Library, str] | None:
         key = module, name

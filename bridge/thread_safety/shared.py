@@ -12,10 +12,11 @@ variable that is watched. (Eraser calls that state "exclusive".)
 from __future__ import annotations
 
 import collections
+import functools
 import threading
 import types
 
-from .containers import CONTAINERS, base, is_array, stateful
+from .containers import CONTAINERS, MAPPINGS, base, is_a, is_array, namespace, stateful
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class SharedObjects:
             pending = [(root, name)]
             while pending:
                 value, path = pending.pop()
+                value = base(value)  # what an array shows may be known by other views
                 if id(value) in seen or not self.can_change(value):
                     continue
                 seen.add(id(value))
@@ -88,12 +90,16 @@ class SharedObjects:
 
     def watch_module(self, module: types.ModuleType) -> None:
         """Watch the globals of a module, and the data of its classes."""
-        for name, value in list(vars(module).items()):
-            if isinstance(value, type) and value.__module__ == module.__name__:
+        names = vars(module)
+        known = Shared(names, module.__name__, None, True)
+        known.namespace_of = known
+        self._objects[id(module)] = self._objects[id(names)] = known
+        for name, value in list(names.items()):
+            if is_a(value, type) and value.__module__ == module.__name__:
                 self._watch_class(value)
-            elif isinstance(value, types.FunctionType):
+            elif is_a(value, types.FunctionType):
                 self._watch_function(value)
-            elif not isinstance(value, types.ModuleType | type) and not name.startswith("__"):
+            elif not is_a(value, types.ModuleType | type) and not name.startswith("__"):
                 self.watch(value, f"{module.__name__}.{name}")
 
     def _watch_class(self, cls: type) -> None:
@@ -101,13 +107,14 @@ class SharedObjects:
             return
         self._objects[id(cls)] = Shared(cls, cls.__name__, None, True)
         for name, value in list(vars(cls).items()):
-            if isinstance(value, types.FunctionType):
+            if is_a(value, types.FunctionType):
                 self._watch_function(value)
             elif not name.startswith("__"):
                 self.watch(value, f"{cls.__name__}.{name}")
 
     def _watch_function(self, function: types.FunctionType) -> None:
-        """Default arguments are made once, and closures are kept."""
+        """Default arguments are made once, and closures are kept; it may have attributes."""
+        self._objects[id(function)] = Shared(function, function.__qualname__, None, True)
         for index, value in enumerate(function.__defaults__ or ()):
             names = function.__code__.co_varnames
             first = function.__code__.co_argcount - len(function.__defaults__ or ())
@@ -121,7 +128,7 @@ class SharedObjects:
                 value = cell.cell_contents
             except ValueError:
                 continue
-            if isinstance(value, types.FunctionType) and self._is_own(value.__module__ or ""):
+            if is_a(value, types.FunctionType) and self._is_own(value.__module__ or ""):
                 if value is not function:
                     self._watch_function(value)
             else:
@@ -130,9 +137,9 @@ class SharedObjects:
     def can_change(self, value: Any) -> bool:
         """Is it worth watching: a container, or an object of the program's own?"""
         kind = type(value)
-        if isinstance(value, CONTAINERS) or kind is types.GeneratorType:
+        if is_a(value, CONTAINERS) or kind is types.GeneratorType:
             return True
-        if isinstance(value, threading.local | type | types.FunctionType | types.ModuleType):
+        if is_a(value, threading.local | type | types.FunctionType | types.ModuleType):
             return False
         if kind is types.SimpleNamespace or self._is_own(kind.__module__):
             return True
@@ -144,55 +151,60 @@ class SharedObjects:
 
     def known(self, value: Any) -> Shared | None:
         shared = self._objects.get(id(value))
-        if shared is None and is_array(value) and value.base is not None:
+        if shared is None and (type(value) is memoryview or is_array(value)):
             return self._objects.get(id(base(value)))
         return shared
 
     def share(self, value: Any, name: str, thread: Hashable) -> None:
         """``value`` was read from a shared object, by ``thread``."""
-        value = base(value) if is_array(value) else value
+        value = base(value)
         if id(value) in self._objects or not self.can_change(value):
             return
         with self.lock:
             if len(self._objects) < _MAX_OBJECTS:
                 self._objects[id(value)] = Shared(value, name, thread, False)
 
-    def publish(self, value: Any, name: str, call: Hashable) -> None:
-        """``value`` is being stored where other threads find it, by ``call``."""
-        value = base(value) if is_array(value) else value
+    def publish(self, value: Any, name: str, call: Hashable, deep: bool = False) -> None:
+        """``value`` is being stored where other threads find it, by ``call``.
+
+        ``deep``: it is handed over in a way that makes an order, with all that belongs to it.
+        """
+        value = base(value)
+        if is_a(value, tuple | functools.partial | types.MethodType):
+            for part, path in parts(value, name):
+                self.publish(part, path, call, deep)
         if id(value) in self._objects or not self.can_change(value):
             return
         with self.lock:
             if len(self._objects) < _MAX_OBJECTS:
                 shared = self._objects[id(value)] = Shared(value, name, None, True)
                 shared.publisher = call
-        if type(value) in (dict, list, tuple, set):
+        if deep or type(value) in (dict, list, set):
             for part, path in parts(value, name):
-                self.publish(part, path, call)
+                self.publish(part, path, call, deep)
 
 
 def parts(value: Any, path: str) -> list[tuple[Any, str]]:
     """What an object leads to, with the way to it."""
-    if isinstance(value, dict):
+    if is_a(value, functools.partial):
+        value = (value.func, *value.args, *value.keywords.values())
+    if is_a(value, types.MethodType):
+        return [(value.__self__, path)]
+    if is_a(value, MAPPINGS):
         return [(item, f"{path}[{short(key)}]") for key, item in list(value.items())]
-    if isinstance(value, list | collections.deque | set | tuple):
+    if is_a(value, list | collections.deque | set | tuple):
         return [(item, f"{path}[{index}]") for index, item in enumerate(list(value)[:1000])]
-    namespace = getattr(value, "__dict__", None)
-    parts = [(item, f"{path}.{name}") for name, item in list((namespace or {}).items())]
+    parts = [(item, f"{path}.{name}") for name, item in list(namespace(value).items())]
     for kind in type(value).__mro__:
         for name, member in list(vars(kind).items()):
-            if isinstance(member, types.MemberDescriptorType):
+            if is_a(member, types.MemberDescriptorType):
                 try:
-                    parts.append((getattr(value, name), f"{path}.{name}"))
+                    parts.append((member.__get__(value), f"{path}.{name}"))
                 except AttributeError:
                     pass
     return parts
 
 
 def short(key: Any) -> str:
-    text = (
-        repr(key)
-        if isinstance(key, str | int | float | bytes | bool | None)
-        else type(key).__name__
-    )
+    text = repr(key) if is_a(key, str | int | float | bytes | bool | None) else type(key).__name__
     return text if len(text) <= 40 else text[:37] + "..."

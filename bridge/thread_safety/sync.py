@@ -15,6 +15,7 @@ import queue
 import sys
 import threading
 
+from .model import Clock
 from .probe import RAW_LOCKS
 
 TYPE_CHECKING = False
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from .model import Clock
     from .probe import Probe
 
 _numbers = itertools.count(1)
@@ -39,6 +39,8 @@ class TracedLock:
         self._owner: int | None = None
         self._depth = 0
         self._clock: Clock | None = None
+        if hasattr(lock, "locked"):  # reentrant ones have it since Python 3.14
+            self.locked = lock.locked
         if type(lock) is RAW_LOCKS[1]:
             # what Condition asks reentrant locks for
             self._is_owned = lock._is_owned  # type: ignore[attr-defined]
@@ -72,9 +74,6 @@ class TracedLock:
 
     def __exit__(self, *exception: object) -> None:
         self.release()
-
-    def locked(self) -> bool:
-        return bool(self._lock.locked())
 
     def _at_fork_reinit(self) -> None:
         self._lock._at_fork_reinit()
@@ -166,9 +165,7 @@ class Tracing:
     def _merge(self, holder: Any, clock: Clock) -> None:
         """Add to what is handed over by ``holder``."""
         with self._probe.lock:
-            known = holder.__dict__.setdefault("_bridge_clock", {})
-            for thread, time in clock.items():
-                known[thread] = max(time, known.get(thread, 0))
+            holder.__dict__.setdefault("_bridge_clock", Clock({}, {})).merge(clock)
 
     def _receive(self, holder: Any) -> None:
         with self._probe.lock:
@@ -222,7 +219,14 @@ class Tracing:
         self._wrap(threading.Event, "set", signal)
         self._wrap(threading.Event, "wait", wait)
         self._wrap(threading.Event, "is_set", wait)
+
+        def wait_for(original: Any, holder: Any, *args: Any, **kwargs: Any) -> Any:
+            mark = probe.mark()
+            result = original(holder, *args, **kwargs)
+            return probe.decided(None, mark, result)
+
         self._wrap(threading.Condition, "notify", signal)
+        self._wrap(threading.Condition, "wait_for", wait_for)
         self._wrap(threading.Condition, "wait", wait)
         self._wrap(threading.Barrier, "wait", meet)
 
@@ -257,6 +261,8 @@ class Tracing:
             def get_nowait(self) -> Any:
                 return self.get(False)
 
+        for method in (SimpleQueue.put, SimpleQueue.get, SimpleQueue.put_nowait):
+            method.__module__ = "queue"  # for the probe, which knows what queues pass on
         queue_put, queue_get = queue.SimpleQueue.put, queue.SimpleQueue.get
         self._replace(queue, "SimpleQueue", SimpleQueue)
 
@@ -293,6 +299,8 @@ class Tracing:
             if got and permits == 1:
                 semaphore._bridge_owner = probe.thread
                 probe.acquire(semaphore._bridge_key)
+                with probe.lock:
+                    probe.receive_softly(semaphore.__dict__.get("_bridge_clock"))
             elif got and permits == 0:
                 self._receive(semaphore)
             return got
@@ -301,7 +309,7 @@ class Tracing:
             permits = semaphore.__dict__.get("_bridge_permits")
             if permits == 1:
                 probe.release(semaphore._bridge_key, semaphore.__dict__.get("_bridge_owner", 0))
-            elif permits == 0:
+            if permits in (0, 1):
                 self._merge(semaphore, probe.send())
             original(semaphore, n)
 
@@ -333,8 +341,43 @@ class Tracing:
             finally:
                 self._receive(future)
 
+        def is_done(original: Any, future: Any) -> bool:
+            done: bool = original(future)
+            if done:
+                self._receive(future)
+            return done
+
+        def add_callback(original: Any, future: Any, callback: Callable[[Any], object]) -> None:
+            def traced(future: Any) -> None:
+                self._receive(future)
+                callback(future)
+
+            original(future, traced)
+
+        self._wrap(concurrent.futures.Future, "done", is_done)
+        self._wrap(concurrent.futures.Future, "add_done_callback", add_callback)
+        self._trace_waiting()
         self._wrap(concurrent.futures.ThreadPoolExecutor, "submit", submit)
         self._wrap(concurrent.futures.Future, "set_result", done)
         self._wrap(concurrent.futures.Future, "set_exception", done)
         self._wrap(concurrent.futures.Future, "result", result)
         self._wrap(concurrent.futures.Future, "exception", result)
+
+    def _trace_waiting(self) -> None:
+        wait_all, completed = concurrent.futures.wait, concurrent.futures.as_completed
+
+        @functools.wraps(wait_all)
+        def wait(*args: Any, **kwargs: Any) -> Any:
+            result = wait_all(*args, **kwargs)
+            for future in result.done:
+                self._receive(future)
+            return result
+
+        @functools.wraps(completed)
+        def as_completed(*args: Any, **kwargs: Any) -> Any:
+            for future in completed(*args, **kwargs):
+                self._receive(future)
+                yield future
+
+        self._replace(concurrent.futures, "wait", wait)
+        self._replace(concurrent.futures, "as_completed", as_completed)

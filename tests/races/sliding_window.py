@@ -1,0 +1,37 @@
+"""The window is cut after each value, and a call between sees four values or sums up a cut list."""
+
+from collections import deque
+
+from bridge import ThreadSafeAdapter, tool
+
+EXPECTED = "latest"
+
+
+class Broken(ThreadSafeAdapter):
+    def setup(self):
+        self.latest = [0.0, 0.0, 0.0]
+
+    @tool(examples=[[1.0], [2.0]])
+    def add(self, value):
+        self.latest.append(value)
+        del self.latest[0]
+
+    @tool(examples=[[]])
+    def mean(self):
+        return sum(self.latest) / len(self.latest)
+
+
+class Mended(ThreadSafeAdapter):
+    """A deque with `maxlen` appends and drops in one step; the reader sums up a copy."""
+
+    def setup(self):
+        self.latest = deque([0.0, 0.0, 0.0], maxlen=3)
+
+    @tool(examples=[[1.0], [2.0]])
+    def add(self, value):
+        self.latest.append(value)
+
+    @tool(examples=[[]])
+    def mean(self):
+        latest = list(self.latest)
+        return sum(latest) / len(latest)
