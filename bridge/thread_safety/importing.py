@@ -82,9 +82,7 @@ class OwnModules(MetaPathFinder):
         new = _codes(compile(rewrite(source, path, module.__name__), path, "exec"))
         self.rewritten.add(module.__name__)
         vars(module)[PROBE] = self.probe
-        for function in gc.get_objects():
-            if not isinstance(function, types.FunctionType):
-                continue
+        for function in _functions(module):
             old = function.__code__
             found = new.get((old.co_qualname, old.co_firstlineno))
             if old.co_filename == path and found and found.co_freevars == old.co_freevars:
@@ -129,3 +127,23 @@ def _codes(code: types.CodeType) -> dict[tuple[str, int], types.CodeType]:
         found[code.co_qualname, code.co_firstlineno] = code
         pending.extend(const for const in code.co_consts if isinstance(const, types.CodeType))
     return found
+
+
+def _functions(module: types.ModuleType) -> list[types.FunctionType]:
+    """All functions there are, as far as they can be found: of any module, but all of this one.
+
+    The garbage collector knows nearly all. A free-threaded Python hides from it those that live
+    for ever, which are those at the top of modules and classes.
+    """
+    found = {id(each): each for each in gc.get_objects() if isinstance(each, types.FunctionType)}
+    pending: list[Any] = list(vars(module).values())
+    while pending:
+        value = pending.pop()
+        value = getattr(value, "__func__", value)  # of a class method or static method
+        if isinstance(value, property):
+            pending += [value.fget, value.fset, value.fdel]
+        elif isinstance(value, types.FunctionType):
+            found[id(value)] = value
+        elif isinstance(value, type) and value.__module__ == module.__name__:
+            pending += vars(value).values()
+    return list(found.values())
