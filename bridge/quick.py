@@ -43,10 +43,9 @@ class QuickCalls:
         self._variables.run(running_call.set, self)  # type: ignore[arg-type]
         self._making = threading.Lock()
         self._arrived = 0.0
-        self._request: Request | None = None
-        self._tool: Tool | None = None
-        #: Whoever takes what is in it answers the call.
-        self._unanswered: list[bool] = []
+        #: What runs now: the request, its tool, and a list: who takes what is in it answers. In
+        #: one, because others read it while this thread goes on to the next.
+        self._running: tuple[Request, Tool, list[bool]] | None = None
         self._call: Call | None = None
 
     def run(self, batch: Batch, relay: Relay, turn: int) -> bool:
@@ -77,8 +76,8 @@ class QuickCalls:
 
     def _run_one(self, request: Request, tool: Tool) -> bool:
         """Run one call and answer it. Did it fail?"""
-        self._request, self._tool = request, tool
-        self._unanswered = unanswered = [True]
+        unanswered = [True]
+        self._running = request, tool, unanswered
         failure: BaseException | None = None
         result: Any = None
         try:
@@ -93,8 +92,7 @@ class QuickCalls:
         finally:
             if self._call is not None:
                 with self._making:
-                    self._dispatcher.calls.pop(request.msgid, None)
-                    self._call = None
+                    self._forget_call()
         if failure is None:
             return answer(self._peer, request.msgid, tool, result) is not None
         self._peer.send_error(request.msgid, describe_failure(failure))
@@ -132,19 +130,25 @@ class QuickCalls:
         with self._making:
             if self._call is not None:
                 return self._call
-            request, tool, unanswered = self._request, self._tool, self._unanswered
-            if request is None or tool is None or not unanswered:
+            if self._running is None:
+                return None
+            request, tool, unanswered = self._running
+            if not unanswered:
                 return None
             call = Call(self._dispatcher, request, tool, [], {}, self._peer, self._arrived)
             call.started = True
             call.share(unanswered)
             self._call = call
-            calls = self._dispatcher.calls
-            calls[call.key] = call
+            self._dispatcher.calls[call.key] = call
             if not unanswered:
                 # it has ended just now, and has not seen that there is something to remove
-                calls.pop(call.key, None)
-                self._call = None
+                self._forget_call()
                 return None
             self._account.job = call
             return call
+
+    def _forget_call(self) -> None:
+        """The call has ended. Under its id there may be a new one already, which stays."""
+        call, self._call = self._call, None
+        if call is not None and self._dispatcher.calls.get(call.key) is call:
+            del self._dispatcher.calls[call.key]

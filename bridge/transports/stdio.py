@@ -303,29 +303,37 @@ class StdioTransport:
 
     def _read(self, turn: int) -> None:
         """Read, and run what is quick, until the duty is lost or the peer is gone."""
+        lost = False
+        try:
+            if turn > 1:
+                self._take_over()
+            lost = self._read_until_lost(turn)
+        finally:
+            if not lost:
+                # end of file, an unreadable descriptor or a bug here: nobody can reach us any more
+                self._relay.end()
+                self._gone()
+
+    def _read_until_lost(self, turn: int) -> bool:
+        """True: the duty was lost. False: the peer is gone."""
         connection, writer, batch = self._connection, self._writer, self._batch
-        if turn > 1:
-            self._take_over()
         while True:
             try:
                 count = self._source.readinto(connection.get_buffer())
             except OSError:
                 count = 0
             if not count:
-                break
+                return False
             for event in connection.buffer_updated(count):
                 self._handle(event)
             if batch:
                 if not self._run_batch(turn):
-                    return
+                    return True
             else:
                 writer.nudge()  # not flush(): this thread must see a cancel though nobody reads
             if writer.backlog > MAX_BACKLOG_BYTES:
                 # the peer writes without reading: take no more of it until it does
                 writer.flush_and_wait()
-        # nobody can reach us any more
-        self._relay.end()
-        self._gone()
 
     def _run_batch(self, turn: int) -> bool:
         """Run quick calls here, and write their answers. False if that took too long."""
