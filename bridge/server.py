@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CLEAN, FATAL, USAGE = 0, 1, 2
 _INTERRUPTED = 130  # what shells report for Ctrl-C
 PROTOCOL_VERSION = 1
-#: Over pipes nothing else takes so long.
+#: ``Server.switch_interval_s`` where calls come over pipes, which are quick.
 _SWITCH_INTERVAL_S = 0.001
 #: How often the main thread looks whether its parent is still there.
 _WATCH_S = 0.5
@@ -197,11 +197,8 @@ class Server:
             return
         from .thread_safety.checker import ThreadSafetyChecker, log
 
-        checker = ThreadSafetyChecker(
-            strict=settings.thread_safety.strict,
-            packages=(settings.adapter.replace(":", ".").partition(".")[0],),
-            directory=settings.app_dir or ".",
-            note=log,
+        checker = ThreadSafetyChecker.for_adapter(
+            settings.adapter, settings.app_dir, strict=settings.thread_safety.strict, note=log
         )
         self._checker = checker.__enter__()  # for the rest of the process
 

@@ -53,11 +53,7 @@ def check_adapter(
 
     Raises ``AdapterError`` if it cannot be imported or has no tool that could be called.
     """
-    module = adapter.partition(":")[0]
-    packages = (module, module.partition(".")[0]) if not module.startswith("bridge.") else (module,)
-    with ThreadSafetyChecker(
-        packages=packages, directory=app_dir, note=lambda finding: None
-    ) as checker:
+    with ThreadSafetyChecker.for_adapter(adapter, app_dir, note=lambda finding: None) as checker:
         target = resolve(adapter, app_dir)
         tools = adapt(adapter, create(adapter, target)).tools
         examples = {name: _examples(tool) for name, tool in tools.items()}

@@ -19,7 +19,7 @@ import types
 import warnings
 from contextlib import contextmanager
 
-from .importing import OwnModules
+from .importing import OwnModules, is_bridge
 from .model import Detector, Finding
 from .monitors import Monitors
 from .pitfalls import check_common_pitfalls, validate_adapter_thread_safety
@@ -92,6 +92,19 @@ class ThreadSafetyChecker:
         self._tracing = Tracing(self._probe, _is_traced)
         self._entered = False
         self._recursion_limit = 0
+
+    @classmethod
+    def for_adapter(
+        cls,
+        name: str,
+        app_dir: str | None,
+        *,
+        strict: bool = False,
+        note: Callable[[Finding], object] = warn,
+    ) -> ThreadSafetyChecker:
+        """A checker for the program of an adapter, named as for ``bridge --adapter``."""
+        package = name.replace(":", ".").partition(".")[0]
+        return cls(strict=strict, packages=(package,), directory=app_dir or ".", note=note)
 
     def __enter__(self) -> ThreadSafetyChecker:
         if self.enabled:
@@ -305,9 +318,7 @@ def _is_traced(module: str) -> bool:
 
 
 def _is_foreign(module: str) -> bool:
-    top = module.partition(".")[0]
-    own = module.startswith("bridge.adapters.")
-    return top in sys.stdlib_module_names or (top == "bridge" and not own)
+    return module.partition(".")[0] in sys.stdlib_module_names or is_bridge(module)
 
 
 __all__ = [

@@ -91,12 +91,19 @@ class OwnModules(MetaPathFinder):
         self._loaded(module)
 
     def _belongs(self, name: str, path: str) -> bool:
+        if is_bridge(name):
+            return False
         if name in self._packages or name.partition(".")[0] in self._packages:
             return True
         if self._directory is None:
             return False
         file = Path(path).resolve()
         return file.is_relative_to(self._directory) and not _FOREIGN & set(file.parts)
+
+
+def is_bridge(module: str) -> bool:
+    """Does a module belong to the bridge itself? Its adapters are programs like any other."""
+    return module.partition(".")[0] == "bridge" and not module.startswith("bridge.adapters.")
 
 
 class _RewritingLoader(SourceFileLoader):

@@ -349,7 +349,7 @@ class Exchange:
     # -- for services -----------------------------------------------------------------------
 
     def encode(self, value: Any, name: str) -> Any:
-        """The message of a result or item. Raises ``EncodeError``. On the tool's thread."""
+        """The message of a result or item, never None. Raises ``EncodeError``. On the tool's thread."""
         raise NotImplementedError
 
     def encode_progress(self, done: float, total: float | None, text: str | None) -> Any:
