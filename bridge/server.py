@@ -267,6 +267,8 @@ class Server:
         if reason in _GONE:
             dispatcher.draining = True
             dispatcher.cancel_all("the caller is gone")
+            if grpc is not None:
+                grpc.refuse_queued()  # nothing begins any more
             idle = dispatcher.wait_until_idle(grace)
         else:
             signal.signal(signal.SIGINT, lambda *_: _leave(_INTERRUPTED))

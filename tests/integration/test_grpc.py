@@ -776,6 +776,22 @@ def test_a_shutdown_over_stdio_drains_grpc_too(both, meeting):
     assert stdio.wait() == 0
 
 
+def test_when_the_owner_is_gone_what_is_queued_over_grpc_never_begins(both, meeting):
+    stdio, grpc = both
+    for n in range(4):
+        grpc.request("meet", [meeting.port, str(n)])
+    visitors = [meeting.visitor(str(n)) for n in range(4)]
+    queued = grpc.request("meet", [meeting.port, "queued"])
+    wait_until(lambda: stats(stdio, "queued") == 1, "the fifth to wait")
+    stdio.close()
+    error = error_of(grpc, queued)
+    assert (error.code, error.started) == ("unavailable", False)
+    for visitor in visitors:
+        visitor.go()
+    assert stdio.wait() == 0
+    assert sorted(meeting.names()) == list("0123")
+
+
 def test_a_port_in_use_is_told_to_the_peer_on_stdio_as_well(peer):
     port = str(peer.ready["grpc_port"])
     arguments = ("--transport", "stdio,grpc", "--port", port)
