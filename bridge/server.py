@@ -266,9 +266,9 @@ class Server:
             stdio.drain()
         if reason in _GONE:
             dispatcher.draining = True
-            dispatcher.cancel_all("the caller is gone")
             if grpc is not None:
-                grpc.refuse_queued()  # nothing begins any more
+                grpc.refuse_queued()  # before there are workers for them
+            dispatcher.cancel_all("the caller is gone")
             idle = dispatcher.wait_until_idle(grace)
         else:
             signal.signal(signal.SIGINT, lambda *_: _leave(_INTERRUPTED))

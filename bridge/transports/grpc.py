@@ -143,17 +143,17 @@ class GrpcTransport:
 
     def close(self, idle: bool) -> None:
         """Send what is still to be sent and stop; after the drain. ``idle``: no tool runs."""
-        self.refuse_queued()
+        wait(self.refuse_queued(), _REFUSE_S)
         # calls of tools that hang end with the connection, as unavailable; stopping the server
         # would make that "cancelled"
         if idle:
             self._server.stop(_FLUSH_S).wait(_REFUSE_S)
 
-    def refuse_queued(self) -> None:
-        """Answer the requests that wait for a worker; none of them will get one."""
+    def refuse_queued(self) -> list[Future[None]]:
+        """Have the requests answered that wait for a worker; none of them will get one."""
         error = ShuttingDown("the bridge is shutting down", started=False)
         queued = [job for job in self.dispatcher.pool.withdraw() if isinstance(job, Rpc)]
-        wait([self._refuse(rpc, error) for rpc in queued], _REFUSE_S)
+        return [self._refuse(rpc, error) for rpc in queued]
 
     # -- what gRPC takes for its thread pool ------------------------------------------------
 

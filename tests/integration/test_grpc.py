@@ -779,14 +779,17 @@ def test_a_shutdown_over_stdio_drains_grpc_too(both, meeting):
 def test_when_the_owner_is_gone_what_is_queued_over_grpc_never_begins(both, meeting):
     stdio, grpc = both
     for n in range(4):
-        grpc.request("meet", [meeting.port, str(n)])
-    visitors = [meeting.visitor(str(n)) for n in range(4)]
+        grpc.request("ends_when_interrupted", [meeting.port, str(n)])
+        wait_until(lambda busy=n + 1: stats(stdio, "busy") == busy, "the tool to begin")
     queued = grpc.request("meet", [meeting.port, "queued"])
     wait_until(lambda: stats(stdio, "queued") == 1, "the fifth to wait")
     stdio.close()
+    meeting.visitor("0").hears()  # its worker is free, before the others are interrupted
     error = error_of(grpc, queued)
     assert (error.code, error.started) == ("unavailable", False)
-    for visitor in visitors:
+    for n in range(4):
+        visitor = meeting.visitor(str(n))
+        visitor.hears()
         visitor.go()
     assert stdio.wait() == 0
     assert sorted(meeting.names()) == list("0123")
