@@ -127,7 +127,8 @@ HOUSE = {
         "__init__ errors loading snakepit_adapter lifeline transports.grpc_settings server",
         "transports.snakepit transports.snakepit_elixir grpc",
     ),
-    "testing": ("errors wire.codec wire.framing", ""),
+    "testing.port_peer": ("errors wire.codec wire.framing", ""),
+    "testing": ("testing.port_peer", ""),
 }
 #: The core is bytes in, events out.
 NEVER_IN_WIRE = {"threading", "time", "os", "socket", "select", "selectors", "asyncio", "queue"}
@@ -152,7 +153,7 @@ MAY_BE_HEAVY["transports.snakepit_messages"] = {"json"}
 MAY_BE_HEAVY["transports.snakepit"] = {"grpc"}
 MAY_BE_HEAVY["transports.snakepit_elixir"] = {"grpc"}
 MAY_BE_HEAVY["snakepit"] = {"argparse"}
-MAY_BE_HEAVY["testing"] = {"typing", "json", "dataclasses"}
+MAY_BE_HEAVY["testing.port_peer"] = {"typing", "json", "dataclasses"}
 
 
 class Imports(ast.NodeVisitor):

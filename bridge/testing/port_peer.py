@@ -12,9 +12,9 @@ import time
 from operator import length_hint
 from typing import Any, BinaryIO
 
-from .errors import CallError, TransportClosed
-from .wire.codec import NOTIFICATION, RESPONSE, Encoder, decode_value
-from .wire.framing import HEADER_BYTES, encode_header
+from ..errors import CallError, TransportClosed
+from ..wire.codec import NOTIFICATION, RESPONSE, Encoder, decode_value
+from ..wire.framing import HEADER_BYTES, encode_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
