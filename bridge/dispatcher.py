@@ -175,6 +175,7 @@ class Call:
     def _invoke(self) -> Any:
         running_call.set(self)
         tool, args, kwargs = self.tool, self._args, self._kwargs
+        del self._args, self._kwargs  # what is large in them need not live as long as the call
         if tool.wants_context:
             tool.add_context(args, kwargs, Context(self))
         value = tool.function(*args, **kwargs)

@@ -71,6 +71,7 @@ class QuickCalls:
                 count[0] += 1
                 count[1] += failed
         account.job = None
+        self._running = None
         self._settle(counts, number, time.monotonic() - began)
         return relay.turn == turn
 

@@ -25,7 +25,8 @@ HOUSE = {
     "wire.values": ("errors msgpack", "numpy ml_dtypes"),
     "wire.plain": ("errors wire.values msgpack", ""),
     "wire.json_text": ("errors wire.values", ""),
-    "wire.codec": ("errors wire.messages wire.values msgpack", ""),
+    "wire.parts": ("wire.values", ""),
+    "wire.codec": ("errors wire.messages wire.values wire.parts msgpack", ""),
     "wire.connection": ("errors wire.messages wire.framing wire.codec", ""),
     "context": ("errors", ""),
     "pace": ("", ""),
@@ -62,7 +63,7 @@ HOUSE = {
     "quick": ("context dispatcher tally", ""),
     "transports": ("", ""),
     "transports.stdio": (
-        "errors pace quick relay wire.codec wire.connection wire.framing wire.messages",
+        "errors pace quick relay wire.codec wire.connection wire.framing wire.messages wire.parts",
         "fcntl",
     ),
     "_generated": ("", ""),

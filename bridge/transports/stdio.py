@@ -21,6 +21,7 @@ from ..wire.codec import Encoder
 from ..wire.connection import CancelReceived, Connection, CreditReceived
 from ..wire.framing import encode_header
 from ..wire.messages import Request
+from ..wire.parts import LARGE_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,13 +30,16 @@ if TYPE_CHECKING:
 
     from ..dispatcher import Call, Dispatcher
     from ..quick import Batch
+    from ..wire.parts import Payload
 
 #: Linux lets anybody have pipes of this size; the usual 64 KiB halve the throughput of large data.
 PIPE_BYTES = 1 << 20
-#: Messages from here on are written by themselves instead of being copied together.
-_LARGE_BYTES = 1 << 16
-#: Above this, nothing more is read, and progress and log lines are dropped, until it is written.
+#: When so much is queued, workers pause and progress and log lines are dropped until it is written.
 MAX_BACKLOG_BYTES = 32 << 20
+#: Then nothing is read any more, cancels included: the peer floods us and does not read.
+_FLOOD_BYTES = 2 * MAX_BACKLOG_BYTES
+#: How many buffers one system call takes (IOV_MAX).
+_MAX_BUFFERS = 1024
 #: What a small message counts for in the backlog: no lock is needed to count messages.
 _SMALL_BYTES = 1 << 12
 
@@ -86,7 +90,7 @@ class Writer:
     def __init__(self, descriptor: int, closed: Callable[[], object]) -> None:
         self._descriptor = descriptor
         self._closed = closed
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[Payload] = deque()
         self._writing = threading.Lock()
         self._broken = False
         self._large = 0  # bytes of large messages in _queue
@@ -104,7 +108,7 @@ class Writer:
         """Is there something to be written?"""
         return bool(self._queue)
 
-    def send(self, message: bytes) -> None:
+    def send(self, message: Payload) -> None:
         """Queue a message. It is written by the next ``flush``, whoever calls that. Never blocks."""
         if len(message) >= _SMALL_BYTES:
             with self._counting:
@@ -162,23 +166,27 @@ class Writer:
             if self._broken:
                 continue
             small += encode_header(size)
-            if size < _LARGE_BYTES:
-                small += message
-                if len(small) < _LARGE_BYTES:
+            if size < LARGE_BYTES:
+                small += message  # type: ignore[arg-type]  # parts are larger
+                if len(small) < LARGE_BYTES:
                     continue
-            self._write_all(small)
+                self._write_all([small])
+            else:
+                rest = [message] if isinstance(message, bytes) else message.buffers
+                self._write_all([small, *rest])
             small = bytearray()
-            if size >= _LARGE_BYTES:
-                self._write_all(message)
         if small:
-            self._write_all(small)
+            self._write_all([small])
 
-    def _write_all(self, data: bytes | bytearray) -> None:
-        written = os.write(self._descriptor, data)
-        if written < len(data):
-            rest = memoryview(data)[written:]
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+    def _write_all(self, buffers: list[bytes | bytearray | memoryview]) -> None:
+        for start in range(0, len(buffers), _MAX_BUFFERS):
+            some = buffers[start : start + _MAX_BUFFERS]
+            written = os.writev(self._descriptor, some)
+            for buffer in some:
+                rest = memoryview(buffer)[written:]
+                written = max(0, written - len(buffer))
+                while rest:  # a signal came in between
+                    rest = rest[os.write(self._descriptor, rest) :]
 
 
 class StdioTransport:
@@ -250,7 +258,11 @@ class StdioTransport:
     # -- dispatcher.Peer --------------------------------------------------------------------
 
     def send_result(self, key: int, result: Any) -> None:
-        self._writer.send(self._connection.result(self._encoder(), key, result))
+        message = self._connection.result(self._encoder(), key, result)
+        self._writer.send(message)
+        if len(message) >= _SMALL_BYTES and self._writer.backlog > MAX_BACKLOG_BYTES:
+            # the worker makes no more of it; a reader that runs quick calls is watched
+            self._writer.flush_and_wait()
 
     def send_error(self, key: int, error: CallError) -> None:
         self._writer.send(self._connection.error(self._encoder(), key, error))
@@ -324,14 +336,13 @@ class StdioTransport:
                 count = 0
             if not count:
                 return False
-            for event in connection.buffer_updated(count):
-                self._handle(event)
+            self._handle_all(connection.buffer_updated(count))
             if batch:
                 if not self._run_batch(turn):
                     return True
             else:
                 writer.nudge()  # not flush(): this thread must see a cancel though nobody reads
-            if writer.backlog > MAX_BACKLOG_BYTES:
+            if writer.backlog > _FLOOD_BYTES:
                 # the peer writes without reading: take no more of it until it does
                 writer.flush_and_wait()
 
@@ -361,6 +372,11 @@ class StdioTransport:
                 break
             dispatcher.dispatch(request, self)
         self._writer.nudge()
+
+    def _handle_all(self, events: list[Any]) -> None:
+        # in a function of its own, whose end lets go of the last one: it may hold much
+        for event in events:
+            self._handle(event)
 
     def _handle(self, event: Any) -> None:
         dispatcher = self._dispatcher
@@ -406,7 +422,7 @@ class StdioTransport:
             self.send_error(request.msgid, error)
             return
         try:
-            self.send_result(request.msgid, result)
+            self._writer.send(self._connection.result(self._encoder(), request.msgid, result))
         except EncodeError as error:
             self.send_error(request.msgid, CallError(str(error), started=False))
         if method == "$/shutdown":

@@ -12,6 +12,7 @@ from msgpack import ExtraData, Packer, StackError, unpackb
 
 from ..errors import RemoteProtocolError, shorten
 from .messages import CallOptions, Notification, Request, Response
+from .parts import holds_large, scatter
 from .values import decode_extension, explain_unencodable, to_wire
 
 TYPE_CHECKING = False
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .messages import Message
+    from .parts import Payload
 
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
+ITEM = "$/item"
 MAX_MSGID = 2**64 - 1
 #: A Packer keeps the largest buffer that it ever needed: above this it is thrown away.
 _KEEP_PACKER_BYTES = 1 << 20
@@ -33,7 +36,8 @@ class Encoder:
     """Turns messages and values into bytes. Not for two threads at once: each has its own.
 
     All methods raise ``EncodeError`` naming the type and the path (``result.scores[3]``) if a
-    value has no form on the wire; nothing is lost then.
+    value has no form on the wire; nothing is lost then. Large bytes and tensors in a result or an
+    item are not copied: the message is a row of buffers then, ``Parts``.
     """
 
     __slots__ = ("_packer",)
@@ -41,13 +45,21 @@ class Encoder:
     def __init__(self) -> None:
         self._packer = _new_packer()
 
-    def result(self, msgid: int, result: Any) -> bytes:
+    def result(self, msgid: int, result: Any) -> Payload:
         """The response of a call that succeeded."""
+        if holds_large(result):
+            return self._scatter([RESPONSE, msgid, None, result], "result", result)
         return self._pack([RESPONSE, msgid, None, result], "result", result)
 
     def error(self, msgid: int, error: dict[str, Any]) -> bytes:
         """The response of a call that did not."""
         return self._pack([RESPONSE, msgid, error, None], "error", error)
+
+    def item(self, msgid: int, item: Any) -> Payload:
+        """The next item of a stream."""
+        if holds_large(item):
+            return self._scatter([NOTIFICATION, ITEM, [msgid, item]], "item", item)
+        return self._pack([NOTIFICATION, ITEM, [msgid, item]], "item", item)
 
     def notification(self, method: str, params: list[Any]) -> bytes:
         """A notification. For the path, its last parameter counts as the value."""
@@ -67,6 +79,13 @@ class Encoder:
     def value(self, value: Any, name: str = "value") -> bytes:
         """A bare value, without a message around it; ``name`` is what the path begins with."""
         return self._pack(value, name, value)
+
+    def _scatter(self, wire: Any, name: str, value: Any) -> Payload:
+        try:
+            return scatter(self._packer, wire)
+        except Exception as error:
+            self._packer = _new_packer()
+            raise explain_unencodable(name, value, error) from error
 
     def _pack(self, wire: Any, name: str, value: Any) -> bytes:
         try:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from .codec import Encoder
+    from .parts import Payload
 
 OPEN, DRAINING, CLOSED = "open", "draining", "closed"
 #: Which states may follow which. A missing entry raises.
@@ -176,7 +177,7 @@ class Connection:
         """The credit of the streaming call ``msgid``; None if it is none or was answered."""
         return self._in_flight.get(msgid)
 
-    def result(self, encoder: Encoder, msgid: int, result: Any) -> bytes:
+    def result(self, encoder: Encoder, msgid: int, result: Any) -> Payload:
         """The one response of a call that succeeded. Afterwards the id is free again.
 
         Raises ``EncodeError`` (the request is still in flight then) or ``LocalProtocolError`` if
@@ -194,13 +195,13 @@ class Connection:
             raise _second_response(msgid)
         return data
 
-    def item(self, encoder: Encoder, msgid: int, credit: Credit | None, item: Any) -> bytes:
+    def item(self, encoder: Encoder, msgid: int, credit: Credit | None, item: Any) -> Payload:
         """The next item of a stream; takes its size from ``credit``, which belongs to it.
 
         Raises ``EncodeError`` without taking credit, ``LocalProtocolError`` without credit or
         after the response, even if the peer has used the id again.
         """
-        data = encoder.notification("$/item", [msgid, item])
+        data = encoder.item(msgid, item)
         if credit is None or self._in_flight.get(msgid) is not credit:
             raise LocalProtocolError(f"an item for {msgid}, which is not a stream in flight")
         credit.spend(len(data))

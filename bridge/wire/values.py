@@ -177,6 +177,35 @@ def _encode_timestamp(value: datetime) -> Timestamp:
 
 
 def _encode_tensor(array: numpy.ndarray[Any, Any]) -> ExtType:
+    header, elements = _split(array)
+    return ExtType(TENSOR, b"".join((header, elements.data)))
+
+
+def split_tensor(array: numpy.ndarray[Any, Any]) -> tuple[bytes, memoryview]:
+    """The payload of a tensor's extension type in two: what comes first, and the elements.
+
+    The elements are not copied if nobody can change them. Raises ``TypeError`` if there is no such
+    tensor on the wire.
+    """
+    header, elements = _split(array)
+    numpy = sys.modules["numpy"]
+    if numpy.may_share_memory(elements, array) and not _is_frozen(array):
+        elements = elements.copy()
+    return header, elements.data
+
+
+def _is_frozen(array: Any) -> bool:
+    """Has the owner of the elements made them read-only?"""
+    numpy = sys.modules["numpy"]
+    while isinstance(array, numpy.ndarray) and not array.flags.writeable:
+        if array.base is None:
+            return True
+        array = array.base
+    return type(array) is bytes
+
+
+def _split(array: numpy.ndarray[Any, Any]) -> tuple[bytes, numpy.ndarray[Any, Any]]:
+    """A tensor's header, and its elements as bytes."""
     name = _TYPE_NAMES.get(array.dtype.newbyteorder("<").str)
     if array.dtype.name == "bfloat16":
         name = "bf16"
@@ -188,8 +217,8 @@ def _encode_tensor(array: numpy.ndarray[Any, Any]) -> ExtType:
     header = name.encode().ljust(_NAME_BYTES, b"\0") + struct.pack(
         f"<{1 + array.ndim}Q", array.ndim, *array.shape
     )
-    little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    return ExtType(TENSOR, header + little_endian.tobytes())
+    little_endian = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+    return header, little_endian.reshape(-1).view("u1")
 
 
 def _decode_tensor(data: bytes) -> numpy.ndarray[Any, Any]:

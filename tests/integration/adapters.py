@@ -66,6 +66,18 @@ class Tools(ThreadSafeAdapter):
             yield bytes(size)
 
     @tool
+    def blob(self, size: int, mark: str) -> bytes:
+        """One block of bytes; ``mark`` is one byte longer then."""
+        with open(mark, "ab") as file:
+            file.write(b"x")
+        return bytes(size)
+
+    @tool
+    def marks_its_cancel(self, mark: str, ctx: Context) -> None:
+        ctx.on_cancel(lambda: Path(mark).write_text("cancelled"))
+        ctx.wait()
+
+    @tool
     def prints_everywhere(self) -> str:
         print("from print")
         ctypes.CDLL(None).puts(b"from C")
