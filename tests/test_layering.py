@@ -122,7 +122,8 @@ HOUSE = {
         "__init__ errors wire.messages wire.codec loading pool dispatcher",
         "server stat sysconfig thread_safety.check",
     ),
-    "cli": ("__init__", "server commands transports.grpc_settings"),
+    "options": ("__init__", "argparse"),
+    "cli": ("options", "server commands transports.grpc_settings"),
     "__main__": ("cli", ""),
     "snakepit": (
         "__init__ errors loading snakepit_adapter lifeline transports.grpc_settings server",
@@ -139,7 +140,7 @@ HEAVY = {
     *("argparse", "numpy", "grpc", "torch"),
 }
 #: Not loaded to serve over stdio, or only to read the command line.
-MAY_BE_HEAVY = {"commands": HEAVY - {"numpy", "grpc", "torch"}, "cli": {"argparse"}}
+MAY_BE_HEAVY = {"commands": HEAVY - {"numpy", "grpc", "torch"}}
 MAY_BE_HEAVY["adapters.showcase"] = {"numpy"}
 MAY_BE_HEAVY["transports.grpc"] = {"grpc", "concurrent"}
 MAY_BE_HEAVY |= {
