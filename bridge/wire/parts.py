@@ -20,6 +20,8 @@ LARGE_BYTES = 1 << 16
 #: A container with more items than this is not searched for large data, nor are its containers.
 _MAX_ITEMS = 16
 _MAX_BYTES = 2**32 - 1
+#: What nearly all items are.
+_SMALL = frozenset([int, str, float, bool, type(None), dict, list, tuple])
 
 
 class Parts:
@@ -56,10 +58,17 @@ def holds_large(value: Any) -> bool:
     """Is the value, or one of the few items in it, so large that copying it costs more than this?"""
     kind = type(value)
     if kind is dict:
-        return len(value) <= _MAX_ITEMS and any(map(_is_large, value.values()))
-    if kind is list or kind is tuple:
-        return len(value) <= _MAX_ITEMS and any(map(_is_large, value))
-    return _is_large(value)
+        items = value.values()
+    elif kind is list or kind is tuple:
+        items = value
+    else:
+        return kind not in _SMALL and _is_large(value)
+    if len(value) > _MAX_ITEMS:
+        return False
+    for item in items:  # noqa: SIM110  # any() costs twice as much, and every result comes by
+        if type(item) not in _SMALL and _is_large(item):
+            return True
+    return False
 
 
 def scatter(packer: Packer, value: Any) -> Parts:
@@ -73,8 +82,6 @@ def _is_large(value: Any) -> bool:
     kind = type(value)
     if kind is bytes:
         return len(value) >= LARGE_BYTES
-    if kind is int or kind is str or kind is float:  # nearly always
-        return False
     numpy = sys.modules.get("numpy")
     return numpy is not None and kind is numpy.ndarray and value.nbytes >= LARGE_BYTES
 
