@@ -1,4 +1,4 @@
-"""The core without I/O: a connection joined to a plain peer, vectors, and exact comparison."""
+"""The core without I/O: vectors, exact comparison, and what ``bridge.testing`` has for it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from bridge.errors import CallError, RemoteProtocolError
+from bridge.errors import RemoteProtocolError
+from bridge.testing.connection_pair import ConnectionPair as ConnectionPair
+from bridge.testing.connection_pair import describe as describe
+from bridge.testing.connection_pair import frame as frame
 from bridge.wire.codec import Encoder, decode_message, decode_value
-from bridge.wire.connection import CancelReceived, Connection, CreditReceived, Fault
-from bridge.wire.framing import encode_header
 from bridge.wire.messages import Notification, Request, Response
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -31,11 +32,6 @@ LITERALS = {
 def literal(text: str) -> Any:
     """The value that a literal in a vector or in the protocol's examples stands for."""
     return eval(text, dict(LITERALS))
-
-
-def frame(payload: bytes) -> bytes:
-    """The payload behind its header."""
-    return encode_header(len(payload)) + payload
 
 
 def encode_message(message: Request | Response | Notification) -> bytes:
@@ -82,73 +78,6 @@ def deep_equal(left: Any, right: Any) -> bool:
     if isinstance(left, Request | Response | Notification):
         return all(deep_equal(getattr(left, name), getattr(right, name)) for name in left.__slots__)
     return bool(left == right)
-
-
-def describe(event: Any) -> Any:
-    """An event as a value that can be compared and printed."""
-    if isinstance(event, Fault):
-        return "fault", event.msgid, event.error.code, str(event.error), event.in_flight
-    if isinstance(event, CancelReceived):
-        return "cancel", event.msgid
-    if isinstance(event, CreditReceived):
-        return "credit", event.msgid
-    return event
-
-
-class ConnectionPair:
-    """A ``Connection`` and the peer at the other end of it.
-
-    What the peer sends passes through the real encoder, framing and decoder, and so does what
-    the bridge answers; only the pipe is missing. ``events`` keeps all that the bridge was told.
-    """
-
-    def __init__(self, max_message_bytes: int = 1 << 20) -> None:
-        self.connection = Connection(max_message_bytes)
-        self.events: list[Any] = []
-        self._bridge = Encoder()
-        self._peer = Encoder()
-
-    # -- the peer speaks --------------------------------------------------------------------
-
-    def send(self, *payloads: bytes) -> list[Any]:
-        """Frames with these payloads arrive at once; returns the events that they mean."""
-        events = self.connection.receive_data(b"".join(map(frame, payloads)))
-        self.events += events
-        return events
-
-    def request(
-        self, msgid: int, method: str = "tool", params: Any = (), **options: Any
-    ) -> list[Any]:
-        """A request arrives."""
-        params = params if isinstance(params, dict) else list(params)
-        return self.send(self._peer.request(msgid, method, params, options or None))
-
-    def stream(self, msgid: int, items: int, bytes: int) -> Any:
-        """A streaming request arrives; returns its credit."""
-        self.request(msgid, stream={"items": items, "bytes": bytes})
-        return self.connection.credit(msgid)
-
-    def notify(self, method: str, *params: Any) -> list[Any]:
-        """A notification arrives."""
-        return self.send(self._peer.notification(method, list(params)))
-
-    # -- the bridge speaks, the peer understands ----------------------------------------------
-
-    def result(self, msgid: int, value: Any = None) -> Any:
-        """The bridge answers; returns the response as the peer reads it."""
-        return decode_message(self.connection.result(self._bridge, msgid, value))
-
-    def error(self, msgid: int, error: CallError) -> Any:
-        """The bridge answers with an error; returns the response as the peer reads it."""
-        return decode_message(self.connection.error(self._bridge, msgid, error))
-
-    def item(self, msgid: int, credit: Any, value: Any = None) -> Any:
-        """The bridge sends an item; returns the notification as the peer reads it."""
-        return decode_message(self.connection.item(self._bridge, msgid, credit, value))
-
-    def fault(self, fault: Fault) -> Any:
-        """The bridge answers a fault; returns the message as the peer reads it."""
-        return decode_message(self.connection.fault(self._bridge, fault))
 
 
 class Vector:

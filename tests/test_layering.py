@@ -129,8 +129,24 @@ HOUSE = {
         "__init__ errors loading snakepit_adapter lifeline transports.grpc_settings server",
         "transports.snakepit transports.snakepit_elixir grpc",
     ),
-    "testing.port_peer": ("errors wire.codec wire.framing", ""),
-    "testing": ("testing.port_peer", ""),
+    "testing.inbox": ("errors wire.codec wire.messages", ""),
+    "testing.port": ("", ""),
+    "testing.port_peer": ("errors wire.codec wire.framing testing.inbox testing.port", ""),
+    "testing.connection_pair": ("wire.codec wire.connection wire.framing", ""),
+    "testing.erlang_terms": ("errors", ""),
+    "testing.external_terms": ("testing.erlang_terms", ""),
+    "testing.erlang_strategies": (
+        "testing.erlang_terms testing.external_terms hypothesis",
+        "",
+    ),
+    "testing.elixir_peer": ("testing.inbox testing.port_peer testing.erlang_terms", ""),
+    "testing.erlport_peer": (
+        "errors wire.framing testing.inbox testing.port testing.erlang_terms "
+        "testing.external_terms",
+        "",
+    ),
+    "testing": ("", "testing.connection_pair testing.inbox testing.port_peer"),
+    "testing.pytest_plugin": ("pytest", "testing.port_peer"),
 }
 #: The core is bytes in, events out.
 NEVER_IN_WIRE = {"threading", "time", "os", "socket", "select", "selectors", "asyncio", "queue"}
@@ -155,7 +171,12 @@ MAY_BE_HEAVY["transports.snakepit_messages"] = {"json"}
 MAY_BE_HEAVY["transports.snakepit"] = {"grpc"}
 MAY_BE_HEAVY["transports.snakepit_elixir"] = {"grpc"}
 MAY_BE_HEAVY["snakepit"] = {"argparse"}
-MAY_BE_HEAVY["testing.port_peer"] = {"typing", "json", "dataclasses"}
+MAY_BE_HEAVY |= {
+    "testing.inbox": {"typing"},
+    "testing.port_peer": {"typing"},
+    "testing.connection_pair": {"typing"},
+}
+MAY_BE_HEAVY["testing.erlang_terms"] = {"dataclasses"}
 
 
 class Imports(ast.NodeVisitor):

@@ -8,80 +8,95 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from operator import length_hint
-from typing import Any, BinaryIO
+from contextlib import suppress
+from typing import Any
 
-from ..errors import CallError, TransportClosed
-from ..wire.codec import NOTIFICATION, RESPONSE, Encoder, decode_value
+from ..errors import TransportClosed
+from ..wire.codec import Encoder, decode_message
 from ..wire.framing import HEADER_BYTES, encode_header
+from .inbox import OVERHEAD_BYTES, PATIENCE_S, Inbox
+from .port import open_port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Generator
     from types import TracebackType
+    from typing import BinaryIO
 
-#: How long a test waits for what must come, in seconds: long, because machines are busy.
-PATIENCE_S = 20.0
+#: What an exit takes from the end of the output to the status.
+_EXIT_S = 1.0
 
 
-class PortPeer:
+class PortPeer(Inbox):
     """A bridge started as an Erlang port starts it, and the client's end of its protocol.
 
-    The process leads a session of its own and ignores SIGPIPE; its protocol is on descriptors 0
-    and 1, or with ``nouse_stdio`` on two others; stderr is collected. ``arguments`` are those of
-    the command line. ``wait_until_ready``: return when ``$/ready`` has come, whose map is then in
-    ``ready``. Usable as a context manager, which ends the process. Any thread may call.
+    ``arguments``: those of the command line, ``"--adapter", "my_tools:Tools"`` at least. The
+    process leads a session and a process group of its own, ignores the signals that a port program
+    finds ignored, and inherits no descriptor but those of its protocol and stderr, which is
+    collected.
 
-    Raises ``TransportClosed`` if the process ends before it is ready.
+    - ``nouse_stdio``: the protocol is on descriptors 3 and 4 as with the port option of that name,
+      not on 0 and 1.
+    - ``wait_until_ready``: return when ``$/ready`` has come, which may take ``ready_timeout_s``
+      seconds; its map is then in ``ready``.
+    - ``python``: the interpreter, ``env``: variables beside the present ones, ``cwd``: where the
+      process starts.
+    - ``remember_bytes``: so much of what was received and taken (by ``call``, ``result`` or
+      ``stream``) stays in ``responses`` and ``items``; then the oldest is forgotten. None: nothing
+      ever is. What nobody has taken always stays; of notifications the newest 10,000 do, at least.
+
+    Usable as a context manager, which ends the process. Any thread may call any method.
+
+    Raises ``TransportClosed`` if the process ends before it is ready, ``TimeoutError`` if it is
+    not ready in time (both with what it wrote to stderr), ``FileNotFoundError`` without ``python``.
     """
+
+    #: Did somebody ``kill`` the process or ``wait`` for it? Then its exit status is no surprise.
+    end_expected = False
+    _last_stderr = ""
 
     def __init__(
         self,
         *arguments: str,
         nouse_stdio: bool = False,
         wait_until_ready: bool = True,
+        ready_timeout_s: float = PATIENCE_S,
         python: str = sys.executable,
         env: dict[str, str] | None = None,
         cwd: str | None = None,
+        remember_bytes: int | None = 16 << 20,
     ) -> None:
-        self._stderr = tempfile.TemporaryFile()
-        child_in, self._sink = os.pipe()
-        self._source, child_out = os.pipe()
-        command = [python, "-m", "bridge", *arguments]
-        self.process = subprocess.Popen(
-            [*command, "--fds", f"{child_in},{child_out}"] if nouse_stdio else command,
-            stdin=subprocess.DEVNULL if nouse_stdio else child_in,
-            stdout=self._stderr if nouse_stdio else child_out,
-            stderr=self._stderr,
-            pass_fds=(child_in, child_out) if nouse_stdio else (),
-            start_new_session=True,
-            restore_signals=False,  # Python itself ignores SIGPIPE, and so will the child
-            env={**os.environ, **(env or {})},
-            cwd=cwd,
-        )
-        os.close(child_in)
-        os.close(child_out)
-        #: All other notifications so far, as ``(method, params)``.
-        self.notifications: list[tuple[str, list[Any]]] = []
-        #: Every response so far by id, a list for each, as ``(error, result)``.
-        self.responses: dict[int, list[tuple[dict[str, Any] | None, Any]]] = {}
-        #: The items of every stream so far, by id.
-        self.items: dict[int, list[Any]] = {}
-        #: The method of the first message, None if it was a response.
-        self.first: str | None = None
+        super().__init__(remember_bytes)
+        #: What the bridge says of itself in ``$/ready``; None until it was waited for.
         self.ready: dict[str, Any] | None = None
         self._encoder = Encoder()
         self._sending = threading.Lock()
-        self._arrived = threading.Condition()
-        self._closed = False
         self._next_id = 0
         self._may_read = threading.Event()
         self._may_read.set()
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._stderr = tempfile.TemporaryFile()
+        command = [python, "-m", "bridge", *arguments, *(["--fds", "3,4"] if nouse_stdio else [])]
+        try:
+            self.process, self._sink, source = open_port(
+                command, self._stderr, nouse_stdio=nouse_stdio, env=env, cwd=cwd
+            )
+        except BaseException:
+            self._stderr.close()
+            raise
+        self._reader = threading.Thread(
+            target=self._read, args=(source,), name="port-peer", daemon=True
+        )
         self._reader.start()
         if wait_until_ready:
-            (self.ready,) = self.notification("$/ready")
+            try:
+                (self.ready,) = self.notification("$/ready", timeout_s=ready_timeout_s)
+            except BaseException:
+                self._kill_group()
+                self.end()
+                raise
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of process {self.process.pid}>"
 
     def __enter__(self) -> PortPeer:
         return self
@@ -92,40 +107,29 @@ class PortPeer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
-        self.resume()
-        try:
-            self.process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._reader.join(PATIENCE_S)
-        self._stderr.close()
+        self.end()
 
-    # -- to the bridge ----------------------------------------------------------------------
+    # -- calls ------------------------------------------------------------------------------
 
-    def send_bytes(self, data: bytes) -> None:
-        """Bytes as they are, without a frame around them. Raises ``TransportClosed``."""
-        with self._sending:
-            view = memoryview(data)
-            try:
-                while view:
-                    view = view[os.write(self._sink, view) :]
-            except OSError as error:
-                raise TransportClosed(str(error)) from error
+    def call(
+        self, method: str, params: list[Any] | dict[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Call a tool, or a method ``$/``, and wait for its result.
 
-    def send_frame(self, message: bytes) -> None:
-        """A frame with any bytes in it."""
-        self.send_bytes(encode_header(len(message)) + message)
-
-    def notify(self, method: str, *params: Any) -> None:
-        """Send a notification."""
-        self.send_frame(self._encoder.notification(method, list(params)))
+        ``params``: a list (by position) or a dict (by name). ``options``: those of the protocol:
+        ``timeout_ms``, ``session``, ``metadata``. Raises the ``CallError`` that the call ended
+        with, and what ``result`` raises.
+        """
+        return self.result(self.request(method, params, **options))
 
     def request(
         self, method: str, params: list[Any] | dict[str, Any] | None = None, **options: Any
     ) -> int:
-        """Send a request with the options of the protocol; returns its id."""
+        """Send a request and wait for nothing; returns its id, for ``result`` and ``cancel``.
+
+        ``stream={"items": 16, "bytes": 1 << 20}`` makes it a streaming call with so much credit.
+        Raises ``EncodeError`` if a value cannot be sent, ``TransportClosed``.
+        """
         with self._arrived:
             self._next_id += 1
             msgid = self._next_id
@@ -135,29 +139,6 @@ class PortPeer:
         self.send_frame(data)
         return msgid
 
-    def cancel(self, msgid: int) -> None:
-        """Cancel a request; it is answered all the same."""
-        self.notify("$/cancelRequest", msgid)
-
-    def credit(self, msgid: int, items: int, size: int = 1 << 20) -> None:
-        """Grant a stream more items and bytes."""
-        self.notify("$/credit", msgid, items, size)
-
-    def close(self) -> None:
-        """Close the bridge's input, as a port does that is closed. Again: no effect."""
-        with self._sending:
-            if self._sink >= 0:
-                os.close(self._sink)
-                self._sink = -1
-
-    # -- from the bridge --------------------------------------------------------------------
-
-    def call(
-        self, method: str, params: list[Any] | dict[str, Any] | None = None, **options: Any
-    ) -> Any:
-        """Send a request and wait for its result. Raises the ``CallError`` that it ended with."""
-        return self.result(self.request(method, params, **options))
-
     def stream(
         self,
         method: str,
@@ -165,61 +146,83 @@ class PortPeer:
         *,
         items: int = 16,
         size: int = 1 << 20,
-        **options: Any,
-    ) -> Iterator[Any]:
-        """The items of a streaming call; each that is taken gives its credit back."""
-        msgid = self.request(method, params, stream={"items": items, "bytes": size}, **options)
-        received = self.items.setdefault(msgid, [])
-        waiting = iter(received)
-        while True:
-            self._wait(lambda: length_hint(waiting) > 0 or msgid in self.responses)
-            try:
-                item = next(waiting)
-            except StopIteration:
-                self.result(msgid)
-                return
-            yield item
-            if msgid not in self.responses:
-                self.credit(msgid, 1, len(self._encoder.value(item)) + 32)
-
-    def result(self, msgid: int, timeout_s: float = PATIENCE_S) -> Any:
-        """Wait for the response to a request. Raises the ``CallError`` in it."""
-        self._wait(lambda: msgid in self.responses, timeout_s)
-        error, result = self.responses[msgid][0]
-        if error is not None:
-            raise CallError.from_wire(error)
-        return result
-
-    def notification(
-        self,
-        method: str,
-        accept: Callable[[list[Any]], bool] = lambda params: True,
         timeout_s: float = PATIENCE_S,
-    ) -> list[Any]:
-        """Wait for a notification, the first that ``accept`` takes; returns its params."""
+        **options: Any,
+    ) -> Generator[Any, None, Any]:
+        """The items of a streaming call; the request is sent when the first is asked for.
 
-        found: list[list[Any]] = []
+        ``items`` and ``size``, in bytes, are the credit: so much is on its way at most. Each item
+        that is taken gives its credit back. Closing the iterator early cancels the call; what the
+        tool returned at the end is what ``yield from`` gives. Raises as ``result`` does, which
+        waits ``timeout_s`` seconds for each item.
+        """
+        msgid = self.request(method, params, stream={"items": items, "bytes": size}, **options)
+        position = taken_bytes = 0
+        try:
+            while True:
+                received = self._wait_for_items(msgid, position + 1, timeout_s)
+                if position == len(received):
+                    return self.result(msgid)
+                item = received[position]
+                position += 1
+                cost = self._size_of(msgid, item)
+                taken_bytes += cost + OVERHEAD_BYTES
+                if self._remember_bytes is not None and taken_bytes > self._remember_bytes:
+                    with self._arrived:
+                        del received[:position]
+                        self._sizes[msgid] = self._sizes.get(msgid, 0) - taken_bytes
+                    position = taken_bytes = 0
+                yield item
+                if msgid not in self.responses:
+                    self.credit(msgid, 1, cost)
+        except GeneratorExit:
+            self._note_taken(msgid)
+            if msgid not in self.responses:
+                with suppress(TransportClosed):
+                    self.cancel(msgid)
+            raise
 
-        def look() -> bool:
-            found.extend(p for m, p in self.notifications if m == method and accept(p))
-            return bool(found)
+    def cancel(self, msgid: int) -> None:
+        """Cancel a request; it is answered all the same."""
+        self.notify("$/cancelRequest", msgid)
 
-        self._wait(look, timeout_s)
-        return found[0]
+    def credit(self, msgid: int, items: int, size: int = 1 << 20) -> None:
+        """Grant a stream, begun by ``request``, more items and bytes."""
+        self.notify("$/credit", msgid, items, size)
 
-    def wait(self, timeout_s: float = PATIENCE_S) -> int:
-        """Wait for the process to end; returns its exit status (negative: the signal)."""
-        return self.process.wait(timeout_s)
+    def stats(self) -> dict[str, Any]:
+        """The bridge's counters, as ``$/stats`` gives them."""
+        stats: dict[str, Any] = self.call("$/stats")
+        return stats
 
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send the process a signal."""
-        self.process.send_signal(number)
+    # -- notifications ----------------------------------------------------------------------
 
-    @property
-    def stderr(self) -> str:
-        """What the process has written to stderr."""
-        self._stderr.seek(0)
-        return self._stderr.read().decode(errors="replace")
+    def notify(self, method: str, *params: Any) -> None:
+        """Send a notification. Raises ``TransportClosed``."""
+        with self._arrived:
+            data = self._encoder.notification(method, list(params))
+        self.send_frame(data)
+
+    # -- the pipes --------------------------------------------------------------------------
+
+    def send_frame(self, message: bytes) -> None:
+        """A frame with any bytes in it. Raises ``TransportClosed``."""
+        self.send_bytes(encode_header(len(message)) + message)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Bytes as they are, without a frame around them. Raises ``TransportClosed``.
+
+        Blocks while the pipe is full because the bridge does not read.
+        """
+        with self._sending:
+            if self._sink < 0:
+                raise TransportClosed("the input of the bridge was closed here")
+            view = memoryview(data)
+            try:
+                while view:
+                    view = view[os.write(self._sink, view) :]
+            except OSError as error:
+                raise TransportClosed(f"{error.strerror}\n{self.stderr}") from error
 
     def pause(self) -> None:
         """Read nothing more from the bridge, once what is being read has come, until ``resume``."""
@@ -229,43 +232,112 @@ class PortPeer:
         """Read on."""
         self._may_read.set()
 
+    def close(self) -> None:
+        """Close the bridge's input, as a port does that is closed. Again: no effect.
+
+        The bridge ends then; what it still sends can be waited for.
+        """
+        with self._sending:
+            self._close_sink()
+
+    # -- the process ------------------------------------------------------------------------
+
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
+        """Wait for the process to end; returns its exit status (negative: the signal).
+
+        Raises ``TimeoutError``.
+        """
+        self.end_expected = True
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            message = f"the bridge has not ended within {timeout_s} s\n{self.stderr}"
+            raise TimeoutError(message) from None
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send the process a signal. Without effect if it has ended."""
+        self.end_expected = True
+        self.process.send_signal(number)
+
+    def end(self, timeout_s: float = PATIENCE_S) -> int:
+        """Close the input and wait for the process; returns its exit status. Again: no effect.
+
+        After ``timeout_s`` seconds the process and what it started are killed. ``stderr`` and what
+        was received can still be read.
+        """
+        self.resume()
+        if self._sending.acquire(timeout=timeout_s):
+            try:
+                self._close_sink()
+            finally:
+                self._sending.release()
+        else:
+            self._kill_group()  # somebody sends and the bridge does not read
+        try:
+            status = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._kill_group()
+            status = self.process.wait()
+        self._reader.join(PATIENCE_S)
+        self._last_stderr = self.stderr
+        self._stderr.close()
+        return status
+
+    @property
+    def exit_status(self) -> int | None:
+        """The exit status (negative: the signal); None while the process runs."""
+        return self.process.poll()
+
+    @property
+    def stderr(self) -> str:
+        """What the process has written to stderr so far."""
+        if self._stderr.closed:
+            return self._last_stderr
+        # not seek and read: the process writes where the position is, which it shares with us
+        descriptor = self._stderr.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
+
     # -- parts ------------------------------------------------------------------------------
 
-    def _wait(self, look: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
-        end = time.monotonic() + timeout_s
-        with self._arrived:
-            while not look():
-                if self._closed:
-                    raise TransportClosed(f"the bridge has ended\n{self.stderr}")
-                left = end - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError(f"not within {timeout_s} s\n{self.stderr}")
-                self._arrived.wait(left)
+    def _close_sink(self) -> None:
+        if self._sink >= 0:
+            os.close(self._sink)
+            self._sink = -1
 
-    def _read(self) -> None:
-        with open(self._source, "rb") as source:
-            self._read_frames(source)
+    def _kill_group(self) -> None:
+        """Kill the process and what it started; it leads a group of its own."""
+        if self.process.poll() is None:  # its number is its own
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def _describe_end(self) -> str:
+        status = self.exit_status
+        return self.stderr if status is None else f"exit status {status}\n{self.stderr}"
+
+    def _size_of(self, msgid: int, item: Any) -> int:
+        """What an item took from the credit."""
         with self._arrived:
-            self._closed = True
+            return len(self._encoder.item(msgid, item))
+
+    def _read(self, source: int) -> None:
+        failure: Exception | None = None
+        try:
+            with open(source, "rb") as pipe:
+                self._read_frames(pipe)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_EXIT_S)  # so that who hears of the end learns the status
+        except Exception as error:
+            failure = error
+        with self._arrived:
+            self._closed, self._failure = True, failure
             self._arrived.notify_all()
 
-    def _read_frames(self, source: BinaryIO) -> None:
-        while len(header := source.read(HEADER_BYTES)) == HEADER_BYTES:
+    def _read_frames(self, pipe: BinaryIO) -> None:
+        while len(header := pipe.read(HEADER_BYTES)) == HEADER_BYTES:
             size = int.from_bytes(header, "big")
-            frame = source.read(size)
+            frame = pipe.read(size)
             if len(frame) < size:
                 return  # the process has left in the middle of it
-            kind, *rest = decode_value(frame)
-            with self._arrived:
-                if not self.responses and not self.items and not self.notifications:
-                    self.first = rest[0] if kind == NOTIFICATION else None
-                if kind == RESPONSE:
-                    msgid, error, result = rest
-                    self.responses.setdefault(msgid, []).append((error, result))
-                elif kind == NOTIFICATION and rest[0] == "$/item":
-                    msgid, item = rest[1]
-                    self.items.setdefault(msgid, []).append(item)
-                elif kind == NOTIFICATION:
-                    self.notifications.append((rest[0], rest[1]))
-                self._arrived.notify_all()
+            message = decode_message(frame)
+            self._receive(message, size)
             self._may_read.wait()

@@ -1,0 +1,160 @@
+"""What a peer has received, and how to wait for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, cast
+
+from ..errors import CallError, RemoteProtocolError, TransportClosed, shorten
+from ..wire.codec import ITEM
+from ..wire.messages import Notification, Response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..wire.messages import Message
+
+#: How long a test waits for what must come, in seconds: long, because machines are busy.
+PATIENCE_S = 20.0
+#: What a message takes in memory beside its bytes, roughly.
+OVERHEAD_BYTES = 200
+#: So many of the newest notifications are kept at least.
+_NOTIFICATIONS = 10_000
+
+
+class Inbox:
+    """The part of a peer that receives. One thread fills it, any may wait.
+
+    ``remember_bytes``: how much of what was taken is kept, see ``PortPeer``.
+    """
+
+    # as they are for peers that fill it in their own way
+    _remember_bytes: int | None = None
+    _failure: Exception | None = None
+
+    def __init__(self, remember_bytes: int | None) -> None:
+        #: All notifications so far but items, as ``(method, params)``.
+        self.notifications: list[tuple[str, Any]] = []
+        #: Every response so far by id, a list for each, as ``(error, result)``.
+        self.responses: dict[int, list[tuple[dict[str, Any] | None, Any]]] = {}
+        #: The items of every stream so far, by id.
+        self.items: dict[int, list[Any]] = {}
+        #: The method of the first message, None if it was a response.
+        self.first: str | None = None
+        self._remember_bytes = remember_bytes
+        self._sizes: dict[int, int] = {}  # of what came for a request and was not taken
+        self._taken: dict[int, int] = {}  # the same, taken: the oldest first
+        self._taken_bytes = 0
+        self._arrived = threading.Condition()
+        self._closed = False
+
+    def result(self, msgid: int, timeout_s: float = PATIENCE_S) -> Any:
+        """Wait for the response to a request. Raises the ``CallError`` in it.
+
+        Raises ``TimeoutError`` after ``timeout_s`` seconds, ``TransportClosed`` if the bridge ends
+        without an answer, ``RemoteProtocolError`` if it sent what cannot be read.
+        """
+        self._wait(lambda: msgid in self.responses, timeout_s)
+        error, result = self.responses[msgid][0]
+        self._note_taken(msgid)
+        if error is not None:
+            raise CallError.from_wire(error)
+        return result
+
+    def notification(
+        self,
+        method: str,
+        accept: Callable[[list[Any]], bool] = lambda params: True,
+        timeout_s: float = PATIENCE_S,
+    ) -> list[Any]:
+        """Wait for a notification, the first that ``accept`` takes; returns its params.
+
+        Those that have come already count, again and again. Raises as ``result`` does.
+        """
+
+        found: list[list[Any]] = []
+
+        def look() -> bool:
+            found.extend(p for m, p in self.notifications if m == method and accept(p))
+            return bool(found)
+
+        self._wait(look, timeout_s)
+        return found[0]
+
+    def wait_for_items(self, msgid: int, count: int, timeout_s: float = PATIENCE_S) -> list[Any]:
+        """Wait until ``count`` items of a stream, begun by ``request``, have come, or its end.
+
+        Returns all that have come. Raises as ``result`` does, but not what the call ended with.
+        """
+        return self._wait_for_items(msgid, count, timeout_s)[:]
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _wait(self, look: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
+        end = time.monotonic() + timeout_s
+        with self._arrived:
+            while not look():
+                if self._failure is not None:
+                    raise RemoteProtocolError(
+                        f"what the bridge sent cannot be read: {self._failure}\n"
+                        + self._describe_end()
+                    ) from self._failure
+                if self._closed:
+                    raise TransportClosed(f"the bridge has ended\n{self._describe_end()}")
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError(f"not within {timeout_s} s\n{self._describe_end()}")
+                self._arrived.wait(left)
+
+    def _wait_for_items(self, msgid: int, count: int, timeout_s: float) -> list[Any]:
+        received = self.items.setdefault(msgid, [])
+        self._wait(lambda: len(received) >= count or msgid in self.responses, timeout_s)
+        return received
+
+    def _describe_end(self) -> str:
+        """What is known of the process at the other end, for those who wait in vain."""
+        raise NotImplementedError
+
+    def _note_taken(self, msgid: int) -> None:
+        """Forget the oldest of what was taken, if it is too much by now."""
+        if self._remember_bytes is None:
+            return
+        with self._arrived:
+            size = self._sizes.pop(msgid, 0) + OVERHEAD_BYTES  # none came for one that was left
+            self._taken[msgid] = self._taken.get(msgid, 0) + size
+            self._taken_bytes += size
+            while self._taken_bytes > self._remember_bytes and len(self._taken) > 1:
+                oldest = next(iter(self._taken))
+                self._taken_bytes -= self._taken.pop(oldest)
+                self._sizes.pop(oldest, None)
+                self.responses.pop(oldest, None)
+                self.items.pop(oldest, None)
+
+    def _receive(self, message: Message, size: int) -> None:
+        """Take in a message whose frame has ``size`` bytes."""
+        with self._arrived:
+            if not self.responses and not self.items and not self.notifications:
+                self.first = message.method if isinstance(message, Notification) else None
+            msgid = self._note(message)
+            if msgid is not None:
+                self._sizes[msgid] = self._sizes.get(msgid, 0) + size + OVERHEAD_BYTES
+            self._arrived.notify_all()
+
+    def _note(self, message: Message) -> int | None:
+        """Note a message; returns the id of the request that it belongs to."""
+        if isinstance(message, Response):
+            answers = self.responses.setdefault(message.msgid, [])
+            answers.append((message.error, message.result))
+            return message.msgid
+        if not isinstance(message, Notification):
+            raise RemoteProtocolError(f"a request, {shorten(message)}")
+        if message.method == ITEM:
+            msgid, item = cast("list[Any]", message.params)
+            self.items.setdefault(msgid, []).append(item)
+            return int(msgid)
+        self.notifications.append((message.method, message.params))
+        if self._remember_bytes is not None and len(self.notifications) > 2 * _NOTIFICATIONS:
+            del self.notifications[:_NOTIFICATIONS]
+        return None
