@@ -335,7 +335,9 @@ defmodule Bridge.Msgpack do
   defp step(key) when is_atom(key), do: ".#{key}"
 
   defp step(key) do
-    if is_binary(key) and key =~ ~r/^\w+$/u, do: ".#{key}", else: "[#{inspect(key)}]"
+    # a regular expression raises on what is no text
+    word? = is_binary(key) and String.valid?(key) and key =~ ~r/^\w+$/u
+    if word?, do: ".#{key}", else: "[#{inspect(key)}]"
   end
 
   defp kind(value) when is_function(value), do: "function"

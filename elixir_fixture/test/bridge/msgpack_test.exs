@@ -128,6 +128,7 @@ defmodule Bridge.MsgpackTest do
       assert refusal([%{1 => make_ref()}]) =~ "value[0][1] is a reference"
       assert refusal([<<1::3>>]) =~ "value[0] is a bitstring"
       assert refusal([%Point{x: 1}]) =~ "value[0] is a %Bridge.MsgpackTest.Point{}"
+      assert refusal(%{<<255>> => self()}) =~ "value[<<255>>] is a pid"
       assert refusal(%{a: [1 | 2]}) =~ "value.a is an improper list"
       assert refusal(bytes: 1) =~ "value[0] is {:bytes, ...} around what is no iodata"
       assert refusal(%Tensor{type: {:f, 32}, shape: {2}, data: <<>>}) =~ "value is not a tensor"

@@ -1,0 +1,149 @@
+"""The mapping of Erlang terms against the real BEAM, its real client and a real bridge."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+
+from bridge.testing.erlang_strategies import erlang_terms, sendable_terms
+from bridge.testing.erlang_terms import (
+    FALSE,
+    TRUE,
+    Atom,
+    BitString,
+    List,
+    Map,
+    Pid,
+    after_echo,
+    refusals,
+    to_python,
+)
+from bridge.testing.external_terms import decode_term, encode_term, same_term
+from bridge.wire.codec import Encoder, decode_value
+from bridge.wire.framing import HEADER_BYTES, encode_header
+from tests.helpers import deep_equal
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PID = Pid("nonode@nohost", 91, 0, 0)
+EXAMPLES = settings(deadline=None, max_examples=60)
+
+pytestmark = pytest.mark.skipif(shutil.which("elixir") is None, reason="Elixir is not installed")
+
+
+class Beam:
+    """A virtual machine that is asked, see ``beam_terms.exs``."""
+
+    def __init__(self) -> None:
+        script, lib = str(HERE / "beam_terms.exs"), str(ROOT / "elixir_fixture" / "lib")
+        self._process = subprocess.Popen(
+            ["elixir", "--erl", "-noinput", script, lib, "adapters:Tools", str(HERE)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "BRIDGE_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)},
+        )
+
+    def ask(self, data: bytes) -> Any:
+        """The answer about a term in external form, or of Elixir source."""
+        self._process.stdin.write(encode_header(len(data)) + data)
+        self._process.stdin.flush()
+        size = int.from_bytes(self._process.stdout.read(HEADER_BYTES), "big")
+        return decode_term(self._process.stdout.read(size))
+
+    def end(self) -> int:
+        self._process.stdin.close()
+        self._process.stdout.close()
+        return self._process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def beam():
+    beam = Beam()
+    yield beam
+    assert beam.end() == 0
+
+
+def in_order(value: Any) -> Any:
+    """The value with the keys of its dicts in one order."""
+    if isinstance(value, dict):
+        return {key: in_order(item) for key, item in sorted(value.items(), key=repr)}
+    return list(map(in_order, value)) if isinstance(value, list) else value
+
+
+def holds_map(term: Any) -> bool:
+    return b"t" in encode_term(term)  # or a "t" elsewhere: good enough
+
+
+@EXAMPLES
+@given(erlang_terms())
+def test_the_beam_reads_and_writes_the_same_terms(beam, term):
+    written, _packed, _echoed = beam.ask(encode_term(term))
+    assert same_term(decode_term(written), term)
+    if not holds_map(term):
+        assert written == encode_term(term)
+
+
+@EXAMPLES
+@given(sendable_terms())
+def test_what_the_client_packs_is_what_the_mapping_says(beam, term):
+    _written, (kind, packed), _echoed = beam.ask(encode_term(term))
+    assert kind == Atom("ok"), packed
+    value = decode_value(packed)
+    assert deep_equal(in_order(value), in_order(to_python(term)))
+    assert Encoder().value(value) == packed  # both ends choose the same form of each number
+
+
+@EXAMPLES
+@given(sendable_terms())
+def test_an_echo_comes_back_as_the_mapping_says(beam, term):
+    _written, _packed, (kind, echoed) = beam.ask(encode_term(term))
+    assert kind == Atom("ok"), echoed
+    assert same_term(echoed, after_echo(term))
+
+
+@EXAMPLES
+@given(erlang_terms())
+@example(Map(((Atom("a"), 1), (b"a", 2))))
+@example(Map(((Atom("__struct__"), Atom("Elixir.Tools")),)))
+@example(Map(((b"\x80", PID),)))
+@example((Atom("bytes"), 5))
+@example((Atom("bytes"), List((256,))))
+@example(Map((((Atom("bytes"), List((b"a", 98))), BitString(b"\x80", 1)),)))
+def test_the_client_refuses_what_the_mapping_refuses(beam, term):
+    reasons = refusals(term)
+    for kind, answer in beam.ask(encode_term(term))[1:]:
+        assert kind == Atom("error" if reasons else "ok")
+        if reasons:
+            assert any(reason in answer.decode() for reason in reasons), (answer, reasons)
+
+
+@pytest.mark.parametrize(
+    "keys", [(1, 1.0), (1, TRUE), (0, FALSE), (b"\xff", (Atom("bytes"), b"\xff"))]
+)
+def test_of_two_keys_that_python_holds_equal_one_is_lost(beam, keys):
+    term = Map(tuple((key, index) for index, key in enumerate(keys)))
+    _written, _packed, (_kind, echoed) = beam.ask(encode_term(term))
+    assert len(echoed.pairs) == len(to_python(term)) == 1
+
+
+def test_the_beam_reads_no_float_that_is_not_finite(beam):
+    """ErlPort sends them, and its Erlang side ends; hence the bridge's own atoms."""
+    kind, _message = beam.ask(b"\x83F\x7f\xf8" + bytes(6))
+    assert kind == Atom("error")
+
+
+def test_the_elixir_of_the_guide_works(beam, tmp_path):
+    guide = (ROOT / "docs" / "coming-from-erlport.md").read_text()
+    (tools,) = re.findall(r"```python\n# python/bridge_stats.py\n(.*?)```", guide, re.S)
+    (snippet,) = re.findall(r"```elixir\n# with the bridge\n(.*?)```", guide, re.S)
+    (tmp_path / "python").mkdir()
+    (tmp_path / "python" / "bridge_stats.py").write_text(tools)
+    assert beam.ask(f'File.cd!("{tmp_path}")\n{snippet}'.encode()) == Atom("ok")
