@@ -43,6 +43,8 @@ def shorten(value: object) -> str:
         text = repr(value)
     except ValueError:
         return "a very long number"  # Python refuses to print integers of more than 4300 digits
+    except RecursionError:
+        return "a deeply nested value"  # Python prints fewer levels than a message may have
     return text if len(text) <= 60 else text[:57] + "..."
 
 
