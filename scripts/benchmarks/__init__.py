@@ -1,0 +1,1 @@
+"""Measures the bridge against what it is made of: ``python -m scripts.benchmarks --help``."""
