@@ -39,17 +39,40 @@ HOUSE = {
     "snakepit_adapter": ("errors context tool adapter loading", "asyncio traceback"),
     "thread_safety": ("", ""),
     "thread_safety.libraries": ("", "tomllib"),
-    "thread_safety.model": ("", ""),
-    "thread_safety.rewrite": ("", ""),
-    "thread_safety.containers": ("thread_safety.model", ""),
-    "thread_safety.shared": ("thread_safety.containers", ""),
-    "thread_safety.probe": (
-        "thread_safety.model thread_safety.containers thread_safety.shared",
+    "thread_safety.modes": ("", ""),
+    "thread_safety.findings": ("thread_safety.modes", ""),
+    "thread_safety.order": ("", ""),
+    "thread_safety.decisions": ("thread_safety.modes thread_safety.order", ""),
+    "thread_safety.model": (
+        "thread_safety.modes thread_safety.findings thread_safety.order thread_safety.decisions",
         "",
     ),
-    "thread_safety.sync": ("thread_safety.model thread_safety.probe", ""),
+    "thread_safety.rewrite": ("", ""),
+    "thread_safety.containers": ("thread_safety.modes", ""),
+    "thread_safety.shared": ("thread_safety.containers", ""),
+    "thread_safety.stacks": ("", ""),
+    "thread_safety.telling": (
+        "thread_safety.modes thread_safety.containers thread_safety.shared thread_safety.stacks",
+        "",
+    ),
+    "thread_safety.items": (
+        "thread_safety.modes thread_safety.containers thread_safety.shared thread_safety.telling",
+        "",
+    ),
+    "thread_safety.names": (
+        "thread_safety.modes thread_safety.containers thread_safety.shared thread_safety.items",
+        "",
+    ),
+    "thread_safety.probe": (
+        "thread_safety.modes thread_safety.containers thread_safety.telling thread_safety.names",
+        "",
+    ),
+    "thread_safety.sync": ("thread_safety.order thread_safety.telling", ""),
     "thread_safety.importing": ("thread_safety.rewrite", ""),
-    "thread_safety.rules": ("thread_safety.libraries thread_safety.model thread_safety.probe", ""),
+    "thread_safety.rules": (
+        "thread_safety.modes thread_safety.findings thread_safety.libraries thread_safety.stacks",
+        "",
+    ),
     "thread_safety.pitfalls": ("", ""),
     "thread_safety.report": ("", ""),
     "tally": ("", ""),
@@ -71,14 +94,21 @@ HOUSE = {
     "transports.grpc_settings": ("errors", "ssl ipaddress logs"),
     "transports.grpc_json": ("wire.plain google", ""),
     "transports.grpc_status": ("errors transports.grpc_json grpc google", ""),
-    "transports.grpc": (
-        "errors wire.codec wire.messages transports.grpc_settings transports.grpc_status "
-        "grpc grpc_health",
-        "logs grpc_reflection",
+    "transports.grpc_rpc": ("wire.codec", ""),
+    "transports.grpc_security": (
+        "errors transports.grpc_settings transports.grpc_status grpc grpc_health",
+        "logs",
     ),
+    "transports.grpc": (
+        "errors transports.grpc_rpc transports.grpc_security transports.grpc_settings "
+        "grpc grpc_health",
+        "grpc_reflection",
+    ),
+    "transports.grpc_sender": ("", ""),
+    "transports.grpc_exchange": ("wire.messages transports.grpc_rpc", ""),
     "transports.grpc_service": (
-        "errors wire.codec transports.grpc transports.grpc_json transports.grpc_status "
-        "_generated.bridge_pb2 grpc google",
+        "errors wire.codec transports.grpc transports.grpc_exchange transports.grpc_json "
+        "transports.grpc_sender transports.grpc_status _generated.bridge_pb2 grpc google",
         "",
     ),
     "_generated.snakepit_bridge_pb2": ("google", ""),
@@ -91,16 +121,17 @@ HOUSE = {
         "",
     ),
     "transports.snakepit_exchange": (
-        "errors wire.json_text wire.messages transports.grpc transports.snakepit_messages "
+        "errors wire.json_text wire.messages transports.grpc_exchange transports.snakepit_messages "
         "_generated.snakepit_bridge_pb2 google",
         "",
     ),
     "transports.snakepit": (
-        "errors transports.grpc transports.grpc_status transports.snakepit_exchange "
-        "transports.snakepit_messages _generated.snakepit_bridge_pb2 grpc",
+        "errors transports.grpc transports.grpc_sender transports.grpc_status "
+        "transports.snakepit_exchange transports.snakepit_messages "
+        "_generated.snakepit_bridge_pb2 grpc",
         "",
     ),
-    "thread_safety.monitors": ("gil thread_safety.model thread_safety.probe", ""),
+    "thread_safety.monitors": ("gil thread_safety.findings thread_safety.stacks", ""),
     "thread_safety.checker": (
         "thread_safety.importing thread_safety.model thread_safety.monitors "
         "thread_safety.pitfalls thread_safety.probe thread_safety.report thread_safety.rules "
@@ -109,8 +140,8 @@ HOUSE = {
     ),
     "thread_safety.guesses": ("", "hypothesis"),
     "thread_safety.check": (
-        "context errors event_loop loading thread_safety.checker thread_safety.guesses "
-        "thread_safety.model thread_safety.report",
+        "context errors event_loop loading thread_safety.checker thread_safety.findings "
+        "thread_safety.guesses thread_safety.report",
         "",
     ),
     "lifeline": ("", ""),
@@ -164,6 +195,7 @@ MAY_BE_HEAVY |= {
     "thread_safety.pitfalls": {"inspect"},
     "thread_safety.sync": {"concurrent"},
 }
+MAY_BE_HEAVY["transports.grpc_security"] = {"grpc"}
 MAY_BE_HEAVY["transports.grpc_service"] = {"grpc"}
 MAY_BE_HEAVY["transports.grpc_status"] = {"grpc"}
 MAY_BE_HEAVY["wire.json_text"] = {"json"}
@@ -313,6 +345,7 @@ def test_the_rows_say_what_the_architecture_wants() -> None:
     assert knows_msgpack == {"wire.values", "wire.plain", "wire.codec"}
     assert {name for name, row in rows.items() if "grpc" in row} == {
         "transports.grpc",
+        "transports.grpc_security",
         "transports.grpc_service",
         "transports.grpc_status",
         "transports.snakepit",

@@ -6,22 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.thread_safety.model import (
+from bridge.thread_safety.findings import DISCIPLINE, DOCUMENTED, OBSERVED, Access, Finding
+from bridge.thread_safety.model import Detector
+from bridge.thread_safety.modes import (
     COPY,
-    DISCIPLINE,
-    DOCUMENTED,
     GROW,
     ITERATE,
-    OBSERVED,
     PEEK,
     READ,
     REORDER,
     SHRINK,
     TOUCH,
     WRITE,
-    Access,
-    Detector,
-    Finding,
 )
 
 MODES = [READ, WRITE, TOUCH, PEEK, COPY, ITERATE, GROW, SHRINK, REORDER]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bridge.thread_safety.model import DISCIPLINE, DOCUMENTED, Access, Finding
+from bridge.thread_safety.findings import DISCIPLINE, DOCUMENTED, Access, Finding
 from bridge.thread_safety.report import Report
 
 COUNTS = {

@@ -23,8 +23,8 @@ from ..errors import AdapterError, CallError
 from ..event_loop import EventLoop
 from ..loading import adapt, create, resolve
 from .checker import ThreadSafetyChecker, ThreadSafetyError
+from .findings import OBSERVED, Access, Finding
 from .guesses import guess_arguments
-from .model import OBSERVED, Access, Finding
 from .report import Report
 
 TYPE_CHECKING = False

@@ -20,7 +20,7 @@ import warnings
 from contextlib import contextmanager
 
 from .importing import OwnModules, is_bridge
-from .model import Detector, Finding
+from .model import Detector
 from .monitors import Monitors
 from .pitfalls import check_common_pitfalls, validate_adapter_thread_safety
 from .probe import Probe
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..loading import LoadedAdapter
+    from .findings import Finding
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -13,7 +13,7 @@ import sys
 import weakref
 from array import array
 
-from .model import COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
+from .modes import COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

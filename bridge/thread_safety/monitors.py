@@ -12,8 +12,8 @@ import time
 import warnings
 
 from ..gil import is_enabled
-from .model import DOCUMENTED, Access, Finding
-from .probe import stack_here
+from .findings import DOCUMENTED, Access, Finding
+from .stacks import stack_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

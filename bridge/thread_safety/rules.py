@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import sys
 
+from .findings import DOCUMENTED, Access, Finding
 from .libraries import ImportWatch, Libraries, is_worse
-from .model import DOCUMENTED, WRITE, Access, Detector, Finding
-from .probe import stack_here
+from .modes import WRITE
+from .stacks import stack_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .libraries import Library
-    from .probe import Probe
+    from .model import Detector
     from .shared import Shared
+    from .telling import Teller
 
 #: Watched by the operations themselves, not by calls.
 _WATCHED = frozenset(["numpy", "builtins", "array", "collections"])
@@ -80,7 +82,7 @@ class Rules:
         )
 
     def called(
-        self, probe: Probe, function: Any, bound: Any, shared: Shared | None, args: tuple[Any, ...]
+        self, probe: Teller, function: Any, bound: Any, shared: Shared | None, args: tuple[Any, ...]
     ) -> None:
         """A function, or a method of ``bound``, is called; ``shared``: if that is known to threads."""
         if shared is not None:
@@ -96,7 +98,7 @@ class Rules:
         ):
             self._changes_process(probe, "os.environ", self._find("os", "environ"))
 
-    def item_set(self, probe: Probe, container: Any) -> None:
+    def item_set(self, probe: Teller, container: Any) -> None:
         """An item of an object that is not watched is set or deleted."""
         if container is os.environ:
             self._changes_process(probe, "os.environ", self._find("os", "environ"))
@@ -107,7 +109,7 @@ class Rules:
 
     # -- parts ------------------------------------------------------------------------------
 
-    def _function_called(self, probe: Probe, function: Any, bound: Any) -> None:
+    def _function_called(self, probe: Teller, function: Any, bound: Any) -> None:
         found = self._documented(function, bound) if probe.in_call else None
         if found is None:
             return
@@ -148,7 +150,7 @@ class Rules:
         return self._functions[key]
 
     def _changes_process(
-        self, probe: Probe, title: str, found: tuple[str, Library, str] | None
+        self, probe: Teller, title: str, found: tuple[str, Library, str] | None
     ) -> None:
         if found is None or not probe.in_call:
             return

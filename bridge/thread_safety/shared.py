@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from typing import Any
 
-    from .model import Clock
+    from .order import Clock
     from .rules import Rules
 
 #: How many objects are watched at most; what is met beyond is not.

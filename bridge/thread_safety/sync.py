@@ -15,8 +15,8 @@ import queue
 import sys
 import threading
 
-from .model import Clock
-from .probe import RAW_LOCKS
+from .order import Clock
+from .telling import RAW_LOCKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,8 +8,10 @@ from google.protobuf.message import DecodeError
 from .._generated import bridge_pb2 as pb
 from ..errors import CallError, EncodeError, InvalidParams, RemoteProtocolError
 from ..wire.codec import decode_value
-from .grpc import Exchange, Sender, mark
+from .grpc import mark
+from .grpc_exchange import Exchange
 from .grpc_json import from_value, to_struct, to_value
+from .grpc_sender import Sender
 from .grpc_status import CallStatus
 
 TYPE_CHECKING = False

@@ -13,7 +13,8 @@ import grpc
 
 from .._generated import snakepit_bridge_pb2 as pb
 from ..errors import CallError
-from .grpc import Sender, mark
+from .grpc import mark
+from .grpc_sender import Sender
 from .grpc_status import CODES
 from .snakepit_exchange import StreamExchange, ToolExchange
 from .snakepit_messages import describe_error, describe_error_as_text, describe_tool

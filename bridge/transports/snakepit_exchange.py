@@ -10,7 +10,7 @@ from .._generated import snakepit_bridge_pb2 as pb
 from ..errors import InvalidParams, RemoteProtocolError
 from ..wire.json_text import encode_json
 from ..wire.messages import CallOptions
-from .grpc import Exchange, Sender
+from .grpc_exchange import Exchange
 from .snakepit_messages import get_value, set_value
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .grpc import GrpcTransport
+    from .grpc_sender import Sender
 
 #: The tools of an adapter that takes calls by any name: one for each kind of request.
 ANY_NAME, ANY_NAME_STREAMING = "$/ExecuteTool", "$/ExecuteStreamingTool"

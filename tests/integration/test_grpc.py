@@ -927,6 +927,21 @@ def test_a_tool_that_speaks_after_its_stream_has_ended_harms_nobody(peer, meetin
     assert "Traceback" not in peer.stderr
 
 
+def test_a_flood_is_refused_and_nobody_told_that_he_cancelled(small):
+    small.kill(signal.SIGSTOP)  # so that all of it comes at once
+    try:
+        ids = [small.request("echo", [n]) for n in range(2000)]
+    finally:
+        small.kill(signal.SIGCONT)
+    codes = set()
+    for msgid in ids:
+        try:
+            small.result(msgid)
+        except CallError as error:
+            codes.add(error.code)
+    assert codes <= {"resource_exhausted"}
+
+
 def test_a_connection_that_speaks_no_http2_harms_nobody(peer):
     with socket.create_connection(("127.0.0.1", peer.ready["grpc_port"])) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + bytes(range(256)) * 100)
