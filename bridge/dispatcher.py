@@ -25,6 +25,7 @@ from .errors import (
     ShuttingDown,
     ToolFailed,
     ToolNotFound,
+    shorten,
 )
 from .pool import Worker
 from .tally import Tally, add_up
@@ -519,7 +520,7 @@ class Dispatcher:
     def _not_found(self, name: str) -> CallError:
         names = sorted(self.tools)
         shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-        return ToolNotFound(f"there is no tool {name!r}; there are {shown}", started=False)
+        return ToolNotFound(f"there is no tool {shorten(name)}; there are {shown}", started=False)
 
     def _everyone(self) -> list[Worker]:
         return [*self.pool.workers, *self.pool.guests]

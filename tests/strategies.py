@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from bridge.wire.messages import Notification, Request, Response
+from bridge.wire.messages import CallOptions, Notification, Request, Response
 from bridge.wire.values import DTYPES
 
 # Machines are busy: how long one example takes says nothing.
@@ -87,6 +87,32 @@ def messages() -> st.SearchStrategy[Request | Response | Notification]:
         | st.builds(Response, message_ids(), st.none(), wire_values())
         | st.builds(Response, message_ids(), errors, st.none())
         | st.builds(Notification, st.text(), st.lists(wire_values(), max_size=4))
+    )
+
+
+@st.composite
+def call_options(draw: st.DrawFn) -> tuple[dict[str, Any], CallOptions]:
+    """The option map of a request, with any of its keys in any order, and what it means."""
+    texts = st.text(max_size=8)
+    amounts = st.integers(0, 3) | st.integers(0, 2**70)
+    wire = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "timeout_ms": st.integers(0, 10**15) | st.floats(0, 1e300),
+                "session": texts,
+                "metadata": st.dictionaries(texts, texts, max_size=2),
+                "stream": st.fixed_dictionaries({"items": amounts, "bytes": amounts}),
+            },
+        )
+    )
+    wire = {key: wire[key] for key in draw(st.permutations(list(wire)))}
+    timeout, stream = wire.get("timeout_ms"), wire.get("stream")
+    return wire, CallOptions(
+        timeout_s=timeout / 1000 if timeout is not None and timeout < 1e12 else None,
+        session=wire.get("session"),
+        metadata=wire.get("metadata"),
+        credit=(stream["items"], stream["bytes"]) if stream else None,
     )
 
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import EncodeError, RemoteProtocolError
-from bridge.wire.codec import Encoder, decode_message, decode_value
-from bridge.wire.messages import Response
+from bridge.wire.codec import MAX_BIG_KEYS, Encoder, decode_message, decode_value
+from bridge.wire.messages import Request, Response
 
 from .helpers import Vector, deep_equal, read, vectors
-from .strategies import wire_values
+from .strategies import call_options, message_ids, wire_values
 
 HUGE = 10**5000  # more digits than Python is willing to print
 
@@ -110,6 +110,34 @@ def test_bottomless_nesting_is_rejected(opening: str, end: str) -> None:
 def test_deep_text_that_is_not_utf8_does_no_harm(depth: int) -> None:
     """Turning it into bytes walks the whole value a second time."""
     assert read(bytes.fromhex("91" * depth + "a1ff"))
+
+
+def test_text_that_is_not_utf8_is_found_at_every_depth() -> None:
+    value = decode_value(bytes.fromhex("9281a1ff01" + "91" * 1000 + "a1ff"))
+    assert value[0] == {b"\xff": 1}
+    innermost = value[1]
+    for _ in range(1000):
+        (innermost,) = innermost
+    assert innermost == b"\xff"
+
+
+def colliding_keys(count: int) -> list[int]:
+    """Integers beyond 64 bits that all have the same hash."""
+    return [number * (2**61 - 1) for number in range(9, 9 + count)]
+
+
+def test_a_map_with_very_many_keys_of_one_hash_is_refused() -> None:
+    """A dict of these takes a time that grows with the square of their number."""
+    data = Encoder().value({"map": dict.fromkeys(colliding_keys(MAX_BIG_KEYS))})
+    assert len(decode_value(data)["map"]) == MAX_BIG_KEYS
+    data = Encoder().value([dict.fromkeys(colliding_keys(5000))])
+    with pytest.raises(RemoteProtocolError, match="a map with 5000 keys beyond 64 bits"):
+        decode_value(data)
+
+
+def test_very_many_big_integers_that_are_no_keys_are_read() -> None:
+    values = [colliding_keys(5000), {"a": {2**64: 1}, 1: [2**64]}]
+    assert decode_value(Encoder().value(values)) == values
 
 
 def test_text_that_is_not_utf8_reaches_us_as_bytes() -> None:
@@ -232,3 +260,88 @@ def test_a_large_buffer_is_not_kept() -> None:
     if peak < len(large):
         pytest.skip("this msgpack allocates where tracemalloc does not look")
     assert kept < 2 << 20
+
+
+# -- every form of a value, and whole requests ------------------------------------------------------
+
+
+def forms(value: Any) -> list[bytes]:
+    """All heads with which MessagePack lets a value begin, from its table of formats."""
+    size = len(value) if isinstance(value, str | bytes | list | dict) else 0
+    if isinstance(value, str):
+        size = len(value.encode())
+    tables: dict[type, tuple[int | None, int, list[tuple[int, int]]]] = {
+        # the fixed form and how many it takes, then the longer ones and the width of their size
+        str: (0xA0, 32, [(0xD9, 1), (0xDA, 2), (0xDB, 4)]),
+        bytes: (None, 0, [(0xC4, 1), (0xC5, 2), (0xC6, 4)]),
+        list: (0x90, 16, [(0xDC, 2), (0xDD, 4)]),
+        dict: (0x80, 16, [(0xDE, 2), (0xDF, 4)]),
+    }
+    fixed, most, longer = tables[type(value)]
+    found = [bytes([fixed + size])] if fixed is not None and size < most else []
+    return found + [
+        bytes([head]) + size.to_bytes(width, "big") for head, width in longer if size < 256**width
+    ]
+
+
+def integer_forms(value: int) -> list[bytes]:
+    found = [value.to_bytes(1, "big", signed=value < 0)] if -32 <= value < 128 else []
+    for width, unsigned, signed in ((1, 0xCC, 0xD0), (2, 0xCD, 0xD1), (4, 0xCE, 0xD2), (8, 0xCF, 0xD3)):  # fmt: skip
+        bits = 8 * width
+        if 0 <= value < 1 << bits:
+            found.append(bytes([unsigned]) + value.to_bytes(width, "big"))
+        if -(1 << bits - 1) <= value < 1 << bits - 1:
+            found.append(bytes([signed]) + value.to_bytes(width, "big", signed=True))
+    return found
+
+
+def write(draw: Any, value: Any) -> bytes:
+    """The value in forms that need not be the shortest ones."""
+    if type(value) is int and -(2**63) <= value < 2**64:
+        return draw(st.sampled_from(integer_forms(value)))
+    if not isinstance(value, str | bytes | list | dict):
+        return Encoder().value(value)
+    head = draw(st.sampled_from(forms(value)))
+    if isinstance(value, str):
+        return head + value.encode()
+    if isinstance(value, bytes):
+        return head + value
+    parts = value if isinstance(value, list) else [part for item in value.items() for part in item]
+    return head + b"".join(write(draw, part) for part in parts)
+
+
+@given(wire_values(), st.data())
+def test_every_form_of_a_value_is_read(value: Any, data: st.DataObject) -> None:
+    """Other encoders do not always choose the shortest one."""
+    assert deep_equal(decode_value(write(data.draw, value)), value)
+
+
+@given(message_ids(), st.text(), st.lists(wire_values(), max_size=3), call_options(), st.data())
+def test_a_request_with_options_survives_and_no_part_of_it_does(
+    msgid: int, method: str, params: list[Any], options: tuple[Any, Any], data: st.DataObject
+) -> None:
+    """A part of it is rejected, with the id if that is there."""
+    wire, meant = options
+    encoded = Encoder().request(msgid, method, params, wire)
+    assert deep_equal(decode_message(encoded), Request(msgid, method, params, meant))
+    cut = data.draw(st.integers(0, len(encoded) - 1))
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_message(encoded[:cut])
+    assert caught.value.msgid == (msgid if cut >= 2 + len(Encoder().value(msgid)) else None)
+    more = data.draw(st.binary(min_size=1, max_size=3))
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_message(encoded + more)
+    assert caught.value.msgid == msgid
+
+
+@given(st.binary(max_size=40) | wire_values().map(Encoder().value), st.data())
+def test_what_is_read_can_be_written_and_read_again(encoded: bytes, data: st.DataObject) -> None:
+    """Also after a byte of it has changed: accepted means understood."""
+    changed = bytearray(encoded)
+    if changed:
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        value = decode_value(bytes(changed))
+    except RemoteProtocolError:
+        return
+    assert deep_equal(decode_value(Encoder().value(value)), value)

@@ -79,6 +79,7 @@ def circle():
         ({"a": [1, math.inf]}, "result.a[1]", "JSON has no inf"),
         (Point(-math.inf), "result.x", "JSON has no -inf"),
         (np.array([1, math.nan]), "result[1]", "JSON has no nan"),
+        ([np.zeros((2**30, 0))], "result[0]", "an array of shape (1073741824, 0) is 1073741824"),
         (b"", "result", "JSON has no form for bytes"),
         ({"a b": bytearray(b"x")}, "result['a b']", "JSON has no form for bytes"),
         ([memoryview(b"x")], "result[0]", "JSON has no form for bytes"),

@@ -34,6 +34,12 @@ def error_of(value):
     return str(caught.value)
 
 
+def test_an_array_of_nothing_does_not_fill_the_memory():
+    assert to_plain(np.zeros((2, 3, 0)), "result") == [[[], [], []], [[], [], []]]
+    message = error_of([np.zeros((2**30, 0))])
+    assert message.endswith("an array of shape (1073741824, 0) is 1073741824 empty lists")
+
+
 @pytest.mark.parametrize(
     "value", [None, True, False, 0, -1, 2**53, -(2**53), 1.5, -0.0, 1e300, "täxt 𝄞", "", [], {}]
 )

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from queue import SimpleQueue
 
-from ..errors import CallError, EncodeError, InvalidParams, Unimplemented
+from ..errors import CallError, EncodeError, InvalidParams, Unimplemented, shorten
 from ..pace import QUICK
 from ..quick import QuickCalls
 from ..relay import Relay
@@ -418,7 +418,7 @@ class StdioTransport:
             result = None
         else:
             known = "$/ping, $/tools, $/stats, $/health, $/shutdown"
-            error = Unimplemented(f"there is no {method!r}; there are {known}", started=False)
+            error = Unimplemented(f"there is no {shorten(method)}; there are {known}", started=False)
             self.send_error(request.msgid, error)
             return
         try:

@@ -13,7 +13,7 @@ from msgpack import ExtraData, Packer, StackError, unpackb
 from ..errors import RemoteProtocolError, shorten
 from .messages import CallOptions, Notification, Request, Response
 from .parts import holds_large, scatter
-from .values import decode_extension, explain_unencodable, to_wire
+from .values import BIG_INTEGER, decode_extension, explain_unencodable, to_wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,50 @@ MAX_MSGID = 2**64 - 1
 _KEEP_PACKER_BYTES = 1 << 20
 
 
-_unpack = partial(unpackb, strict_map_key=False, ext_hook=decode_extension, timestamp=3)
+#: From this size on, a message is read by ``_unpack_guarded``.
+_GUARDED_BYTES = 1 << 12
+#: A map may have so many keys beyond 64 bits. One can make as many as one likes with the same hash,
+#: and the time to put those into a dict grows with their square. (Hashes of text are random.)
+MAX_BIG_KEYS = 100
+
+_read = partial(unpackb, strict_map_key=False, timestamp=3)
+
+
+def _unpack(data: bytes | memoryview, **options: Any) -> Any:
+    if len(data) < _GUARDED_BYTES:
+        return _read(data, ext_hook=decode_extension, **options)
+    return _unpack_guarded(data, **options)
+
+
+def _unpack_guarded(data: bytes | memoryview, **options: Any) -> Any:
+    left = MAX_BIG_KEYS
+
+    def decode(code: int, extension: bytes) -> Any:
+        nonlocal left
+        if code == BIG_INTEGER:
+            left -= 1
+            if left < 0:
+                raise _ManyBigIntegers
+        return decode_extension(code, extension)
+
+    try:
+        return _read(data, ext_hook=decode, **options)
+    except _ManyBigIntegers:
+        # as values they are harmless; are they keys?
+        return _read(data, ext_hook=decode_extension, object_pairs_hook=_checked_map, **options)
+
+
+def _checked_map(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    big = sum(type(key) is int and not -(2**63) <= key < 2**64 for key, _ in pairs)
+    if big > MAX_BIG_KEYS:
+        raise RemoteProtocolError(
+            f"a map with {big} keys beyond 64 bits; at most {MAX_BIG_KEYS} are read"
+        )
+    return dict(pairs)
+
+
+class _ManyBigIntegers(Exception):
+    """The message has to be read again, with a look at the keys of its maps."""
 
 
 class Encoder:
@@ -223,15 +266,32 @@ def _explain(error: Exception) -> RemoteProtocolError:
 
 
 def _restore_bytes(value: Any) -> Any:
-    """Texts with surrogate escapes back to the bytes that they were."""
-    if type(value) is str:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return value.encode("utf-8", "surrogateescape")
+    """Texts with surrogate escapes back to the bytes that they were, in place."""
+    outermost = [value]
+    todo: list[Any] = [outermost]
+    while todo:  # not by recursion: a message may be nested deeper than that goes
+        container = todo.pop()
+        if type(container) is dict:
+            pairs = [(_restore_text(key), item) for key, item in container.items()]
+            container.clear()
+            container.update(pairs)
+            places: Any = container
+        else:
+            places = range(len(container))
+        for place in places:
+            item = container[place]
+            if type(item) is str:
+                container[place] = _restore_text(item)
+            elif type(item) is list or type(item) is dict:
+                todo.append(item)
+    return outermost[0]
+
+
+def _restore_text(value: Any) -> Any:
+    if type(value) is not str:
         return value
-    if type(value) is list:
-        return [_restore_bytes(item) for item in value]
-    if type(value) is dict:
-        return {_restore_bytes(key): _restore_bytes(item) for key, item in value.items()}
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogateescape")
     return value

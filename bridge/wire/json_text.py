@@ -13,7 +13,7 @@ from datetime import datetime
 from math import isfinite
 
 from ..errors import EncodeError, RemoteProtocolError, shorten
-from .values import to_wire
+from .values import to_lists, to_wire, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _to_plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if callable(getattr(value, "tolist", None)):
-        return value.tolist()  # arrays and scalars of NumPy, tensors of torch
+        return to_lists(value)  # arrays and scalars of NumPy, tensors of torch
     return to_wire(value)
 
 
@@ -69,18 +69,11 @@ def _explain(name: str, value: Any, cause: Exception) -> EncodeError:
 
 def _find(path: str, value: Any) -> tuple[str, str] | None:
     """The first part of ``value`` that JSON cannot say: its path and the reason."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            named = isinstance(key, str) and key.isidentifier()
-            found = _find_in_key(path, key) or (
-                _find(f"{path}.{key}" if named else f"{path}[{shorten(key)}]", item)
-            )
-            if found:
-                return found
-        return None
-    if isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            found = _find(f"{path}[{index}]", item)
+    if isinstance(value, dict | list | tuple):
+        for part_path, part, is_key in walk(path, value):
+            if is_key and part is not None and not isinstance(part, str | int | float):
+                return part_path, "keys in JSON are text"
+            found = _find(part_path, part)
             if found:
                 return found
         return None
@@ -99,10 +92,3 @@ def _find(path: str, value: Any) -> tuple[str, str] | None:
     except Exception as error:
         return path, str(error)
     return _find(path, plain)
-
-
-def _find_in_key(path: str, key: Any) -> tuple[str, str] | None:
-    where = f"the key {shorten(key)} of {path}"
-    if key is not None and not isinstance(key, str | int | float):
-        return where, "keys in JSON are text"
-    return _find(where, key)

@@ -13,7 +13,7 @@ from math import isfinite, isnan
 from msgpack import ExtType, Timestamp
 
 from ..errors import EncodeError
-from .values import TENSOR, decode_extension, explain_unencodable, to_wire
+from .values import TENSOR, decode_extension, explain_unencodable, to_lists, to_wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _to_plain(value: Any, depth: int) -> Any:
         return wire.to_datetime().isoformat()
     if isinstance(wire, ExtType):
         extended = decode_extension(wire.code, wire.data)
-        return _to_plain(extended.tolist() if wire.code == TENSOR else extended, depth)
+        return _to_plain(to_lists(extended) if wire.code == TENSOR else extended, depth)
     return _to_plain(wire, depth)
 
 

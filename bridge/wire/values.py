@@ -36,6 +36,7 @@ from ..errors import EncodeError, RemoteProtocolError, shorten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     import numpy
@@ -70,6 +71,7 @@ _KNOWN: tuple[type, ...] = (
 )
 _KNOWN += (ExtType, Timestamp)
 _MIN, _MAX = -(2**63), 2**64 - 1
+_MAX_EMPTY_LISTS = 1_000_000
 #: One element of the payload after another: 8 bytes of name, then unsigned integers.
 _NAME_BYTES = 8
 
@@ -248,6 +250,19 @@ def _decode_tensor(data: bytes) -> numpy.ndarray[Any, Any]:
     return numpy.frombuffer(data, dtype, offset=start).reshape(shape)
 
 
+def to_lists(array: Any) -> Any:
+    """An array, a tensor or a scalar of theirs as nested lists: the form in JSON.
+
+    Raises ``TypeError`` for one without elements whose lists would fill the memory.
+    """
+    lists = 1
+    for dimension in getattr(array, "shape", ()):
+        if dimension == 0 and lists > _MAX_EMPTY_LISTS:
+            raise TypeError(f"an array of shape {tuple(array.shape)} is {lists} empty lists")
+        lists *= dimension
+    return array.tolist()
+
+
 def _dtype(name: str) -> Any:
     try:
         import numpy
@@ -281,18 +296,9 @@ def _find_unencodable(path: str, value: Any) -> tuple[str, str] | None:
         return None
     if isinstance(value, ExtType | Timestamp):
         return None
-    if isinstance(value, dict):
-        for key, item in value.items():
-            named = isinstance(key, str) and key.isidentifier()
-            found = _find_unencodable(f"the key {shorten(key)} of {path}", key) or (
-                _find_unencodable(f"{path}.{key}" if named else f"{path}[{shorten(key)}]", item)
-            )
-            if found:
-                return found
-        return None
-    if isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            found = _find_unencodable(f"{path}[{index}]", item)
+    if isinstance(value, dict | list | tuple):
+        for part_path, part, _ in walk(path, value):
+            found = _find_unencodable(part_path, part)
             if found:
                 return found
         return None
@@ -301,6 +307,20 @@ def _find_unencodable(path: str, value: Any) -> tuple[str, str] | None:
     except Exception as error:
         return path, str(error)
     return _find_unencodable(path, plain)
+
+
+def walk(
+    path: str, value: dict[Any, Any] | list[Any] | tuple[Any, ...]
+) -> Iterator[tuple[str, Any, bool]]:
+    """The parts of a value at ``path``: of each its path, itself, and whether it is a key."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield f"the key {shorten(key)} of {path}", key, True
+            named = isinstance(key, str) and key.isidentifier()
+            yield f"{path}.{key}" if named else f"{path}[{shorten(key)}]", item, False
+    else:
+        for index, item in enumerate(value):
+            yield f"{path}[{index}]", item, False
 
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")

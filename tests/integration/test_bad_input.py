@@ -29,6 +29,12 @@ def test_an_unknown_tool_is_named_with_those_that_exist(peer):
     assert "echo" in error.message
 
 
+@pytest.mark.parametrize("prefix", ["", "$/"])
+def test_a_very_long_name_is_not_sent_back(peer, prefix):
+    error = error_of(peer, peer.request(prefix + "\0" * (1 << 20)))
+    assert len(error.message) < 1000
+
+
 @pytest.mark.parametrize(
     ("params", "words"),
     [
