@@ -33,7 +33,7 @@ from .tally import Tally, add_up
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import Any, Protocol
+    from typing import Any, NoReturn, Protocol
 
     from .context import Elixir
     from .pool import Lane, Pool
@@ -149,6 +149,9 @@ class Call:
         except BaseException as error:
             # the one place where a tool's exceptions end, SystemExit and KeyboardInterrupt too
             failure = error
+            if isinstance(error, MemoryError):
+                # its frames hold what the tool took; without it there is no room for an answer
+                error.__traceback__ = None
         if self.claim():
             if failure is None:
                 failure = answer(self.peer, self.key, self.tool, result)
@@ -403,6 +406,15 @@ class Dispatcher:
         for key in list(self.calls):
             self._interrupt(key, ShuttingDown, reason)
 
+    def disown(self, leave: Callable[..., NoReturn]) -> None:
+        """In a process that a tool has forked: answer no call, and ``leave`` where one would be."""
+        for call in list(self.calls.values()):
+            call.interruption = ShuttingDown("this process was forked", started=True)
+            call.claim = leave  # type: ignore[method-assign]
+        for guest in self.pool.guests:
+            if guest.job is not None:
+                guest.job.disown(leave)  # type: ignore[attr-defined]
+
     def drain(self, grace: float) -> bool:
         """Accept nothing more and wait, at most ``grace`` seconds, until all is answered.
 
@@ -570,21 +582,27 @@ def describe_failure(failure: BaseException) -> CallError:
         if failure.started is None:
             failure.started = True
         return failure
+    kind = type(failure)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        lines = _format(failure)
+        message = str(failure)
+    except Exception:
+        # no text, or still no memory for one
+        lines, message = [], ""
+    return ToolFailed(
+        message or kind.__qualname__,
+        type=name,
+        traceback=lines[-_MAX_TRACEBACK_LINES:],
+        started=True,
+    )
+
+
+def _format(failure: BaseException) -> list[str]:
     import traceback
 
-    kind = type(failure)
     summary = traceback.TracebackException.from_exception(failure)
     # the frames of the bridge say nothing to the caller
     while summary.stack and summary.stack[0].filename in (__file__, event_loop.__file__):
         del summary.stack[0]
-    lines = "".join(summary.format()).splitlines()
-    try:
-        message = str(failure)
-    except Exception:
-        message = ""
-    return ToolFailed(
-        message or kind.__qualname__,
-        type=f"{kind.__module__}.{kind.__qualname__}",
-        traceback=lines[-_MAX_TRACEBACK_LINES:],
-        started=True,
-    )
+    return "".join(summary.format()).splitlines()

@@ -6,6 +6,7 @@ to say, and set up if the adapter uses it.
 
 from __future__ import annotations
 
+import io
 import sys
 
 TYPE_CHECKING = False
@@ -48,6 +49,36 @@ def configure(level: str, form: str, send: Send | None) -> None:
     root = logging.getLogger()
     root.addHandler(Handler())
     root.setLevel(level.upper())
+
+
+def forgive_lost_output() -> None:
+    """Let ``print`` lose what cannot be written, for a full disk or a reader that has gone.
+
+    The tool that prints would fail otherwise, and what it computed be lost with its log.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        try:
+            raw = _Forgiving(stream.fileno(), "w", closefd=False)
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            continue  # there is none, or nothing behind it
+        forgiving = io.TextIOWrapper(
+            io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True
+        )
+        setattr(sys, name, forgiving)
+
+
+class _Forgiving(io.FileIO):
+    """What cannot be written is taken for written."""
+
+    def write(self, data: Any) -> int:
+        try:
+            written = super().write(data)
+        except OSError:
+            written = None
+        # None also of a descriptor that does not wait until there is room
+        return len(data) if written is None else written
 
 
 def _level(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -12,6 +13,17 @@ from . import __version__
 from .dispatcher import Dispatcher
 from .errors import AdapterError, BridgeError, CallError, UsageError
 from .gil import GilWatch, is_enabled
+from .leaving import (
+    CLEAN,
+    FATAL,
+    INTERRUPTED,
+    USAGE,
+    complain,
+    end_children,
+    leave,
+    leave_fork,
+    run_exit_handlers,
+)
 from .loading import check_workers, load
 from .pool import Pool
 from .transports.stdio import StdioTransport, claim_descriptors
@@ -25,8 +37,6 @@ if TYPE_CHECKING:
     from .transports.grpc import GrpcTransport, Service
     from .transports.grpc_settings import GrpcSettings
 
-CLEAN, FATAL, USAGE = 0, 1, 2
-_INTERRUPTED = 130  # what shells report for Ctrl-C
 PROTOCOL_VERSION = 1
 #: ``Server.switch_interval_s`` where calls come over pipes, which are quick.
 _SWITCH_INTERVAL_S = 0.001
@@ -89,7 +99,8 @@ class ThreadSafetySettings:
 
     def __init__(self, strict: bool = False, report: str | None = None) -> None:
         self.strict = strict
-        self.report = report
+        # tools may change the working directory
+        self.report = None if report is None else os.path.abspath(report)
 
 
 class Server:
@@ -106,10 +117,17 @@ class Server:
         self._reasons: SimpleQueue[str] = SimpleQueue()
         self._parent = os.getppid()
         self._checker: ThreadSafetyChecker | None = None
+        #: The private descriptors of the protocol, if it is spoken over pipes.
+        self._pipes: tuple[int, ...] = ()
+        self._dispatcher: Dispatcher | None = None
 
     def run(self) -> int:
-        """Serve until there is a reason to end. Returns the exit code, unless a tool hangs."""
+        """Serve until there is a reason to end, and end the process. Returns only what went wrong."""
         settings = self._settings
+        try:
+            faulthandler.enable(2)  # says on stderr which line of which tool has crashed it
+        except OSError:
+            pass  # there is no stderr
         if settings.descriptors is not None:
             self.switch_interval_s = _SWITCH_INTERVAL_S
         if self.switch_interval_s is not None:
@@ -119,8 +137,13 @@ class Server:
             try:
                 stdio = self._open_stdio(*settings.descriptors)
             except OSError as error:
-                print(f"bridge: --fds {settings.descriptors}: {error}", file=sys.stderr)
+                complain(f"--fds {settings.descriptors}: {error}")
                 return USAGE
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._become_child)
+        from .logs import forgive_lost_output
+
+        forgive_lost_output()
         try:
             with GilWatch() as gil:
                 grpc = self._open_grpc()
@@ -131,6 +154,7 @@ class Server:
                 self._checker.watch_adapter(adapter)
             adapter.setup()
             dispatcher = Dispatcher(adapter.tools, Pool(settings.max_workers, settings.max_queue))
+            self._dispatcher = dispatcher
             if self._checker is not None:
                 dispatcher.reports["thread_safety"] = self._checker.get_report
             dispatcher.python = describe_python(gil)
@@ -151,7 +175,7 @@ class Server:
         return self._end(reason, dispatcher, stdio, grpc, adapter)
 
     def _open_stdio(self, source: int, sink: int) -> StdioTransport:
-        reader, writer = claim_descriptors(source, sink)
+        reader, writer = self._pipes = claim_descriptors(source, sink)
         return StdioTransport(
             reader,
             writer,
@@ -167,6 +191,8 @@ class Server:
         if settings.grpc is None:
             return None
         settings.grpc.check()
+        # what gRPC does in a forked process while it serves crashes that process
+        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
         try:
             from .transports.grpc import GrpcTransport
 
@@ -212,12 +238,11 @@ class Server:
             with open(settings.report, "w") as file:
                 json.dump(self._checker.get_report(), file, indent=2)
         except OSError as error:
-            message = f"bridge: --thread-safety-report {settings.report}: {error.strerror}"
-            print(message, file=sys.stderr)
+            complain(f"--thread-safety-report {settings.report}: {error.strerror}")
 
     def _refuse(self, error: BridgeError, stdio: StdioTransport | None) -> int:
         """Say why there is nothing to serve, to people and to the peer."""
-        print(f"bridge: {error}", file=sys.stderr, flush=True)
+        complain(str(error))
         if stdio is not None:
             stdio.refuse(CallError(str(error), code="failed_precondition"))
         return FATAL
@@ -256,7 +281,7 @@ class Server:
         stdio: StdioTransport | None,
         grpc: GrpcTransport | None,
         adapter: LoadedAdapter,
-    ) -> int:
+    ) -> NoReturn:
         grace = self._settings.grace_s
         # whatever hangs from here on, a tool, close() or a peer that does not read: leave
         self._leave_after(grace + _MARGIN_S)
@@ -271,7 +296,7 @@ class Server:
             dispatcher.cancel_all("the caller is gone")
             idle = dispatcher.wait_until_idle(grace)
         else:
-            signal.signal(signal.SIGINT, lambda *_: _leave(_INTERRUPTED))
+            signal.signal(signal.SIGINT, lambda *_: leave(INTERRUPTED))
             dispatcher.drain(grace)
             idle = dispatcher.wait_until_idle(_MARGIN_S / 4)
         if grpc is not None:
@@ -280,23 +305,40 @@ class Server:
         self._write_report()
         try:
             adapter.close()
-        except Exception as error:
-            print(f"bridge: close() of {adapter.name} failed: {error!r}", file=sys.stderr)
+        except (Exception, SystemExit) as error:
+            complain(f"close() of {adapter.name} failed: {error!r}")
         if stdio is not None and reason not in _GONE:
             stdio.bye(reason)
-        _end_children()
-        if not idle:
-            _leave(CLEAN)
-        return CLEAN
+        end_children()
+        if idle:
+            run_exit_handlers()
+        leave(CLEAN)
 
     def _leave_after(self, seconds: float) -> None:
-        def leave() -> None:
-            _end_children()
-            _leave(CLEAN)
+        def hurry() -> None:
+            try:
+                end_children()
+            finally:
+                leave(CLEAN)
 
-        timer = threading.Timer(seconds, leave)
+        timer = threading.Timer(seconds, hurry)
         timer.daemon = True
         timer.start()
+
+    def _become_child(self) -> None:
+        """A tool has forked this process, and only the tool's thread is here.
+
+        Calls and peer are the parent's: nothing is answered here, and nobody's pipe held open.
+        """
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._pipes:
+            null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            for descriptor in self._pipes:
+                os.dup2(null, descriptor, inheritable=False)
+            os.close(null)
+        if self._dispatcher is not None:
+            self._dispatcher.disown(leave_fork)
 
     def _handle_signals(self) -> None:
         signal.signal(signal.SIGTERM, lambda *_: self._reasons.put("sigterm"))
@@ -352,24 +394,3 @@ def _warn_of_gil(modules: list[str]) -> None:
         "Serve without it, or set PYTHON_GIL=0 at your own risk",
         ", ".join(modules),
     )
-
-
-def _end_children() -> None:
-    """End what the tools started and left behind.
-
-    A port program is the leader of a session of its own, so its process group is what it and its
-    tools started. Started by hand, the group is somebody else's and is left alone. The signal
-    reaches this process as well, whose handler has nothing left to do.
-    """
-    if hasattr(os, "getsid") and os.getsid(0) == os.getpid() == os.getpgrp():
-        os.killpg(os.getpgrp(), signal.SIGTERM)
-
-
-def _leave(code: int) -> NoReturn:
-    """End the process although threads are still at work."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (AttributeError, OSError, ValueError):
-            pass
-    os._exit(code)

@@ -145,8 +145,9 @@ HOUSE = {
         "",
     ),
     "lifeline": ("", ""),
+    "leaving": ("", ""),
     "server": (
-        "__init__ errors gil loading pool dispatcher transports.stdio",
+        "__init__ errors gil leaving loading pool dispatcher transports.stdio",
         "logs json thread_safety.checker transports.grpc transports.grpc_service",
     ),
     "commands": (
@@ -157,7 +158,8 @@ HOUSE = {
     "cli": ("options", "server commands transports.grpc_settings"),
     "__main__": ("cli", ""),
     "snakepit": (
-        "__init__ errors loading snakepit_adapter lifeline transports.grpc_settings server",
+        "__init__ errors leaving lifeline loading snakepit_adapter transports.grpc_settings "
+        "server",
         "transports.snakepit transports.snakepit_elixir grpc",
     ),
     "testing.inbox": ("errors wire.codec wire.messages", ""),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 PIPE_BYTES = 1 << 20
 #: When so much is queued, workers pause and progress and log lines are dropped until it is written.
 MAX_BACKLOG_BYTES = 32 << 20
-#: Then nothing is read any more, cancels included: the peer floods us and does not read.
+#: When that and what was read meanwhile are so much, nothing is read any more, cancels included.
 _FLOOD_BYTES = 2 * MAX_BACKLOG_BYTES
 #: How many buffers one system call takes (IOV_MAX).
 _MAX_BUFFERS = 1024
@@ -170,13 +170,18 @@ class Writer:
                 small += message  # type: ignore[arg-type]  # parts are larger
                 if len(small) < LARGE_BYTES:
                     continue
-                self._write_all([small])
+                self._write_small(small)
             else:
                 rest = [message] if isinstance(message, bytes) else message.buffers
                 self._write_all([small, *rest])
             small = bytearray()
         if small:
-            self._write_all([small])
+            self._write_small(small)
+
+    def _write_small(self, data: bytearray) -> None:
+        written = os.write(self._descriptor, data)
+        if written < len(data):
+            self._write_all([data[written:]])
 
     def _write_all(self, buffers: list[bytes | bytearray | memoryview]) -> None:
         for start in range(0, len(buffers), _MAX_BUFFERS):
@@ -329,6 +334,7 @@ class StdioTransport:
     def _read_until_lost(self, turn: int) -> bool:
         """True: the duty was lost. False: the peer is gone."""
         connection, writer, batch = self._connection, self._writer, self._batch
+        unread = 0  # how much was read since the peer does not read
         while True:
             try:
                 count = self._source.readinto(connection.get_buffer())
@@ -342,9 +348,15 @@ class StdioTransport:
                     return True
             else:
                 writer.nudge()  # not flush(): this thread must see a cancel though nobody reads
-            if writer.backlog > _FLOOD_BYTES:
+            backlog = writer.backlog
+            if backlog <= MAX_BACKLOG_BYTES:
+                unread = 0
+                continue
+            unread += count
+            if backlog + unread > _FLOOD_BYTES:
                 # the peer writes without reading: take no more of it until it does
                 writer.flush_and_wait()
+                unread = 0
 
     def _run_batch(self, turn: int) -> bool:
         """Run quick calls here, and write their answers. False if that took too long."""
@@ -386,8 +398,9 @@ class StdioTransport:
             if event.method.startswith("$/"):
                 self._serve(event, dispatcher)
             else:
-                tool = dispatcher.tools.get(event.method) if self._inline else None
-                if tool is not None and tool.pace.state == QUICK and not dispatcher.draining:
+                inline = self._inline and self._relay.watched and not dispatcher.draining
+                tool = dispatcher.tools.get(event.method) if inline else None
+                if tool is not None and tool.pace.state == QUICK:
                     self._batch.append((event, tool))
                 else:
                     dispatcher.dispatch(event, self)

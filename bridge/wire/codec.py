@@ -36,12 +36,11 @@ _GUARDED_BYTES = 1 << 12
 MAX_BIG_KEYS = 100
 
 _read = partial(unpackb, strict_map_key=False, timestamp=3)
+_read_small = partial(_read, ext_hook=decode_extension)
 
 
 def _unpack(data: bytes | memoryview, **options: Any) -> Any:
-    if len(data) < _GUARDED_BYTES:
-        return _read(data, ext_hook=decode_extension, **options)
-    return _unpack_guarded(data, **options)
+    return (_read_small if len(data) < _GUARDED_BYTES else _unpack_guarded)(data, **options)
 
 
 def _unpack_guarded(data: bytes | memoryview, **options: Any) -> Any:
@@ -159,7 +158,8 @@ def decode_message(frame: bytes | memoryview) -> Message:
     """The message in a frame. Raises ``RemoteProtocolError``, with the request's id if it has one."""
     try:
         try:
-            fields = _unpack(frame)
+            # as in _unpack(), without the call
+            fields = (_read_small if len(frame) < _GUARDED_BYTES else _unpack_guarded)(frame)
         except Exception:
             fields = decode_value(frame)  # which knows what to do about it
         if type(fields) is list and len(fields) == 4:

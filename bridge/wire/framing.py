@@ -42,6 +42,7 @@ class FrameDecoder:
     def __init__(self, max_frame_bytes: int) -> None:
         self._max_frame_bytes = max_frame_bytes
         self._small = bytearray(READ_BYTES)
+        self._view = memoryview(self._small)
         self._start = self._end = 0  # the bytes in _small that no frame has taken yet
         self._large: bytearray | None = None
         self._filled = 0  # bytes received into _large
@@ -53,11 +54,11 @@ class FrameDecoder:
             rest = self._end - self._start
             self._small[:rest] = self._small[self._start : self._end]
             self._start, self._end = 0, rest
-        if self._large is None:
+        if self._large is None and self._end:
             self._large = self._begin_large()
         if self._large is not None:
             return memoryview(self._large)[self._filled :]
-        return memoryview(self._small)[self._end :]
+        return self._view[self._end :]
 
     def buffer_updated(self, count: int) -> list[memoryview | OversizedFrame]:
         """The frames that ``count`` more bytes complete, in order.
@@ -75,7 +76,7 @@ class FrameDecoder:
         return [frame]
 
     def _cut(self) -> list[memoryview | OversizedFrame]:
-        view, end = memoryview(self._small), self._end
+        view, end = self._view, self._end
         frames: list[memoryview | OversizedFrame] = []
         start = min(self._start + self._skip, end)
         self._skip -= start - self._start

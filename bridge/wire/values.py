@@ -151,7 +151,7 @@ def explain_unencodable(name: str, value: Any, cause: Exception) -> EncodeError:
         found = None
     if "recursion" in str(cause):
         found = name, "it is nested too deeply (more than 1023 levels), or contains itself"
-    path, reason = found or (name, str(cause))
+    path, reason = found or (name, str(cause) or type(cause).__name__)
     return EncodeError(f"{path} cannot be encoded: {reason}")
 
 

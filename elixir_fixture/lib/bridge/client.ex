@@ -14,8 +14,9 @@ defmodule Bridge.Client do
     * When the `:timeout` runs out, or the caller dies, Python is told to cancel, and the call is
       forgotten. A late answer is dropped and counted (see `info/1`); since callers wait inside
       `GenServer.call/3`, nothing can ever turn up in their mailbox.
-    * When the Python process dies, every call in flight ends with `:unavailable`, and the client
-      stops with `{:shutdown, {:bridge_exited, status}}`, so that its supervisor starts both anew.
+    * When the Python process dies, every call in flight ends with `:unavailable`, what its tools
+      had started is killed, and the client stops with `{:shutdown, {:bridge_exited, status}}`, so
+      that its supervisor starts both anew.
       (A client is a `:permanent` child; to a `:transient` one this reason would look like success.)
     * When the supervisor stops the client, Python gets `:grace` seconds to finish what runs. If
       it is still there a second later, it is killed together with its child processes.
@@ -524,6 +525,8 @@ defmodule Bridge.Client do
   def terminate(reason, %{port: nil} = state) do
     Logger.error("the Python process is gone: #{inspect(reason)}")
     answer_all(state)
+    # what its tools started, if it had no time to end that itself
+    kill(state.os_pid)
   end
 
   def terminate(_reason, state) do

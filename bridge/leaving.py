@@ -1,0 +1,110 @@
+"""How the process ends: what its tools started, its exit handlers, its last words, and itself."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+CLEAN, FATAL, USAGE = 0, 1, 2
+INTERRUPTED = 130  # what shells report for Ctrl-C
+#: How long child processes may take to react to SIGTERM, and the last output to be written.
+_MOMENT_S = 0.2
+
+
+def end_children() -> None:
+    """End what the tools started and left behind.
+
+    A port program is the leader of a session of its own, so its process group is what it and its
+    tools started. Started by hand, the group is somebody else's and is left alone. The signal
+    reaches this process as well, whose handler has nothing left to do. Who is deaf to it is killed.
+    """
+    if not hasattr(os, "getsid") or not os.getsid(0) == os.getpid() == os.getpgrp():
+        return
+    os.killpg(os.getpgrp(), signal.SIGTERM)
+    end = time.monotonic() + _MOMENT_S
+    while others := _others_in_group():
+        if time.monotonic() > end:
+            for pid in others:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    pass  # it has just ended, or is somebody else's by now
+            return
+        time.sleep(0.005)
+
+
+def _others_in_group() -> list[int]:
+    """The processes in this one's group that have not ended; none where there is no /proc."""
+    found, own = [], str(os.getpid())
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return []  # not Linux, or no descriptor left
+    for name in names:
+        if not name.isdigit() or name == own:
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                state, _, group = file.read().rpartition(b")")[2].split()[:3]
+        except OSError:
+            continue  # it has just ended
+        if group == own.encode() and state not in b"ZX":
+            found.append(int(name))
+    return found
+
+
+def run_exit_handlers() -> None:
+    """What Python does at its end, but taking the interpreter apart.
+
+    There it would wait for a thread that prints, or crash on it, and no timer could help.
+    """
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except BaseException as error:
+        complain(f"an exit handler failed: {error!r}")
+
+
+def leave(code: int) -> NoReturn:
+    """End the process although threads are still at work."""
+    try:
+        # on another thread: one that writes to a full pipe holds what it takes to flush
+        flush = threading.Thread(target=_flush, daemon=True)
+        flush.start()
+        flush.join(_MOMENT_S)
+    except BaseException:
+        pass  # no memory for a thread
+    os._exit(code)
+
+
+def leave_fork(*_: object) -> NoReturn:
+    """End a forked process that comes back into the code of the bridge."""
+    complain(
+        "a process that a tool forked has returned from the tool, and ends here: "
+        "only its parent answers. Leave with os._exit(), or start a subprocess"
+    )
+    leave(FATAL)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
+
+
+def complain(text: str) -> None:
+    """Tell people, if stderr can be written to: a full disk is no reason to stop."""
+    try:
+        print(f"bridge: {text}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass
