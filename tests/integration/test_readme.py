@@ -31,6 +31,12 @@ def tools(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_the_test_passes(tools):
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "python"]
+    done = subprocess.run(run, cwd=tools, capture_output=True, text=True)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 @pytest.mark.skipif(shutil.which("mix") is None, reason="Elixir is not installed")
 def test_the_elixir_snippet_works_in_a_new_mix_project(tools):
     mix = shutil.which("mix")
