@@ -17,7 +17,8 @@ from .tally import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
     from .dispatcher import Dispatcher, Peer
     from .relay import Relay
@@ -63,7 +64,7 @@ class QuickCalls:
             except IndexError:
                 break  # another thread has taken over
             number += 1
-            failed = self._run_one(request, tool)
+            failed = self._run_one(request, tool, relay, turn)
             count = counts.get(tool)
             if count is None:
                 counts[tool] = [1, failed]
@@ -75,10 +76,12 @@ class QuickCalls:
         self._settle(counts, number, time.monotonic() - began)
         return relay.turn == turn
 
-    def _run_one(self, request: Request, tool: Tool) -> bool:
+    def _run_one(self, request: Request, tool: Tool, relay: Relay, turn: int) -> bool:
         """Run one call and answer it. Did it fail?"""
         unanswered = [True]
         self._running = request, tool, unanswered
+        if relay.turn != turn:
+            self.take_over()  # the duty was lost just now: who has it may have looked too early
         failure: BaseException | None = None
         result: Any = None
         try:
@@ -86,6 +89,8 @@ class QuickCalls:
             result = self._variables.copy().run(tool.function, *args, **kwargs)
         except BaseException as error:
             failure = error
+            if isinstance(error, MemoryError):
+                error.__traceback__ = None  # as in Call.run
         try:
             unanswered.pop()
         except IndexError:
@@ -125,6 +130,13 @@ class QuickCalls:
         if call is not None:
             call.tool.pace.slow()
             self._dispatcher.watch_deadline(call)
+
+    def disown(self, leave: Callable[..., NoReturn]) -> None:
+        """In a process that a tool has forked: nothing is answered, see ``Dispatcher.disown``."""
+        self._making = threading.Lock()
+        if self._running is not None:
+            self._running[2].clear()
+        self._run_one = self._settle = leave  # type: ignore[method-assign]
 
     def _make_call(self) -> Call | None:
         """The call that runs here, as others know calls; None if it has ended."""

@@ -39,6 +39,9 @@ class Relay:
         self._lock = threading.Lock()
         #: The number of the turn that has the duty. Anybody may read it.
         self.turn = 1
+        #: Does the other one stand by? If not, nobody would take over from a piece that hangs.
+        #: For the one on duty, who alone can lose it.
+        self.watched = False
         #: When the piece of work began; 0.0: there is none.
         self._since = 0.0
         self._pieces = 0
@@ -91,6 +94,7 @@ class Relay:
     def _stand_by(self) -> int:
         """Watch until the duty is to be taken over; the number of the turn, 0 if it is over."""
         looks = pieces = 0
+        self.watched = True
         while not self._ended:
             time.sleep(LIMIT_S)
             since = self._since
@@ -98,6 +102,7 @@ class Relay:
                 with self._lock:
                     if self._since == since:
                         self._since = 0.0
+                        self.watched = False
                         self.turn += 1
                         return self.turn
             looks = 0 if pieces != self._pieces else looks + 1
