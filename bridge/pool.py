@@ -271,6 +271,9 @@ class Pool:
                 continue
             if resting:
                 idle.remove(worker)
+                if jobs and not idle and len(self.workers) < self.max_workers:
+                    # submitted while this one still counted as free, and nobody else is
+                    self._grow()
                 now = clock()
             if not self._waking and (jobs or (not resting and self.has_output())):
                 self._call_lookout()

@@ -276,3 +276,26 @@ def test_after_close_nothing_is_accepted_what_waits_is_run_and_threads_end(pools
     for job in waiting:
         passed(job.started)
     join(*(job.thread for job in running))
+
+
+def test_a_job_that_comes_while_the_only_worker_takes_another_does_not_wait_for_it(pools):
+    class Idle(list):
+        """Where the threads must be switched, and no test could wait for it."""
+
+        at_remove = None
+
+        def remove(self, worker):
+            if self.at_remove is not None:
+                pool.submit(self.at_remove)
+                self.at_remove = None
+            super().remove(worker)
+
+    pool = pools(4)
+    pool._idle = idle = Idle()
+    submit(pool)
+    wait_until(lambda: idle and pool.workers[0].jobs == 1, "the worker to sleep")
+    idle.at_remove = late = Job()
+    first = submit(pool, held=True)
+    passed(late.started)
+    assert not first.leave.is_set()
+    first.leave.set()
