@@ -158,8 +158,7 @@ HOUSE = {
     "cli": ("options", "server commands transports.grpc_settings"),
     "__main__": ("cli", ""),
     "snakepit": (
-        "__init__ errors leaving lifeline loading snakepit_adapter transports.grpc_settings "
-        "server",
+        "__init__ errors leaving lifeline loading snakepit_adapter transports.grpc_settings server",
         "transports.snakepit transports.snakepit_elixir grpc",
     ),
     "testing.inbox": ("errors wire.codec wire.messages", ""),

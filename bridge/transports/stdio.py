@@ -431,7 +431,9 @@ class StdioTransport:
             result = None
         else:
             known = "$/ping, $/tools, $/stats, $/health, $/shutdown"
-            error = Unimplemented(f"there is no {shorten(method)}; there are {known}", started=False)
+            error = Unimplemented(
+                f"there is no {shorten(method)}; there are {known}", started=False
+            )
             self.send_error(request.msgid, error)
             return
         try:
