@@ -151,7 +151,7 @@ class Call:
             failure = error
             if isinstance(error, MemoryError):
                 # its frames hold what the tool took; without it there is no room for an answer
-                error.__traceback__ = None
+                error.__traceback__ = error.__context__ = None
         if self.claim():
             if failure is None:
                 failure = answer(self.peer, self.key, self.tool, result)

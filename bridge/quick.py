@@ -90,7 +90,7 @@ class QuickCalls:
         except BaseException as error:
             failure = error
             if isinstance(error, MemoryError):
-                error.__traceback__ = None  # as in Call.run
+                error.__traceback__ = error.__context__ = None  # as in Call.run
         try:
             unanswered.pop()
         except IndexError:
