@@ -60,7 +60,8 @@ defmodule Bridge.SnakepitTest do
       ])
 
     {:os_pid, os_pid} = Port.info(port, :os_pid)
-    on_exit(fn -> if os_alive?(os_pid), do: os_kill("KILL", os_pid) end)
+    # it may just be ending by itself
+    on_exit(fn -> System.cmd("kill", ["-s", "KILL", "#{os_pid}"], stderr_to_stdout: true) end)
     %{port: port, os_pid: os_pid}
   end
 
