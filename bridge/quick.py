@@ -51,29 +51,32 @@ class QuickCalls:
 
     def run(self, batch: Batch, relay: Relay, turn: int) -> bool:
         """Run the calls, as long as this thread has the duty. False: it was lost."""
-        account, number = self._account, 0
-        counts: dict[Tool, list[int]] = {}
-        began = self._arrived = time.monotonic()
-        account.since = began
+        account = self._account
+        began = now = self._arrived = account.since = time.monotonic()
         account.job = self  # type: ignore[assignment]
+        current: Tool | None = None
+        number = calls = errors = 0
         while relay.turn == turn and batch:
-            if number % _WATCHED_CALLS == 0 and not relay.working(turn, time.monotonic()):
-                break
+            if number % _WATCHED_CALLS == 0:
+                if number:
+                    now = time.monotonic()
+                if not relay.working(turn, now):
+                    break
             try:
                 request, tool = batch.popleft()
             except IndexError:
                 break  # another thread has taken over
+            if tool is not current:
+                if current is not None:
+                    began = self._book(current, calls, errors, began)
+                current, calls, errors = tool, 0, 0
             number += 1
-            failed = self._run_one(request, tool, relay, turn)
-            count = counts.get(tool)
-            if count is None:
-                counts[tool] = [1, failed]
-            else:
-                count[0] += 1
-                count[1] += failed
+            calls += 1
+            errors += self._run_one(request, tool, relay, turn)
         account.job = None
         self._running = None
-        self._settle(counts, number, time.monotonic() - began)
+        if current is not None:
+            self._book(current, calls, errors, began)
         return relay.turn == turn
 
     def _run_one(self, request: Request, tool: Tool, relay: Relay, turn: int) -> bool:
@@ -104,17 +107,19 @@ class QuickCalls:
         self._peer.send_error(request.msgid, describe_failure(failure))
         return True
 
-    def _settle(self, counts: dict[Tool, list[int]], number: int, seconds: float) -> None:
+    def _book(self, tool: Tool, calls: int, errors: int, began: float) -> float:
+        """Count calls of one tool that ran here since ``began``. Returns what time it is."""
         account = self._account
-        account.jobs += number
-        account.busy_s += seconds
-        each = seconds / number if number else 0.0
-        for tool, (calls, errors) in counts.items():
-            tally = account.tallies.get(tool)
-            if tally is None:
-                tally = account.tallies[tool] = Tally()
-            tally.add_many(calls, errors, each)
-            tool.pace.note(each)
+        now = time.monotonic()
+        account.jobs += calls
+        account.busy_s += now - began
+        each = (now - began) / calls
+        tally = account.tallies.get(tool)
+        if tally is None:
+            tally = account.tallies[tool] = Tally()
+        tally.add_many(calls, errors, each)
+        tool.pace.note(each)
+        return now
 
     # -- for others -------------------------------------------------------------------------
 
@@ -136,7 +141,7 @@ class QuickCalls:
         self._making = threading.Lock()
         if self._running is not None:
             self._running[2].clear()
-        self._run_one = self._settle = leave  # type: ignore[method-assign]
+        self._run_one = self._book = leave  # type: ignore[method-assign]
 
     def _make_call(self) -> Call | None:
         """The call that runs here, as others know calls; None if it has ended."""

@@ -263,7 +263,11 @@ class StdioTransport:
     # -- dispatcher.Peer --------------------------------------------------------------------
 
     def send_result(self, key: int, result: Any) -> None:
-        message = self._connection.result(self._encoder(), key, result)
+        try:
+            encoder: Encoder = self._encoders.encoder
+        except AttributeError:
+            encoder = self._encoder()
+        message = self._connection.result(encoder, key, result)
         self._writer.send(message)
         if len(message) >= _SMALL_BYTES and self._writer.backlog > MAX_BACKLOG_BYTES:
             # the worker makes no more of it; a reader that runs quick calls is watched

@@ -78,8 +78,10 @@ class FrameDecoder:
     def _cut(self) -> list[memoryview | OversizedFrame]:
         view, end = self._view, self._end
         frames: list[memoryview | OversizedFrame] = []
-        start = min(self._start + self._skip, end)
-        self._skip -= start - self._start
+        start = self._start
+        if self._skip:
+            start = min(start + self._skip, end)
+            self._skip -= start - self._start
         while end - start >= HEADER_BYTES:
             (length,) = _read_header(view, start)
             body = start + HEADER_BYTES
