@@ -1,22 +1,43 @@
-"""How the process ends: what its tools started, its exit handlers, its last words, and itself."""
+"""How the process ends: its signals, what its tools started, exit handlers, last words, itself."""
 
 from __future__ import annotations
 
 import atexit
 import os
-import signal
 import sys
 import threading
 import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
     from typing import NoReturn
+else:
+    # what is behind "signal", without its enums: these take a tenth of the time of a start
+    import _signal as signal
 
 CLEAN, FATAL, USAGE = 0, 1, 2
 INTERRUPTED = 130  # what shells report for Ctrl-C
 #: How long child processes may take to react to SIGTERM, and the last output to be written.
 _MOMENT_S = 0.2
+
+
+def handle_signals(end: Callable[[str], object]) -> None:
+    """Have ``end("sigterm")`` or ``end("sigint")`` called on a signal. On the main thread."""
+    signal.signal(signal.SIGTERM, lambda *_: end("sigterm"))
+    signal.signal(signal.SIGINT, lambda *_: end("sigint"))
+
+
+def leave_on_interrupt() -> None:
+    """From now on Ctrl-C does not wait for anything. On the main thread."""
+    signal.signal(signal.SIGINT, lambda *_: leave(INTERRUPTED))
+
+
+def forget_signals() -> None:
+    """The handlers of a program that is no bridge. On the main thread."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def end_children() -> None:

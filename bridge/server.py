@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import signal
 import sys
 import threading
 from queue import Empty, SimpleQueue
@@ -16,12 +15,14 @@ from .gil import GilWatch, is_enabled
 from .leaving import (
     CLEAN,
     FATAL,
-    INTERRUPTED,
     USAGE,
     complain,
     end_children,
+    forget_signals,
+    handle_signals,
     leave,
     leave_fork,
+    leave_on_interrupt,
     run_exit_handlers,
 )
 from .loading import check_workers, load
@@ -158,7 +159,7 @@ class Server:
             if self._checker is not None:
                 dispatcher.reports["thread_safety"] = self._checker.get_report
             dispatcher.python = describe_python(gil)
-            self._handle_signals()
+            handle_signals(self._reasons.put)
             port = None if grpc is None else grpc.start(dispatcher)
             self._announce(port)
         except (AdapterError, UsageError) as error:
@@ -296,7 +297,7 @@ class Server:
             dispatcher.cancel_all("the caller is gone")
             idle = dispatcher.wait_until_idle(grace)
         else:
-            signal.signal(signal.SIGINT, lambda *_: leave(INTERRUPTED))
+            leave_on_interrupt()
             dispatcher.drain(grace)
             idle = dispatcher.wait_until_idle(_MARGIN_S / 4)
         if grpc is not None:
@@ -330,8 +331,7 @@ class Server:
 
         Calls and peer are the parent's: nothing is answered here, and nobody's pipe held open.
         """
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        forget_signals()
         if self._pipes:
             null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
             for descriptor in self._pipes:
@@ -339,10 +339,6 @@ class Server:
             os.close(null)
         if self._dispatcher is not None:
             self._dispatcher.disown(leave_fork)
-
-    def _handle_signals(self) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: self._reasons.put("sigterm"))
-        signal.signal(signal.SIGINT, lambda *_: self._reasons.put("sigint"))
 
     def _configure_logs(self, stdio: StdioTransport | None) -> None:
         settings = self._settings
