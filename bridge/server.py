@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from .transports.grpc_settings import GrpcSettings
 
 PROTOCOL_VERSION = 1
-#: ``Server.switch_interval_s`` where calls come over pipes, which are quick.
-_SWITCH_INTERVAL_S = 0.001
+#: How long a thread may keep the GIL while others want it, in seconds. With Python's 5 ms, one tool
+#: that computes makes every answer of the others wait so long, some of them twice.
+SWITCH_INTERVAL_S = 0.0005
 #: How often the main thread looks whether its parent is still there.
 _WATCH_S = 0.5
 #: What the end may take beyond the grace.
@@ -107,10 +108,9 @@ class ThreadSafetySettings:
 class Server:
     """One process, from its start to its exit code. ``run`` belongs to the main thread."""
 
-    #: How long a thread may keep the GIL while others want it, in seconds. With Python's 5 ms, one
-    #: tool that computes makes every answer of the others wait so long. None: as Python has it,
-    #: which gRPC is quicker with.
-    switch_interval_s: float | None = None
+    #: Does it matter that answers come within microseconds? Over gRPC they do not, and switching
+    #: more often costs a tenth of the calls.
+    switches_often = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -129,10 +129,8 @@ class Server:
             faulthandler.enable(2)  # says on stderr which line of which tool has crashed it
         except OSError:
             pass  # there is no stderr
-        if settings.descriptors is not None:
-            self.switch_interval_s = _SWITCH_INTERVAL_S
-        if self.switch_interval_s is not None:
-            sys.setswitchinterval(self.switch_interval_s)
+        if self.switches_often or settings.descriptors is not None:
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
         stdio = None
         if settings.descriptors is not None:
             try:

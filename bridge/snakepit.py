@@ -59,7 +59,7 @@ class Worker(Server):
 
     # Heartbeats need the interpreter even while every worker keeps it busy: with 16 such workers and
     # Python's own 5 ms, each takes more than a second.
-    switch_interval_s = 0.0005
+    switches_often = True
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._ready_file = os.environ.get(_READY_FILE)

@@ -36,6 +36,7 @@ _GUARDED_BYTES = 1 << 12
 #: and the time to put those into a dict grows with their square. (Hashes of text are random.)
 MAX_BIG_KEYS = 100
 
+
 def _unpack(data: bytes | memoryview, unicode_errors: str | None = None) -> Any:
     if len(data) >= _GUARDED_BYTES:
         return _unpack_guarded(data, unicode_errors)

@@ -158,7 +158,7 @@ def startup(subject: Subject, options: Mapping[str, Any]) -> dict[str, Any]:
     times, memory = [], 0.0
     env = {"BENCH_TOOLS": str(options.get("tools", 1)), **_environment(subject)}
     for _ in range(options["starts"]):
-        adapter = options.get("adapter", "bench_tools:Trivial")
+        adapter = options.get("adapter", "trivial_tools:Trivial")
         started = time.perf_counter()
         if subject.kind == "python":
             assert subject.python is not None

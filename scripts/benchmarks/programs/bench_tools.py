@@ -63,15 +63,6 @@ class Tools(ThreadSafeAdapter):
         yield from range(items)
 
 
-class Trivial(ThreadSafeAdapter):
-    """The least adapter, for the time to start."""
-
-    @tool
-    def echo(self, value: Any) -> Any:
-        """What came."""
-        return value
-
-
 def _echo(self: ThreadSafeAdapter, value: Any) -> Any:
     """What came."""
     return value
