@@ -5,17 +5,21 @@ Everything that waits here gives up after ``WAIT_S`` seconds, so a lost answer f
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 import types
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from bridge.adapter import bind_tools
 from bridge.dispatcher import Call, Dispatcher
 from bridge.errors import CallError, EncodeError
 from bridge.pool import Pool
+from bridge.testing import PortPeer
 from bridge.wire.messages import CallOptions, Request
 
 #: Long enough for a loaded machine; nothing waits so long unless it is broken.
@@ -52,6 +56,16 @@ def join(*threads: threading.Thread) -> None:
     for thread in threads:
         thread.join(WAIT_S)
         assert not thread.is_alive(), f"{thread.name} does not end"
+
+
+def put_away(peer: PortPeer) -> None:
+    """End a bridge at the end of its test: at once, unless it has to write down what it ran."""
+    if "COVERAGE_PROCESS_CONFIG" in os.environ and peer.exit_status is None:
+        peer.kill(signal.SIGTERM)
+        with suppress(TimeoutError):
+            peer.wait(2.0)
+    peer.kill()
+    peer.__exit__(None, None, None)
 
 
 class RecordingPeer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from random import Random
 
 import pytest
@@ -57,15 +56,15 @@ def test_a_live_bridge_answers_mutants_and_every_good_request_between_them():
 
 
 def test_an_option_that_is_nested_deeply_does_not_end_the_process():
-    # repr() of such a value raises RecursionError, which once ended the reader
+    # repr() of such a value raises RecursionError up to Python 3.11, which once ended the reader
     deep = b"\x91" * 1000 + b"\xc0"
-    with pytest.raises(RemoteProtocolError, match="deeply nested"):
+    with pytest.raises(RemoteProtocolError, match="option 'session' must be text"):
         decode_message(b"\x95\x00\x01\xa1x\x90\x81\xa7session" + deep)
 
 
 def test_what_python_cannot_print_is_shortened_all_the_same():
     value: list[object] = []
-    for _ in range(2 * sys.getrecursionlimit()):
+    for _ in range(200_000):
         value = [value]
     assert shorten(value) == "a deeply nested value"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.testing import PortPeer
+from tests.peers import put_away
 
 HERE = str(Path(__file__).parent)
 
@@ -24,8 +25,7 @@ def start() -> Iterator[Callable[..., PortPeer]]:
 
     yield start
     for peer in peers:
-        peer.kill()
-        peer.__exit__(None, None, None)
+        put_away(peer)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from bridge.errors import CODES, CallError, Cancelled, PoolFull, ShuttingDown, T
 from bridge.testing import PortPeer
 
 from ..helpers import deep_equal
-from ..peers import in_thread, join, wait_until
+from ..peers import in_thread, join, put_away, wait_until
 from ..strategies import tensors, wire_values
 from .conformance_tools import Meeting
 
@@ -75,8 +75,7 @@ def start(transport: str) -> Iterator[Callable[..., PortPeer]]:
 
     yield start
     for peer in peers:
-        peer.kill()
-        peer.__exit__(None, None, None)
+        put_away(peer)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import pytest
 from bridge.errors import CallError, TransportClosed
 from bridge.testing import PortPeer
 from bridge.wire.framing import encode_header
-from tests.peers import wait_until
+from tests.peers import put_away, wait_until
 
 from .test_life import alive, wait_until_gone
 
@@ -50,8 +50,7 @@ def start_any(request: pytest.FixtureRequest) -> Iterator[Start]:
 
     yield start
     for peer in peers:
-        peer.kill()
-        peer.__exit__(None, None, None)
+        put_away(peer)
 
 
 @pytest.fixture

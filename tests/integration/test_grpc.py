@@ -34,7 +34,7 @@ from bridge._generated import bridge_pb2 as pb
 from bridge.errors import CallError, TransportClosed
 from bridge.testing import PATIENCE_S, PortPeer
 
-from ..peers import wait_until
+from ..peers import put_away, wait_until
 from .conformance_tools import Meeting
 from .grpc_peer import SERVICE, GrpcPeer, details_of
 from .test_conformance import ADAPTER, error_of, failure, settle, stats
@@ -71,8 +71,7 @@ def start() -> Iterator[Callable[..., GrpcPeer]]:
 
     yield start
     for peer in peers:
-        peer.kill()
-        peer.__exit__(None, None, None)
+        put_away(peer)
 
 
 @pytest.fixture

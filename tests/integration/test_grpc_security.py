@@ -21,7 +21,7 @@ from grpc_health.v1 import health_pb2
 from bridge._generated import bridge_pb2 as pb
 from bridge.errors import CallError
 
-from ..peers import wait_until
+from ..peers import put_away, wait_until
 from .conformance_tools import Meeting
 from .grpc_peer import SERVICE, GrpcPeer, details_of
 from .test_conformance import ADAPTER
@@ -111,8 +111,7 @@ def start() -> Iterator[Callable[..., GrpcPeer]]:
 
     yield start
     for peer in peers:
-        peer.kill()
-        peer.__exit__(None, None, None)
+        put_away(peer)
 
 
 def trusting(authority: Authority, identity: Identity | None = None) -> grpc.ChannelCredentials:

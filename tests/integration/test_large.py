@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,9 @@ def high_water(peer: PortPeer) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")), reason="its allocator gives back late"
+)
 @pytest.mark.parametrize("flags", [["--no-inline"], []], ids=["on workers", "on the reader"])
 def test_an_echo_holds_its_payload_at_most_twice(start, flags):
     peer = start(*flags)

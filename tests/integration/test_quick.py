@@ -9,6 +9,7 @@ import pytest
 
 from bridge.errors import CallError
 from bridge.testing import PortPeer
+from tests.peers import put_away
 
 TOOLS = '''
 import threading, time
@@ -67,8 +68,7 @@ def serve(tmp_path: Path):
 
     yield serve
     for peer in peers:
-        peer.kill()
-        peer.__exit__(None, None, None)
+        put_away(peer)
 
 
 def prove(peer: PortPeer, tool: str, *args: object) -> None:
