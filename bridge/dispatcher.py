@@ -305,6 +305,8 @@ class Dispatcher:
         self.reports: dict[str, Callable[[], Any]] = {}
         #: The way back to the program that calls; set by a transport that has one.
         self.elixir: Elixir | None = None
+        #: Who runs calls without a worker, and must hear of a fork too; see ``disown``.
+        self.on_fork: list[Callable[[Callable[..., NoReturn]], None]] = []
         self._deadlines = Deadlines(self.calls, self._expire)
         #: Calls that are just being interrupted, until their answer is sent.
         self._ending: set[Call] = set()
@@ -411,9 +413,8 @@ class Dispatcher:
         for call in list(self.calls.values()):
             call.interruption = ShuttingDown("this process was forked", started=True)
             call.claim = leave  # type: ignore[method-assign]
-        for guest in self.pool.guests:
-            if guest.job is not None:
-                guest.job.disown(leave)  # type: ignore[attr-defined]
+        for disown in self.on_fork:
+            disown(leave)
 
     def drain(self, grace: float) -> bool:
         """Accept nothing more and wait, at most ``grace`` seconds, until all is answered.

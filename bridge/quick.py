@@ -39,6 +39,7 @@ class QuickCalls:
         self._dispatcher = dispatcher
         self._peer = peer
         self._account = dispatcher.new_account(name)
+        dispatcher.on_fork.append(self.disown)
         # every call gets a copy: fresh variables, but this one
         self._variables = Variables()
         self._variables.run(running_call.set, self)  # type: ignore[arg-type]

@@ -113,9 +113,10 @@ class Faults(ThreadSafeAdapter):
         return value
 
     @tool
-    def forks_when_told(self, fork: bool) -> bool:
-        """Quick until then: it runs on the thread that reads."""
+    def forks_when_told(self, fork: bool, after: float = 0.0) -> bool:
+        """Quick until then: it runs on the thread that reads. ``after``: seconds."""
         if fork:
+            time.sleep(after)
             os.fork()
         return fork
 

@@ -233,12 +233,14 @@ def test_only_the_parent_of_a_fork_answers(any_peer):
     assert leaves_in_time(any_peer)
 
 
-def test_a_quick_tool_that_forks_is_answered_once(peer):
+@pytest.mark.parametrize("after", [0.0, 0.05], ids=["at once", "taken over"])
+def test_a_quick_tool_that_forks_is_answered_once(peer, after):
     for _ in range(50):
         peer.call("forks_when_told", [False])
-    batch = [peer.request("forks_when_told", [n == 5]) for n in range(10)]
+    batch = [peer.request("forks_when_told", [n == 5, after]) for n in range(10)]
     assert [peer.result(msgid) for msgid in batch] == [n == 5 for n in range(10)]
     wait_until(lambda: "a process that a tool forked" in peer.stderr, "the end of the child")
+    assert "Exception ignored" not in peer.stderr
     assert peer.call("echo", [1]) == 1
     assert all(len(answers) == 1 for answers in peer.responses.values())
 
