@@ -51,6 +51,12 @@ class Tools(ThreadSafeAdapter):
         return seconds
 
     @tool
+    def hang(self) -> None:
+        """Does not return."""
+        print("hangs")
+        time.sleep(60)
+
+    @tool
     def spin(self, seconds: float) -> float:
         """Keeps the interpreter busy."""
         end = time.monotonic() + seconds
@@ -62,6 +68,7 @@ class Tools(ThreadSafeAdapter):
     def hold(self, name: str, ctx: Context) -> None:
         """Runs until nobody waits for it any more."""
         self.lines.append(f"{name} began")
+        print(f"{name} holds")
         ctx.wait()
         self.lines.append(f"{name} ended, cancelled")
 

@@ -503,6 +503,7 @@ def test_a_call_whose_time_runs_out_while_it_runs_learns_of_it(worker):
 def test_a_call_whose_time_runs_out_in_the_queue_never_runs(start):
     worker = start(V13, workers=1)
     first = worker.begin(worker.request("hold", {"name": "first"}))
+    eventually(lambda: "first holds" in worker.text)
     queued = worker.begin(worker.request("hold", {"name": "queued"}), timeout_s=0.3)
     assert queued.exception().code() is grpc.StatusCode.DEADLINE_EXCEEDED
     first.cancel()
@@ -723,8 +724,8 @@ def test_sigterm_ends_the_process_within_snakepits_patience(start, version):
 @pytest.mark.parametrize("version", VERSIONS, ids=NAMES)
 def test_sigterm_ends_a_process_whose_tool_hangs(start, version):
     worker = start(version)
-    rpc = worker.begin(worker.request("sleep", {"seconds": 60}))
-    worker.call("add", {"a": 1})
+    rpc = worker.begin(worker.request("hang"))
+    eventually(lambda: "hangs" in worker.text)
     assert worker.shut_down() == 0
     assert rpc.exception().code() is grpc.StatusCode.UNAVAILABLE, "the connection broke"
 
