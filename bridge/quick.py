@@ -89,8 +89,12 @@ class QuickCalls:
         failure: BaseException | None = None
         result: Any = None
         try:
-            args, kwargs = tool.bind(request.params)
-            result = self._variables.copy().run(tool.function, *args, **kwargs)
+            params, run = request.params, self._variables.copy().run
+            if type(params) is list and len(params) == tool.arity:
+                result = run(tool.function, *params)  # as below, for less
+            else:
+                args, kwargs = tool.bind(params)
+                result = run(tool.function, *args, **kwargs)
         except BaseException as error:
             failure = error
             if isinstance(error, MemoryError):

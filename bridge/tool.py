@@ -162,6 +162,8 @@ class Tool:
         self._needs_names = any(p.required for p in parameters if p.kind == "named")
         self._max_positional = None if "rest" in kinds else len(positional)
         self._any_name = "named_rest" in kinds
+        #: So many arguments by position are surely right; None: that depends.
+        self.arity = None if self._needs_names else self._max_positional
 
     def __repr__(self) -> str:
         return f"<Tool {self.signature}>"

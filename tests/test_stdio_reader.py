@@ -31,10 +31,10 @@ def test_a_bug_on_the_reader_counts_as_a_peer_that_is_gone(inline, monkeypatch):
         inline=inline,
     )
 
-    def bug(event: Any) -> None:
+    def bug(events: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(transport, "_handle", bug)
+    monkeypatch.setattr(transport, "_handle_all", bug)
     monkeypatch.setattr(threading, "excepthook", lambda args: bugs.append(args.exc_value))
     transport.start(Dispatcher(bind_tools(threading), Pool(2, 2)))
     os.write(to_bridge, frame(Encoder().request(1, "tool", [])))

@@ -237,3 +237,22 @@ def test_binding_agrees_with_python(function, given_params):
     else:
         expected = function(*bound.args, **bound.kwargs)
         assert called(function, given_params) == expected
+
+
+@given(functions())
+def test_as_many_arguments_as_the_arity_need_no_binding(function):
+    subject = made(function)
+    if subject.arity is not None:
+        arguments = list(range(subject.arity))
+        args, kwargs = subject.bind(arguments)
+        assert subject.function(*arguments) == subject.function(*args, **kwargs)
+
+
+@pytest.mark.parametrize(("function", "arity"), [(two, 2), (positional, 3), (named_rest, 1)])
+def test_the_arity_counts_what_goes_by_position(function, arity):
+    assert made(function).arity == arity
+
+
+@pytest.mark.parametrize("function", [rest, named])
+def test_a_function_that_takes_more_or_needs_names_has_no_arity(function):
+    assert made(function).arity is None

@@ -391,24 +391,25 @@ class StdioTransport:
 
     def _handle_all(self, events: list[Any]) -> None:
         # in a function of its own, whose end lets go of the last one: it may hold much
-        for event in events:
-            self._handle(event)
-
-    def _handle(self, event: Any) -> None:
         dispatcher = self._dispatcher
         assert dispatcher is not None
-        kind = type(event)
-        if kind is Request:
-            if event.method.startswith("$/"):
-                self._serve(event, dispatcher)
-            else:
-                inline = self._inline and self._relay.watched and not dispatcher.draining
-                tool = dispatcher.tools.get(event.method) if inline else None
-                if tool is not None and tool.pace.state == QUICK:
-                    self._batch.append((event, tool))
+        inline = self._inline and self._relay.watched and not dispatcher.draining
+        tools, batch = dispatcher.tools, self._batch
+        for event in events:
+            if type(event) is Request:
+                tool = tools.get(event.method)
+                if tool is not None and inline and tool.pace.state == QUICK:
+                    batch.append((event, tool))
+                elif tool is None and event.method.startswith("$/"):
+                    self._serve(event, dispatcher)
                 else:
                     dispatcher.dispatch(event, self)
-        elif kind is CancelReceived:
+            else:
+                self._handle(event, dispatcher)
+
+    def _handle(self, event: Any, dispatcher: Dispatcher) -> None:
+        kind = type(event)
+        if kind is CancelReceived:
             dispatcher.cancel(event.msgid)
         elif kind is CreditReceived:
             self._wake_stream(event.msgid)

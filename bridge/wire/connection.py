@@ -139,12 +139,15 @@ class Connection:
                 events.append(self._fault(error))
                 continue
             if type(message) is Request:
-                if message.msgid in in_flight:
-                    events.append(self._duplicate(message.msgid))
+                msgid = message.msgid
+                if msgid in in_flight:
+                    events.append(self._duplicate(msgid))
                     continue
                 options = message.options
-                credit = options and options.credit
-                in_flight[message.msgid] = Credit(*credit) if credit else None
+                if options is None or options.credit is None:
+                    in_flight[msgid] = None
+                else:
+                    in_flight[msgid] = Credit(*options.credit)
                 events.append(message)
             elif type(message) is Notification:
                 event = self._notification(message)
