@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import threading
 
 TYPE_CHECKING = False
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 
 #: Both ends of a dying program's pipes are closed at once, but one after the other.
 _MOMENT_MS = 100
+
+
+def is_there() -> bool:
+    """Is stdin a pipe or a socket, at whose other end is a program? Not a terminal or ``/dev/null``."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def watch_stdin(gone: Callable[[], object]) -> None:

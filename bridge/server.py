@@ -138,6 +138,8 @@ class Server:
             except OSError as error:
                 complain(f"--fds {settings.descriptors}: {error}")
                 return USAGE
+        else:
+            self._watch_starter()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._become_child)
         from .logs import forgive_lost_output
@@ -323,6 +325,20 @@ class Server:
         timer = threading.Timer(seconds, hurry)
         timer.daemon = True
         timer.start()
+
+    def _watch_starter(self) -> None:
+        """Leave when stdin ends, which is not for calls here, if a program has its other end."""
+        from . import lifeline
+
+        def gone() -> None:
+            complain(
+                "stdin has ended: whoever started this process is gone, and it leaves as well "
+                "(with stdin from /dev/null it would stay)"
+            )
+            self._reasons.put("peer gone")
+
+        if lifeline.is_there():
+            lifeline.watch_stdin(gone)
 
     def _become_child(self) -> None:
         """A tool has forked this process, and only the tool's thread is here.

@@ -148,7 +148,7 @@ HOUSE = {
     "leaving": ("", ""),
     "server": (
         "__init__ errors gil leaving loading pool dispatcher transports.stdio",
-        "logs json thread_safety.checker transports.grpc transports.grpc_service",
+        "lifeline logs json thread_safety.checker transports.grpc transports.grpc_service",
     ),
     "commands": (
         "__init__ errors wire.messages wire.codec loading pool dispatcher",

@@ -55,6 +55,7 @@ class GrpcPeer(PortPeer):
         wait_until_ready: bool = True,
         env: dict[str, str] | None = None,
         cwd: str | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         self.notifications = []
         self.responses = {}
@@ -83,7 +84,7 @@ class GrpcPeer(PortPeer):
             return
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bridge", *_ARGUMENTS, *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             start_new_session=True,

@@ -693,6 +693,18 @@ def test_an_adapter_that_cannot_be_imported_is_explained(start):
     assert peer.stdout == []
 
 
+def test_a_bridge_whose_starter_is_gone_cancels_and_leaves(start, meeting):
+    peer = start(stdin=subprocess.PIPE)
+    msgid = peer.request("until_interrupted", [meeting.port, "a"])
+    visitor = meeting.visitor("a")
+    visitor.hears()
+    peer.process.stdin.close()
+    assert visitor.hears(2) == "ShuttingDown unavailable True"
+    assert error_of(peer, msgid).code == "unavailable"
+    assert peer.wait() == 0
+    assert "whoever started this process is gone" in peer.stderr
+
+
 def short_directory() -> Any:
     """A directory whose name leaves room in the 108 bytes of a socket's address."""
     import tempfile
