@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from .dispatcher import Call
+    from .call import Call
     from .loading import LoadedAdapter
 
 CLEAN, FAILED, USAGE = 0, 1, 2

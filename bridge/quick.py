@@ -11,8 +11,8 @@ import time
 from collections import deque
 from contextvars import Context as Variables
 
+from .call import Call, answer, describe_failure
 from .context import running_call
-from .dispatcher import Call, answer, describe_failure
 from .tally import Tally
 
 TYPE_CHECKING = False
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-    from .dispatcher import Dispatcher, Peer
+    from .call import Peer
+    from .dispatcher import Dispatcher
     from .relay import Relay
     from .tool import Tool
     from .wire.messages import Request

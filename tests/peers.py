@@ -16,7 +16,8 @@ from contextlib import suppress
 from typing import Any
 
 from bridge.adapter import bind_tools
-from bridge.dispatcher import Call, Dispatcher
+from bridge.call import Call
+from bridge.dispatcher import Dispatcher
 from bridge.errors import CallError, EncodeError
 from bridge.pool import Pool
 from bridge.testing import PortPeer
@@ -69,7 +70,7 @@ def put_away(peer: PortPeer) -> None:
 
 
 class RecordingPeer:
-    """Implements ``dispatcher.Peer``. ``events``: what was sent, ``(kind, key, *rest)``, in order.
+    """Implements ``call.Peer``. ``events``: what was sent, ``(kind, key, *rest)``, in order.
 
     ``credit``: how many items it takes before ``grant``; None: all of them.
     """
@@ -142,7 +143,7 @@ class RecordingPeer:
 
 
 class RecordingSink:
-    """Implements ``dispatcher.Sink`` for one call of a ``RecordingPeer``."""
+    """Implements ``call.Sink`` for one call of a ``RecordingPeer``."""
 
     def __init__(self, peer: RecordingPeer, call: Call) -> None:
         self._peer = peer

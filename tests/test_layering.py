@@ -81,9 +81,10 @@ HOUSE = {
     "gil": ("", "warnings"),
     "event_loop": ("", "asyncio"),
     "pool": ("errors", ""),
-    "dispatcher": ("errors context deadlines event_loop pool tally", "logs traceback"),
+    "call": ("errors context tally", "logs traceback"),
+    "dispatcher": ("errors call deadlines event_loop pool tally", ""),
     "relay": ("", ""),
-    "quick": ("context dispatcher tally", ""),
+    "quick": ("call context tally", ""),
     "transports": ("", ""),
     "transports.stdio": (
         "errors pace quick relay wire.codec wire.connection wire.framing wire.messages wire.parts",
@@ -357,7 +358,7 @@ def test_the_rows_say_what_the_architecture_wants() -> None:
     for name, row in rows.items():
         if name.startswith("transports"):
             assert not row & {"tool", "adapter", "loading", "pool", "msgpack"}
-    for name in ("context", "tool", "adapter", "loading", "pool", "dispatcher"):
+    for name in ("context", "tool", "adapter", "loading", "pool", "call", "dispatcher"):
         assert not any(part.startswith(("wire.codec", "transports")) for part in rows[name])
 
 

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..dispatcher import Call
+    from ..call import Call
     from ..errors import CallError
     from ..wire.messages import Params
     from .grpc import GrpcTransport
@@ -108,7 +108,7 @@ class Exchange:
                 return
         dispatcher.cancel(key)
 
-    # -- dispatcher.Peer --------------------------------------------------------------------
+    # -- call.Peer --------------------------------------------------------------------------
 
     def send_result(self, key: int, result: Any) -> None:
         self._result = self.encode(result, "result")
@@ -135,7 +135,7 @@ class Exchange:
         if self._sender is not None:
             self._sender.note(self.encode_log(level, logger, text, fields))
 
-    # -- dispatcher.Sink --------------------------------------------------------------------
+    # -- call.Sink --------------------------------------------------------------------------
 
     def wait(self) -> None:
         """gRPC takes an item and then makes its sender wait."""

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..dispatcher import Call, Dispatcher
+    from ..call import Call
+    from ..dispatcher import Dispatcher
     from ..quick import Batch
     from ..wire.parts import Payload
 
@@ -260,7 +261,7 @@ class StdioTransport:
         """Note that new requests are refused from now on."""
         self._connection.drain()
 
-    # -- dispatcher.Peer --------------------------------------------------------------------
+    # -- call.Peer --------------------------------------------------------------------------
 
     def send_result(self, key: int, result: Any) -> None:
         try:
