@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .options import Options
-    from .server import ThreadSafetySettings
+    from .settings import ThreadSafetySettings
     from .transports.grpc_settings import GrpcSettings
 
 _COMMANDS = ("tools", "call", "check", "doctor")
@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
 
-    from .server import Server, Settings
+    from .server import Server
+    from .settings import Settings
 
     settings = Settings(
         options.adapter,
@@ -72,7 +73,7 @@ def _grpc_settings(options: Options) -> GrpcSettings:
 
 
 def _thread_safety_settings(options: Options) -> ThreadSafetySettings | None:
-    from .server import ThreadSafetySettings
+    from .settings import ThreadSafetySettings
 
     strict, report = options.thread_safety_strict, options.thread_safety_report
     if not (options.thread_safety_check or strict or report):

@@ -250,7 +250,7 @@ def _check(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     import sysconfig
 
-    from .server import describe_python
+    from .gil import describe_python
 
     python = describe_python()
     gil = "GIL on" if python["gil"] else "GIL off"

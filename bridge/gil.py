@@ -12,6 +12,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any
 
 
 def is_enabled() -> bool:
@@ -58,3 +59,15 @@ class GilWatch:
             self.modules.append(name.partition("'")[0])
         else:
             self._show(message, category, *rest)
+
+
+def describe_python(gil: GilWatch | None = None) -> dict[str, Any]:
+    """Which interpreter runs here, and whether the GIL is on, or who switched it on."""
+    return {
+        "version": sys.version.split()[0],
+        "implementation": sys.implementation.name,
+        "executable": sys.executable,
+        "free_threaded": "t" in getattr(sys, "abiflags", ""),
+        "gil": is_enabled(),
+        "gil_enabled_by": [] if gil is None else gil.modules,
+    }

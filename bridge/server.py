@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from . import __version__
 from .dispatcher import Dispatcher
 from .errors import AdapterError, BridgeError, CallError, UsageError
-from .gil import GilWatch, is_enabled
+from .gil import GilWatch, describe_python
 from .leaving import (
     CLEAN,
     FATAL,
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from .loading import LoadedAdapter
+    from .settings import Settings
     from .thread_safety.checker import ThreadSafetyChecker
     from .transports.grpc import GrpcTransport, Service
-    from .transports.grpc_settings import GrpcSettings
 
 PROTOCOL_VERSION = 1
 #: How long a thread may keep the GIL while others want it, in seconds. With Python's 5 ms, one tool
@@ -48,61 +48,6 @@ _WATCH_S = 0.5
 _MARGIN_S = 0.4
 #: Reasons to end after which nobody reads what we write.
 _GONE = ("peer gone", "parent gone")
-
-
-class Settings:
-    """What the command line says; the defaults are those of ``bridge --help``.
-
-    ``max_workers``: None = ``min(32, cores + 4)``. ``grace_s``: seconds that running calls get
-    when the process ends. ``descriptors``: where the peer of stdio writes and reads, None: there
-    is none. ``grpc``: where the gRPC server listens, None: there is none. ``ready_file``: where
-    its port is written once it serves. ``thread_safety``: how to look for races, None: not at all.
-    ``inline``: run quick tools on the thread that reads, if there is more than one worker.
-    """
-
-    def __init__(
-        self,
-        adapter: str,
-        *,
-        app_dir: str | None = None,
-        max_workers: int | None = None,
-        max_queue: int = 1024,
-        max_message_bytes: int = 64 << 20,
-        grace_s: float = 5.0,
-        descriptors: tuple[int, int] | None = (0, 1),
-        grpc: GrpcSettings | None = None,
-        ready_file: str | None = None,
-        thread_safety: ThreadSafetySettings | None = None,
-        inline: bool = True,
-        log_level: str = "warning",
-        log_format: str = "text",
-    ) -> None:
-        self.adapter = adapter
-        self.app_dir = app_dir
-        self.max_workers = max_workers or min(32, (os.cpu_count() or 1) + 4)
-        self.max_queue = max_queue
-        self.max_message_bytes = max_message_bytes
-        self.grace_s = grace_s
-        self.descriptors = descriptors
-        self.grpc = grpc
-        self.ready_file = ready_file
-        self.thread_safety = thread_safety
-        self.inline = inline
-        self.log_level = log_level
-        self.log_format = log_format
-
-
-class ThreadSafetySettings:
-    """How ``--thread-safety-check`` looks for races.
-
-    ``strict``: a race raises in the call that completes it. ``report``: a file for the report, as
-    JSON, when the process ends.
-    """
-
-    def __init__(self, strict: bool = False, report: str | None = None) -> None:
-        self.strict = strict
-        # tools may change the working directory
-        self.report = None if report is None else os.path.abspath(report)
 
 
 class Server:
@@ -126,38 +71,16 @@ class Server:
         """Serve until there is a reason to end, and end the process. Returns only what went wrong."""
         settings = self._settings
         try:
-            faulthandler.enable(2)  # says on stderr which line of which tool has crashed it
-        except OSError:
-            pass  # there is no stderr
-        if self.switches_often or settings.descriptors is not None:
-            sys.setswitchinterval(SWITCH_INTERVAL_S)
-        stdio = None
-        if settings.descriptors is not None:
-            try:
-                stdio = self._open_stdio(*settings.descriptors)
-            except OSError as error:
-                complain(f"--fds {settings.descriptors}: {error}")
-                return USAGE
-        else:
-            self._watch_starter()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._become_child)
-        from .logs import forgive_lost_output
-
-        forgive_lost_output()
+            stdio = self._take_process()
+        except OSError as error:
+            complain(f"--fds {settings.descriptors}: {error}")
+            return USAGE
         try:
             with GilWatch() as gil:
                 grpc = self._open_grpc()
                 self._begin_check()
                 adapter = self._load()
-            check_workers(adapter, settings.max_workers)
-            if self._checker is not None:
-                self._checker.watch_adapter(adapter)
-            adapter.setup()
-            dispatcher = Dispatcher(adapter.tools, Pool(settings.max_workers, settings.max_queue))
-            self._dispatcher = dispatcher
-            if self._checker is not None:
-                dispatcher.reports["thread_safety"] = self._checker.get_report
+            dispatcher = self._open_dispatcher(adapter)
             dispatcher.python = describe_python(gil)
             handle_signals(self._reasons.put)
             port = None if grpc is None else grpc.start(dispatcher)
@@ -174,6 +97,30 @@ class Server:
             stdio.start(dispatcher)
         reason = self._wait()
         return self._end(reason, dispatcher, stdio, grpc, adapter)
+
+    def _take_process(self) -> StdioTransport | None:
+        """Make the process what the bridge needs, before any code of an adapter runs in it.
+
+        Raises ``OSError`` if a descriptor of the protocol is not open.
+        """
+        settings = self._settings
+        try:
+            faulthandler.enable(2)  # says on stderr which line of which tool has crashed it
+        except OSError:
+            pass  # there is no stderr
+        if self.switches_often or settings.descriptors is not None:
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
+        stdio = None
+        if settings.descriptors is None:
+            self._watch_starter()
+        else:
+            stdio = self._open_stdio(*settings.descriptors)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._become_child)
+        from .logs import forgive_lost_output
+
+        forgive_lost_output()
+        return stdio
 
     def _open_stdio(self, source: int, sink: int) -> StdioTransport:
         reader, writer = self._pipes = claim_descriptors(source, sink)
@@ -203,6 +150,19 @@ class Server:
                 f"gRPC needs packages that are not here ({error}): pip install 'beam-bridge[grpc]'"
             ) from None
         return GrpcTransport(settings.grpc, settings.max_message_bytes, services)
+
+    def _open_dispatcher(self, adapter: LoadedAdapter) -> Dispatcher:
+        """Set the adapter up, and the dispatcher that calls it. Raises ``AdapterError``."""
+        settings, checker = self._settings, self._checker
+        check_workers(adapter, settings.max_workers)
+        if checker is not None:
+            checker.watch_adapter(adapter)
+        adapter.setup()
+        pool = Pool(settings.max_workers, settings.max_queue)
+        self._dispatcher = dispatcher = Dispatcher(adapter.tools, pool)
+        if checker is not None:
+            dispatcher.reports["thread_safety"] = checker.get_report
+        return dispatcher
 
     # -- what other kinds of process may want otherwise ---------------------------------------
 
@@ -382,18 +342,6 @@ class Server:
             "pid": os.getpid(),
             "grpc_port": port,
         }
-
-
-def describe_python(gil: GilWatch | None = None) -> dict[str, Any]:
-    """Which interpreter runs here, and whether the GIL is on, or who switched it on."""
-    return {
-        "version": sys.version.split()[0],
-        "implementation": sys.implementation.name,
-        "executable": sys.executable,
-        "free_threaded": "t" in getattr(sys, "abiflags", ""),
-        "gil": is_enabled(),
-        "gil_enabled_by": [] if gil is None else gil.modules,
-    }
 
 
 def _warn_of_gil(modules: list[str]) -> None:

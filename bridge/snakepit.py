@@ -15,7 +15,8 @@ from . import __version__, lifeline, snakepit_adapter
 from .errors import AdapterError
 from .leaving import FATAL
 from .loading import resolve
-from .server import Server, Settings, ThreadSafetySettings
+from .server import Server
+from .settings import Settings, ThreadSafetySettings
 from .transports.grpc_settings import GrpcSettings
 
 TYPE_CHECKING = False

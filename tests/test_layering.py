@@ -86,8 +86,9 @@ HOUSE = {
     "relay": ("", ""),
     "quick": ("call context tally", ""),
     "transports": ("", ""),
+    "transports.stdio_writer": ("wire.framing wire.parts", ""),
     "transports.stdio": (
-        "errors pace quick relay wire.codec wire.connection wire.framing wire.messages wire.parts",
+        "errors pace quick relay wire.codec wire.connection wire.messages transports.stdio_writer",
         "fcntl",
     ),
     "_generated": ("", ""),
@@ -147,19 +148,21 @@ HOUSE = {
     ),
     "lifeline": ("", ""),
     "leaving": ("", ""),
+    "settings": ("", ""),
     "server": (
         "__init__ errors gil leaving loading pool dispatcher transports.stdio",
         "lifeline logs json thread_safety.checker transports.grpc transports.grpc_service",
     ),
     "commands": (
         "__init__ errors wire.messages wire.codec loading pool dispatcher",
-        "server stat sysconfig thread_safety.check",
+        "gil stat sysconfig thread_safety.check",
     ),
     "options": ("__init__", "argparse"),
-    "cli": ("options", "server commands transports.grpc_settings"),
+    "cli": ("options", "settings server commands transports.grpc_settings"),
     "__main__": ("cli", ""),
     "snakepit": (
-        "__init__ errors leaving lifeline loading snakepit_adapter transports.grpc_settings server",
+        "__init__ errors leaving lifeline loading snakepit_adapter transports.grpc_settings settings "
+        "server",
         "transports.snakepit transports.snakepit_elixir grpc",
     ),
     "testing.inbox": ("errors wire.codec wire.messages", ""),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import EncodeError
-from bridge.transports.stdio import Writer
+from bridge.transports.stdio_writer import Writer
 from bridge.wire.codec import Encoder, decode_message
 from bridge.wire.parts import LARGE_BYTES, Parts, holds_large
 from bridge.wire.values import to_wire
