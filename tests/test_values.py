@@ -185,6 +185,14 @@ def test_every_element_type_has_a_row() -> None:
     assert " ".join(DTYPES) == "u8 u16 u32 u64 s8 s16 s32 s64 f16 f32 f64 c64 c128"
 
 
+def test_what_an_array_masks_is_not_sent() -> None:
+    array = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(EncodeError, match=r"result\.a .* masked elements; filled\(\)"):
+        Encoder().result(1, {"a": array})
+    whole = np.ma.array([1.0, 2.0], mask=[False, False])
+    assert decode_value(Encoder().value(whole)).tolist() == [1.0, 2.0]
+
+
 @pytest.mark.parametrize("dtype", [">i4", ">f8", ">u2", ">c8"])
 def test_big_endian_arrays_arrive_little_endian(dtype: str) -> None:
     array = np.array([[1, 2], [3, 4]], dtype)

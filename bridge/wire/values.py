@@ -208,6 +208,14 @@ def _is_frozen(array: Any) -> bool:
 
 def _split(array: numpy.ndarray[Any, Any]) -> tuple[bytes, numpy.ndarray[Any, Any]]:
     """A tensor's header, and its elements as bytes."""
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(array, masked.MaskedArray):
+        if masked.is_masked(array):
+            raise TypeError(
+                "no tensor on the wire for an array with masked elements; filled() replaces these, "
+                "tolist() makes them nil"
+            )
+        array = array.data
     name = _TYPE_NAMES.get(array.dtype.newbyteorder("<").str)
     if array.dtype.name == "bfloat16":
         name = "bf16"
