@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import stat
 import subprocess
@@ -32,6 +33,8 @@ TYPE_URL = "type.googleapis.com/google.protobuf.StringValue"
 ROOT = Path(__file__).parents[2]
 #: The run that a worker belongs to: Snakepit finds orphans by it.
 RUN_ID = "k7x2m9q"
+#: How often the thread that reads looks whether it still shall.
+_LOOK_MS = 100
 _UNLIMITED = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -93,6 +96,8 @@ class Snakepit:
         #: What the worker wrote, to stdout and stderr, write by write.
         self.output: list[bytes] = []
         self._arrived = threading.Condition()
+        self._reads = threading.Event()
+        self._reads.set()
         self._ended = False
         # as a port with :stderr_to_stdout: its own session, a pipe on which nothing is written
         self.process = subprocess.Popen(
@@ -187,10 +192,23 @@ class Snakepit:
         """All that the worker wrote."""
         return b"".join(self.output).decode()
 
+    def stop_reading(self) -> None:
+        """Close the end from which the worker's output is read."""
+        self._reads.clear()
+        self._reader.join(PATIENCE_S)
+        assert self.process.stdout.closed
+
     def _read(self) -> None:
         descriptor = self.process.stdout.fileno()
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
         with self.process.stdout:
-            while data := os.read(descriptor, 1 << 16):
+            while self._reads.is_set():
+                if not poll.poll(_LOOK_MS):
+                    continue
+                data = os.read(descriptor, 1 << 16)
+                if not data:
+                    break
                 with self._arrived:
                     self.output.append(data)
                     self._arrived.notify_all()

@@ -742,7 +742,7 @@ def test_a_process_whose_readers_are_gone_as_well_ends_too(start, tmp_path):
     worker = start(V13)
     worker.process.send_signal(signal.SIGSTOP)
     call = worker.begin(worker.request("speak", {"text": "x" * 100}))
-    worker.process.stdout.close()
+    worker.stop_reading()
     worker.process.stdin.close()
     worker.process.send_signal(signal.SIGCONT)
     call.cancel()
