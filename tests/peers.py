@@ -59,9 +59,14 @@ def join(*threads: threading.Thread) -> None:
         assert not thread.is_alive(), f"{thread.name} does not end"
 
 
+def is_measured() -> bool:
+    """Has each process to write down, when it ends, which lines it ran?"""
+    return "COVERAGE_PROCESS_CONFIG" in os.environ
+
+
 def put_away(peer: PortPeer) -> None:
     """End a bridge at the end of its test: at once, unless it has to write down what it ran."""
-    if "COVERAGE_PROCESS_CONFIG" in os.environ and peer.exit_status is None:
+    if is_measured() and peer.exit_status is None:
         peer.kill(signal.SIGTERM)
         with suppress(TimeoutError):
             peer.wait(2.0)

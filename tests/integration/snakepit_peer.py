@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ import grpc
 
 from bridge._generated import snakepit_bridge_pb2 as pb
 from bridge.testing import PATIENCE_S
+
+from ..peers import is_measured
 
 SERVICE = "snakepit.bridge.BridgeService"
 TYPE_URL = "type.googleapis.com/google.protobuf.StringValue"
@@ -126,6 +129,10 @@ class Snakepit:
     def __exit__(self, *error: object) -> None:
         if self.channel is not None:
             self.channel.close()
+        if is_measured() and self.process.poll() is None:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(2.0)
         self.process.kill()
         self.process.wait()
         self._reader.join(PATIENCE_S)
