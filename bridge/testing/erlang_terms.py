@@ -132,8 +132,7 @@ def charlist(text: str) -> List:
 def to_python(term: Term) -> Any:
     """What a tool receives when the Elixir client sends this term.
 
-    Of two keys that Python holds equal, as 1 and 1.0, one is lost: the earlier. Raises
-    ``EncodeError`` if the client refuses the term; the message holds the client's reason.
+    Raises ``EncodeError`` if the client refuses the term; the message holds the client's reason.
     """
     if isinstance(term, Atom):
         if term in _CONSTANTS:
@@ -250,19 +249,25 @@ def _dict(term: Map) -> dict[Any, Any]:
     for key, _ in term.pairs:
         for reason in _key_refusals(key, term):
             raise EncodeError(reason)
-    return {
-        key.name if isinstance(key, Atom) and key not in _CONSTANTS else to_python(key): to_python(
-            value
-        )
-        for key, value in term.pairs
-    }
+    return {_python_key(key): to_python(value) for key, value in term.pairs}
 
 
 def _key_refusals(key: Any, term: Map) -> list[str]:
-    if isinstance(key, Atom):
-        twice = key not in _CONSTANTS and any(k == key.name.encode() for k, _ in term.pairs)
-        return ["which are one key in Python"] if twice else []
     if _is_bytes_tuple(key):
-        return list(refusals(key))
-    scalar = isinstance(key, bytes | int | float)
-    return [] if scalar else ["keys are text, bytes, numbers, booleans or nil"]
+        if reasons := refusals(key):
+            return list(reasons)
+    elif not isinstance(key, Atom | bytes | int | float):
+        return ["keys are text, bytes, numbers, booleans or nil"]
+    equal = [k for k, _ in term.pairs if _is_scalar(k) and _python_key(k) == _python_key(key)]
+    return ["which are one key in Python"] if len(equal) > 1 else []
+
+
+def _is_scalar(key: Any) -> bool:
+    if _is_bytes_tuple(key):
+        return not refusals(key)
+    return isinstance(key, Atom | bytes | int | float)
+
+
+def _python_key(key: Any) -> Any:
+    """What a scalar is as the key of a dict; the atoms that are values else are names there."""
+    return key.name if isinstance(key, Atom) and key not in _CONSTANTS else to_python(key)

@@ -126,12 +126,27 @@ def test_the_client_refuses_what_the_mapping_refuses(beam, term):
 
 
 @pytest.mark.parametrize(
-    "keys", [(1, 1.0), (1, TRUE), (0, FALSE), (b"\xff", (Atom("bytes"), b"\xff"))]
+    "keys",
+    [
+        *((1, 1.0), (1, TRUE), (0, FALSE), (b"\xff", (Atom("bytes"), b"\xff"))),
+        *((2**53, 2.0**53), (2**60, 2.0**60), (2**1000, 2.0**1000), (0.0, FALSE)),
+    ],
 )
-def test_of_two_keys_that_python_holds_equal_one_is_lost(beam, keys):
+def test_two_keys_that_python_holds_equal_are_refused(beam, keys):
     term = Map(tuple((key, index) for index, key in enumerate(keys)))
-    _written, _packed, (_kind, echoed) = beam.ask(encode_term(term))
-    assert len(echoed.pairs) == len(to_python(term)) == 1
+    assert refusals(term) == {"which are one key in Python"}
+    for kind, message in beam.ask(encode_term(term))[1:]:
+        assert kind == Atom("error")
+        assert message.endswith(b", which are one key in Python")
+
+
+@pytest.mark.parametrize("keys", [(2**53 + 1, 2.0**53), (2**60 + 1, 2.0**60), (1, 1.5), (2, TRUE)])
+def test_keys_that_python_holds_apart_come_back(beam, keys):
+    term = Map(tuple((key, index) for index, key in enumerate(keys)))
+    assert not refusals(term)
+    _written, _packed, (kind, echoed) = beam.ask(encode_term(term))
+    assert kind == Atom("ok")
+    assert len(echoed.pairs) == len(set(keys)) == 2
 
 
 def test_the_beam_reads_no_float_that_is_not_finite(beam):

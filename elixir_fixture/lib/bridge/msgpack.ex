@@ -34,9 +34,12 @@ defmodule Bridge.Msgpack do
   ## Maps
 
   Keys are text, bytes, numbers, booleans or `nil`. Atom keys become text, all but `nil`, `true`
-  and `false`, and stay text on the way back: decoding never makes atoms. A map that holds both
-  `:a` and `"a"` is refused rather than losing one of them. Decoding takes any key, since a Python
-  tuple may be one; it becomes a list.
+  and `false`, and stay text on the way back: decoding never makes atoms. Decoding takes any key,
+  since a Python tuple may be one; it becomes a list.
+
+  Some keys are different here but one to Python: `:a` and `"a"`; `1`, `1.0` and `true`; `0`, `0.0`,
+  `-0.0` and `false`; `{:bytes, data}` and the same data as a binary that is not text. A map that
+  holds two such keys is refused rather than losing one of them.
 
   ## What is refused
 
@@ -74,6 +77,10 @@ defmodule Bridge.Msgpack do
       iex> {:error, error} = Bridge.Msgpack.encode(%{scores: [1, make_ref()]}, "args")
       iex> {error.code, error.message =~ "args.scores[1] is a reference"}
       {:invalid_argument, true}
+
+      iex> {:error, error} = Bridge.Msgpack.encode(%{weights: %{1 => 0.5, 1.0 => 0.7}}, "args")
+      iex> error.message
+      "args.weights has the keys 1.0 and 1, which are one key in Python"
 
   """
   @spec encode(term, String.t()) :: {:ok, iodata} | {:error, Error.t()}
@@ -212,22 +219,50 @@ defmodule Bridge.Msgpack do
     [map_key(key, map, path), pack(value, key, path) | pairs(rest, map, path)]
   end
 
-  defp map_key(key, _map, path) when is_binary(key) or is_number(key), do: pack(key, key, path)
-  defp map_key(key, _map, path) when key in [nil, false, true], do: pack(key, key, path)
-  defp map_key({:bytes, _iodata} = key, _map, path), do: pack(key, key, path)
+  # Of two keys that are one to Python, at least one is neither a binary nor an integer. So these
+  # cost nothing; each of the others looks for the keys that it may equal.
+  defp map_key(key, _map, path) when is_binary(key) or is_integer(key), do: pack(key, key, path)
+  defp map_key(nil, _map, path), do: pack(nil, nil, path)
+
+  defp map_key(key, map, path) when is_float(key) or is_boolean(key) do
+    refuse_any(equal_numbers(key), key, map, path)
+    pack(key, key, path)
+  end
 
   defp map_key(key, map, path) when is_atom(key) do
     name = Atom.to_string(key)
-
-    if is_map_key(map, name) do
-      stop(path, "has the keys #{inspect(key)} and #{inspect(name)}, which are one key in Python")
-    end
-
+    if is_map_key(map, name), do: refuse_pair(key, name, path)
     text(name, key, path)
+  end
+
+  defp map_key({:bytes, iodata} = key, map, path) do
+    packed = pack(key, key, path)
+    refuse_any(equal_bytes(IO.iodata_to_binary(iodata)), key, map, path)
+    packed
   end
 
   defp map_key(key, _map, path) do
     stop(path, "has the key #{inspect(key)}; keys are text, bytes, numbers, booleans or nil")
+  end
+
+  defp refuse_any(equal_keys, key, map, path) do
+    # before OTP 27, 0.0 and -0.0 are one key here too
+    for other <- equal_keys, other !== key, is_map_key(map, other) do
+      refuse_pair(key, other, path)
+    end
+  end
+
+  defp refuse_pair(key, other, path) do
+    stop(path, "has the keys #{inspect(key)} and #{inspect(other)}, which are one key in Python")
+  end
+
+  defp equal_numbers(key) when key == 0 or key == false, do: [0, 0.0, -0.0, false]
+  defp equal_numbers(key) when key == 1 or key == true, do: [1, 1.0, true]
+  defp equal_numbers(key) when key == trunc(key), do: [trunc(key)]
+  defp equal_numbers(_fraction), do: []
+
+  defp equal_bytes(data) do
+    if String.valid?(data), do: [{:bytes, data}], else: [{:bytes, data}, data]
   end
 
   defp integer(n) when n in 0..0x7F, do: <<n>>

@@ -124,6 +124,26 @@ defmodule Bridge.ClientCallTest do
                Client.call(client, "echo", [1, 2, 3])
     end
 
+    test "loses no entry of a map", %{client: client} do
+      # all that Python holds apart
+      kept =
+        Map.new(
+          [1, 2.0, 0.5, false, nil, "1", <<255>>, 2 ** 53 + 1, 2.0 ** 53],
+          &{&1, "#{inspect(&1)}"}
+        )
+
+      assert Client.call(client, "echo", [kept]) == {:ok, kept}
+
+      for {key, other} <- [{1, 1.0}, {true, 1}, {0.0, false}, {2 ** 53, 2.0 ** 53}] do
+        assert Client.call(client, "are_equal", [key, other]) == {:ok, true}
+
+        assert {:error, %Error{code: :invalid_argument, started: false} = error} =
+                 Client.call(client, "echo", value: %{key => "a", other => "b"})
+
+        assert error.message =~ ~r/^args.value has the keys .* which are one key in Python$/
+      end
+    end
+
     test "names what cannot be encoded, on either side", %{client: client} do
       assert {:error, %Error{code: :invalid_argument, started: false, message: message}} =
                Client.call(client, "echo", value: [1, self()])

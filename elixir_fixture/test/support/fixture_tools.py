@@ -21,6 +21,11 @@ class FixtureTools(ThreadSafeAdapter):
         return type(value).__name__
 
     @tool
+    def are_equal(self, one: Any, other: Any) -> bool:
+        """Would a dict hold them for one key?"""
+        return one == other and hash(one) == hash(other)
+
+    @tool
     def sleep(self, seconds: float, value: Any = None) -> Any:
         """Sleep without looking at the call: the worker stays occupied."""
         time.sleep(seconds)
