@@ -12,7 +12,7 @@ import warnings
 
 import pytest
 
-from bridge import Adapter, ThreadSafeAdapter
+from bridge import Adapter, ThreadSafeAdapter, thread_safe_method
 from bridge.thread_safety.checker import (
     ThreadSafetyChecker,
     ThreadSafetyError,
@@ -35,6 +35,20 @@ class Plain:
 
     def up(self):
         self.n += 1
+
+    @thread_safe_method
+    def tracked_up(self):
+        self.n += 1
+
+
+class Lazy:
+    """As frameworks have them: whatever is asked of it is asked of something that is not there."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError("there is no request")
+
+
+LAZY = Lazy()
 
 
 def test_a_race_is_warned_of_once(tmp_path):
@@ -84,6 +98,17 @@ def test_what_was_loaded_before_is_rewritten_and_put_back():
     assert [finding.variable for finding in checker.findings] == ["Plain.n"]
     plain.up()
     assert plain.n == 3
+
+
+def test_decorated_functions_are_rewritten_too(monkeypatch):
+    # a free-threaded Python hides them from the garbage collector once a thread was started
+    monkeypatch.setattr("gc.get_objects", lambda: [LAZY])
+    function = Plain.tracked_up.__wrapped__
+    code = function.__code__
+    with ThreadSafetyChecker(note=lambda finding: None) as checker:
+        checker.watch(Plain())
+        assert function.__code__ is not code
+    assert function.__code__ is code
 
 
 def test_the_recursion_limit_and_the_importing_are_put_back():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.gil import is_enabled
+
 from .race_program import checked
 
 #: What two threads do without a lock, and the variables that must be found.
@@ -198,3 +200,45 @@ def test_exceptions_pass_through(tmp_path):
             with pytest.raises(kind, match="missing"):
                 program.call(name)
         assert program.call("default") == [5]
+
+
+def test_functions_that_calls_make_do_not_live_for_ever(tmp_path):
+    source = """
+        import functools, weakref
+        def work():
+            made = []
+            for _ in range(2500):
+                function = functools.partial(int)
+                function()
+                made.append(weakref.ref(function))
+            return sum(each() is not None for each in made)
+    """
+    with checked(source, tmp_path) as program:
+        (alive,) = program.call("work")
+    assert alive <= 1000
+
+
+def test_a_reference_whose_object_is_gone_can_be_called(tmp_path):
+    source = """
+        import weakref
+        class A: pass
+        def work():
+            return weakref.ref(A())()
+    """
+    with checked(source, tmp_path) as program:
+        assert program.call("work") == [None]
+
+
+@pytest.mark.parametrize("copy", ["list(d)", "sum(tuple(d))", "d.copy()"])
+def test_a_deque_is_copied_in_one_step_only_under_the_gil(tmp_path, copy):
+    source = f"""
+        import collections
+        d = collections.deque([1, 2], maxlen=2)
+        def add():
+            d.append(3)
+        def copy():
+            {copy}
+    """
+    with checked(source, tmp_path) as program:
+        program.call("add", "copy")
+        assert program.found == ([] if is_enabled() else ["d"])

@@ -37,6 +37,17 @@ def test_the_text_has_all_parts():
         assert words in text, words
 
 
+def test_a_place_without_a_file_is_named_only():
+    change = Access(1, 0, "change", frozenset(), (("", 0, "spoil"),), "spoil")
+    text = Report([Finding(DOCUMENTED, "the locale", "changed", "do not", change)], COUNTS).text
+    assert "thread 1 changes it, without a lock:\n      in spoil\n    advice" in text
+
+
+def test_what_a_change_was_decided_by_is_said_in_words():
+    text = Report([Finding(DISCIPLINE, "n", "p", "a", access(1, "act", 1))], COUNTS).text
+    assert "thread 1 changes it, decided by an earlier look, without a lock:" in text
+
+
 def test_a_clean_report_says_what_that_means():
     text = Report([], COUNTS).text
     assert "findings:          0" in text

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from ..loading import LoadedAdapter
     from ..tool import Tool
+    from .findings import Frame
 
     #: Tools by name, with the index of an example.
     Steps = Sequence[tuple[str, int]]
@@ -113,8 +114,8 @@ class _Check:
                 self._round(steps, each, in_turn, in_turn=True)
         finally:
             sys.setswitchinterval(interval)
-        for finding in at_once.new_errors(in_turn):
-            self._checker.add(finding)
+        for name, error in at_once.new_errors(in_turn):
+            self._checker.add(_error_finding(name, error, self._checker.stack_of(error)))
         self.differences = at_once.new_results(in_turn)
 
     def _rounds(self, calls: int) -> list[tuple[Steps, int]]:
@@ -191,10 +192,13 @@ class _Outcomes:
         else:
             self._errors.setdefault((step[0], type(error)), error)
 
-    def new_errors(self, others: _Outcomes) -> list[Finding]:
-        """The errors of kinds that none of the others is of; but not what says no on purpose."""
+    def new_errors(self, others: _Outcomes) -> list[tuple[str, BaseException]]:
+        """The errors of kinds that none of the others is of; but not what says no on purpose.
+
+        Each with the name of its tool.
+        """
         return [
-            _error_finding(name, error)
+            (name, error)
             for (name, kind), error in self._errors.items()
             if others.comparable
             and (name, kind) not in others._errors
@@ -220,18 +224,14 @@ class _Outcomes:
         return list(dict.fromkeys(found))
 
 
-def _error_finding(name: str, error: BaseException) -> Finding:
+def _error_finding(name: str, error: BaseException, stack: Sequence[Frame]) -> Finding:
     last = traceback.format_exception_only(error)[-1].strip()
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [(frame.filename, frame.lineno or 0, frame.name) for frame in reversed(frames)]
-    here = __name__.rpartition(".")[0].replace(".", "/")
-    own = [place for place in places if here not in place[0].replace("\\", "/")]
     return Finding(
         OBSERVED,
         name,
         f"raises {last!r}, but only when calls run at the same time",
         "look for what another call may have changed before that line",
-        Access(0, 0, "raise", frozenset(), own or places, name),
+        Access(0, 0, "raise", frozenset(), stack or [("", 0, name)], name),
     )
 
 

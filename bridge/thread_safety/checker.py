@@ -30,12 +30,12 @@ from .sync import Tracing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
     from typing import Any, TypeVar
 
     from ..loading import LoadedAdapter
-    from .findings import Finding
+    from .findings import Finding, Frame
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -88,8 +88,9 @@ class ThreadSafetyChecker:
         self.monitors = Monitors()
         detector = Detector(self._found)
         self._own = OwnModules(packages, directory, self._module_loaded)
-        self._rules = Rules(detector, self._own.__contains__)
-        self._probe = self._own.probe = Probe(detector, self._own.__contains__, self._rules)
+        is_own = self._own.rewritten.__contains__
+        self._rules = Rules(detector, is_own)
+        self._probe = self._own.probe = Probe(detector, is_own, self._rules)
         self._tracing = Tracing(self._probe, _is_traced)
         self._entered = False
         self._recursion_limit = 0
@@ -176,7 +177,7 @@ class ThreadSafetyChecker:
 
             @functools.wraps(function)
             async def task(*args: Any, **kwargs: Any) -> Any:
-                return await self._steps(function(*args, **kwargs), name)
+                return await self._steps(function, name, function(*args, **kwargs))
 
             return task
         if flags & _CO_GENERATOR:
@@ -186,21 +187,21 @@ class ThreadSafetyChecker:
                 items, call = function(*args, **kwargs), object()
                 try:
                     while True:
-                        with self.call(name, call, serial, last=False):
+                        with self.call(function, name, call, serial, last=False):
                             try:
                                 item = next(items)
                             except StopIteration as stop:
                                 return stop.value
                         yield item
                 finally:
-                    with self.call(name, call, serial):
+                    with self.call(function, name, call, serial):
                         items.close()
 
             return stream
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with self.call(name, object(), serial) as returned:
+            with self.call(function, name, object(), serial) as returned:
                 result = function(*args, **kwargs)
                 returned(result)
             return result
@@ -208,13 +209,13 @@ class ThreadSafetyChecker:
         return wrapped
 
     @types.coroutine
-    def _steps(self, coroutine: Any, name: str) -> Any:
+    def _steps(self, function: Callable[..., Any], name: str, coroutine: Any) -> Any:
         """Run a coroutine; between two awaits it is a call on the thread of its event loop."""
         call = object()
         step, value = coroutine.send, None
         try:
             while True:
-                with self.call(name, call, last=False):
+                with self.call(function, name, call, last=False):
                     try:
                         awaited = step(value)
                     except StopIteration as stop:
@@ -224,32 +225,40 @@ class ThreadSafetyChecker:
                 except BaseException as error:
                     step, value = coroutine.throw, error
         finally:
-            with self.call(name, call):
+            with self.call(function, name, call):
                 coroutine.close()
 
     @contextmanager
     def call(
-        self, name: str, call: object, serial: bool = False, *, last: bool = True
+        self,
+        function: Callable[..., Any],
+        name: str,
+        call: object,
+        serial: bool = False,
+        *,
+        last: bool = True,
     ) -> Iterator[Callable[[Any], None]]:
-        """A call runs on this thread; ``last``: to its end, not only until it goes on elsewhere.
+        """A call of ``function`` runs on this thread.
 
-        Gives a function that is to be told of its result.
+        ``last``: to its end, not only until it goes on elsewhere. Gives a function that is to be
+        told of its result.
         """
         results: list[Any] = [None]
+        turn = f"the turn of {name}"
         self.monitors.begin(name)
         self._probe.begin(call)
         if serial:
-            self._probe.acquire(("serial", name))
+            self._probe.acquire(turn)
         try:
             yield results.append
         finally:
             if serial:
-                self._probe.release(("serial", name), self._probe.thread)
+                self._probe.release(turn, self._probe.thread)
             if last:
-                self._probe.end(results[-1])
+                self._probe.end(function, name, results[-1])
             else:
                 self._probe.pause()
-            for finding in self.monitors.end(name):
+            for finding in self.monitors.end(name, function):
                 self._rules.rule(finding)
 
     # -- what was found ---------------------------------------------------------------------
@@ -258,6 +267,10 @@ class ThreadSafetyChecker:
     def findings(self) -> list[Finding]:
         """What was found so far; each once."""
         return list(self._findings)
+
+    def stack_of(self, error: BaseException) -> Sequence[Frame]:
+        """Where in the program an exception was raised, innermost first."""
+        return self._probe.stack_of(error)
 
     def add(self, finding: Finding) -> None:
         """Report what was found in another way."""

@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+#: How a deque is copied. Without the GIL, item by item: "deque mutated during iteration".
+DEQUE_COPY = COPY if getattr(sys, "_is_gil_enabled", lambda: True)() else ITERATE
 #: What the methods of containers do: to the structure, and to the item that their first argument
 #: names. None: nothing that matters.
 METHODS: dict[type, dict[str, tuple[str | None, str | None]]] = {
@@ -48,7 +50,7 @@ METHODS: dict[type, dict[str, tuple[str | None, str | None]]] = {
         "append": (GROW, None), "appendleft": (GROW, None), "extend": (GROW, None),
         "extendleft": (GROW, None), "pop": (SHRINK, None), "popleft": (SHRINK, None),
         "remove": (SHRINK, None), "clear": (SHRINK, None), "insert": (REORDER, None),
-        "rotate": (REORDER, None), "reverse": (REORDER, None), "copy": (COPY, None),
+        "rotate": (REORDER, None), "reverse": (REORDER, None), "copy": (DEQUE_COPY, None),
         "count": (PEEK, None), "index": (PEEK, None),
     },
     bytearray: {
@@ -136,11 +138,14 @@ def namespace(value: Any) -> dict[str, Any]:
 
 
 def is_array(value: Any) -> bool:
-    return bool(_is_array_type(type(value)))  # type: ignore[arg-type]
+    return shows_memory(type(value)) and type(value) is not memoryview  # type: ignore[arg-type]
 
 
 @functools.lru_cache(1000)  # asked for nearly every value; a type never changes its answer
-def _is_array_type(kind: Any) -> bool:
+def shows_memory(kind: Any) -> bool:
+    """Is it the type of arrays, or of memory views: may the memory be that of another object?"""
+    if kind is memoryview:
+        return True
     numpy = sys.modules.get("numpy")
     return numpy is not None and issubclass(kind, getattr(numpy, "ndarray", ()))
 

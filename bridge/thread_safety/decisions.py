@@ -156,7 +156,7 @@ class Decisions(Order):
             made.looks[variable] = last
         else:
             changes = len(variable.changes)
-            made.looks[variable] = Look(mode, state.holds.copy(), changes, made.number, at)
+            made.looks[variable] = Look(mode, state.holds, changes, made.number, at)
 
     def _change(
         self, variable: Variable, state: Thread, mode: str, call: Hashable

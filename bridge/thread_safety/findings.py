@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     #: A place in the code: file, line, function. The innermost comes first.
     Frame: TypeAlias = tuple[str, int, str]
 
+#: How many frames of each stack are shown.
+SHOWN_FRAMES = 8
 OBSERVED, DISCIPLINE, DOCUMENTED = "observed", "discipline", "documented"
 
 
@@ -57,6 +59,21 @@ class Access:
         copy.decided_at, copy.cover = self.decided_at, self.cover
         return copy
 
+    @property
+    def did(self) -> str:
+        """What it does to the variable, in words."""
+        return _WORDS.get(self.mode, f"{self.mode}s it")
+
+    @property
+    def shown(self) -> Sequence[Frame]:
+        """The innermost frames of its stack, the access itself first."""
+        return self.stack[:SHOWN_FRAMES]
+
+    @property
+    def has_more(self) -> bool:
+        """Was it called from further away?"""
+        return len(self.stack) > SHOWN_FRAMES
+
 
 class Finding:
     """A race, or a broken rule. ``first`` and ``second``: the two accesses; the second may be None.
@@ -97,7 +114,7 @@ _WORDS = {
 
 def problem(old: Access, new: Access) -> str:
     """What two accesses do to each other."""
-    return f"one thread {_WORDS[old.mode]}, another {_WORDS[new.mode]}"
+    return f"one thread {old.did}, another {new.did}"
 
 
 def advice(old: Access, new: Access) -> str:

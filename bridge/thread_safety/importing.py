@@ -17,7 +17,7 @@ from .rewrite import PROBE, rewrite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from importlib.machinery import ModuleSpec
     from typing import Any
 
@@ -140,17 +140,30 @@ def _functions(module: types.ModuleType) -> list[types.FunctionType]:
     """All functions there are, as far as they can be found: of any module, but all of this one.
 
     The garbage collector knows nearly all. A free-threaded Python hides from it those that live
-    for ever, which are those at the top of modules and classes.
+    for ever, which are those at the top of modules and classes, and what decorators made of them.
     """
-    found = {id(each): each for each in gc.get_objects() if isinstance(each, types.FunctionType)}
+    found = {id(each): each for each in gc.get_objects() if type(each) is types.FunctionType}
+    reached: dict[int, types.FunctionType] = {}
     pending: list[Any] = list(vars(module).values())
     while pending:
         value = pending.pop()
-        value = getattr(value, "__func__", value)  # of a class method or static method
-        if isinstance(value, property):
+        kind = type(value)  # objects that answer for their class themselves are not asked
+        if issubclass(kind, staticmethod | classmethod | types.MethodType):
+            pending.append(value.__func__)
+        elif issubclass(kind, property):
             pending += [value.fget, value.fset, value.fdel]
-        elif isinstance(value, types.FunctionType):
-            found[id(value)] = value
-        elif isinstance(value, type) and value.__module__ == module.__name__:
+        elif kind is types.FunctionType and id(value) not in reached:
+            reached[id(value)] = value
+            pending += _captured(value)
+        elif issubclass(kind, type) and value.__module__ == module.__name__:
             pending += vars(value).values()
-    return list(found.values())
+    return list({**found, **reached}.values())
+
+
+def _captured(function: types.FunctionType) -> Iterator[Any]:
+    """What the closure of a function holds: of a decorator's, the function that it was put on."""
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:
+            pass  # not assigned yet

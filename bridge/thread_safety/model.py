@@ -90,8 +90,11 @@ class Detector(Decisions):
         access.decided_at, access.cover = decided_at, cover
         if turn is not None:
             self._report(name, turn, access, interleaved)
+        conflicts = CONFLICTS[mode]
         for other in variable.accesses.values():
-            if other.thread != thread and self._race(variable, other, access, state.clock):
+            if other.mode not in conflicts or other.thread == thread:
+                continue
+            if self._race(variable, other, access, state.clock):
                 self._report(name, other, access, interleaved)
                 break
 
@@ -121,8 +124,7 @@ class Detector(Decisions):
         return None
 
     def _race(self, variable: Variable, old: Access, new: Access, clock: Clock) -> bool:
-        if new.mode not in CONFLICTS[old.mode]:
-            return False
+        """Do two accesses race, whose modes are in conflict?"""
         modes = {old.mode, new.mode}
         if not old.cover.isdisjoint(new.cover):
             return False

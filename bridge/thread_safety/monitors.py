@@ -13,7 +13,7 @@ import warnings
 
 from ..gil import is_enabled
 from .findings import DOCUMENTED, Access, Finding
-from .stacks import stack_here
+from .stacks import place_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class Monitors:
         self._here.state = _look() if alone else None
         self._here.began = time.monotonic()
 
-    def end(self, tool: str) -> list[Finding]:
-        """It ends. Returns what it has changed for the whole process."""
+    def end(self, tool: str, function: Any = None) -> list[Finding]:
+        """It ends. Returns what it has changed for the whole process: somewhere in ``function``."""
         spent = time.monotonic() - self._here.began
         with self._lock:
             self._tools[tool].running -= 1
@@ -83,16 +83,16 @@ class Monitors:
         before = self._here.state
         if before is None:
             return []  # it could have been another call that ran
+        changed = [name for name, now in _look().items() if now != before[name]]
         return [
             Finding(
                 DOCUMENTED,
                 name,
                 f"{tool} changed it, for every thread of the process",
                 "pass what is needed as an argument, or set it once in setup()",
-                Access(thread, 0, "change", frozenset(), stack_here() or (("", 0, tool),), tool),
+                Access(thread, 0, "change", frozenset(), (place_of(function, tool),), tool),
             )
-            for name, now in _look().items()
-            if now != before[name]
+            for name in changed
         ]
 
     def describe(self) -> dict[str, Any]:

@@ -31,8 +31,8 @@ class NamesProbe(ItemsProbe):
         self, detector: Detector, is_own: Callable[[str], bool], rules: Rules | None = None
     ) -> None:
         super().__init__(detector, is_own, rules)
-        #: Of types and names: is the attribute one that each object has for itself?
-        self._plain: dict[tuple[type, str], bool] = {}
+        #: By type and name: is the attribute one that each object has for itself?
+        self._plain: dict[type, dict[str, bool]] = {}
 
     # -- attributes -------------------------------------------------------------------------
 
@@ -43,9 +43,7 @@ class NamesProbe(ItemsProbe):
             return getattr(object, name)
         holder, data = self._holder(object, name, shared)
         if data:
-            self.tell(
-                holder, ("attribute", name), READ, f"{holder.name}.{name}", augmented=augmented
-            )
+            self.tell(holder, name, READ, f"{holder.name}.{name}", augmented=augmented)
         value = getattr(object, name)
         if name == "__dict__":
             self._share_namespace(value, shared)
@@ -58,17 +56,12 @@ class NamesProbe(ItemsProbe):
         if is_a(object, type):
             return self._class_holder(object, name, shared)
         kind = type(object)
-        key = kind, name
-        plain = self._plain.get(key)
+        names = self._plain.get(kind)
+        if names is None:
+            names = self._plain[kind] = {}
+        plain = names.get(name)
         if plain is None:
-            found = _in_mro(kind, name)
-            plain = found is None or is_a(
-                found[1], types.MemberDescriptorType | types.GetSetDescriptorType
-            )
-            plain = (
-                plain and name != "__dict__" and not (name.startswith("__") and name.endswith("__"))
-            )
-            self._plain[key] = plain
+            plain = names[name] = _is_plain(kind, name)
         if plain:
             return shared, True
         if name in namespace(object):
@@ -96,7 +89,7 @@ class NamesProbe(ItemsProbe):
         found = None if is_a(object, type) else _in_mro(type(object), name)
         if found is not None and is_a(found[1], property):
             return  # its own code tells
-        self.tell(shared, ("attribute", name), WRITE, f"{shared.name}.{name}")
+        self.tell(shared, name, WRITE, f"{shared.name}.{name}")
 
     def _replace(self, object: Any, name: str, value: Any) -> None:
         """An attribute is about to be written: others will find the value, and not the old one.
@@ -111,7 +104,7 @@ class NamesProbe(ItemsProbe):
         old = self._shared.get(namespace(object).get(name))
         if old is not None and old.name == f"{shared.name}.{name}":
             with self.lock:
-                self._detector.forget(id(old.object))
+                self._detector.forget(old.key)
                 old.owner, old.escaped, old.publisher = self.thread, False, None
 
     def _share_namespace(self, namespace: Any, shared: Shared) -> None:
@@ -157,7 +150,7 @@ class NamesProbe(ItemsProbe):
             escaped = is_a(holder, dict)
             shared = Shared(holder, where, None if escaped else self.thread, escaped)
             self._shared.add(holder, shared)
-        self.tell(shared, ("attribute", name), mode, f"{where}.{name}", augmented=augmented)
+        self.tell(shared, name, mode, f"{where}.{name}", augmented=augmented)
 
     def captured(self, function: Any) -> Any:
         """A function within a function: whoever gets it knows the variables that it uses."""
@@ -251,6 +244,14 @@ def _in_mro(kind: type, name: str) -> tuple[type, Any] | None:
         if name in base.__dict__:
             return base, base.__dict__[name]
     return None
+
+
+def _is_plain(kind: type, name: str) -> bool:
+    """Is an attribute of objects of a type one that each has for itself, and data?"""
+    if name.startswith("__") and name.endswith("__"):
+        return False
+    found = _in_mro(kind, name)
+    return found is None or is_a(found[1], types.MemberDescriptorType | types.GetSetDescriptorType)
 
 
 def _cell_of(closure: types.FunctionType, name: str) -> Any:

@@ -63,7 +63,7 @@ class Thread:
 
     def __init__(self, name: Hashable) -> None:
         self.clock = Clock({name: 1}, {name: 1})
-        #: Each lock that is held, with the number of the hold.
+        #: Each lock that is held, with the number of the hold. Never changed: looks keep it.
         self.holds: dict[Hashable, int] = {}
         self.locks: frozenset[Hashable] = frozenset()
         #: The variables that were changed under each lock since it is held.
@@ -95,15 +95,18 @@ class Order:
         """``thread`` holds ``lock`` from now on. For reentrant locks: only the outermost time."""
         state = self._thread(thread)
         self._holds += 1
-        state.holds[lock] = self._holds
-        state.locks = frozenset(state.holds)
+        holds = state.holds.copy()
+        holds[lock] = self._holds
+        state.holds, state.locks = holds, frozenset(holds)
 
     def release(self, thread: Hashable, lock: Hashable) -> None:
         """``thread`` gives ``lock`` up; no effect if another thread had taken it."""
         state = self._thread(thread)
-        if state.holds.pop(lock, None) is None:
+        if lock not in state.holds:
             return
-        state.locks = frozenset(state.holds)
+        holds = state.holds.copy()
+        del holds[lock]
+        state.holds, state.locks = holds, frozenset(holds)
         changed = state.changed.pop(lock, None)
         if changed:
             for variable in changed:

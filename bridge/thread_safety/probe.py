@@ -17,6 +17,7 @@ import weakref
 from .containers import (
     ARRAY_CHANGES,
     CONTAINERS,
+    DEQUE_COPY,
     KEEPS,
     MAPPINGS,
     METHODS,
@@ -29,7 +30,7 @@ from .containers import (
     is_array,
     stateful,
 )
-from .modes import GROW, ITERATE, READ, REORDER, WRITE
+from .modes import COPY, GROW, ITERATE, READ, REORDER, WRITE
 from .names import NamesProbe
 from .telling import RAW_LOCKS
 
@@ -46,10 +47,15 @@ if TYPE_CHECKING:
 _QUIET = frozenset(["bridge.adapter", "bridge.context", "bridge.tool"])
 #: How many views of dicts are remembered; one lives as long as a loop.
 _MAX_VIEWS = 1000
+#: Of how many functions it is remembered whether anything is documented.
+_MAX_FUNCTIONS = 1000
 #: Methods that give an object out of a container, and take it from there.
 _TAKES = frozenset(["pop", "popleft", "popitem"])
 #: Methods that look and act in one step; of ``dict.pop`` only if there is a default.
 _LOOKS_ITSELF = frozenset(["setdefault", "pop"])
+#: Callable objects that can be looked up in sets; others may not like it, as dead references.
+_HASHABLE = frozenset([types.FunctionType, types.BuiltinFunctionType, type])
+_BY_IDENTITY: Any = object.__hash__
 _SAY_THEIR_MODULE = frozenset([types.FunctionType, types.MethodType, type])
 _ATTRIBUTE_FUNCTIONS = frozenset([setattr, delattr, getattr, next, object.__setattr__])
 #: Functions that give the same object again.
@@ -65,7 +71,8 @@ class Probe(NamesProbe):
         self, detector: Detector, is_own: Callable[[str], bool], rules: Rules | None = None
     ) -> None:
         super().__init__(detector, is_own, rules)
-        self._documented: dict[Any, bool] = {}
+        #: By type, ``Rules.concern`` for its methods by name; by ``NoneType``, for functions.
+        self._documented: dict[type, dict[Any, bool]] = {}
 
     def call(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """``function(*args, **kwargs)``"""
@@ -73,11 +80,11 @@ class Probe(NamesProbe):
         of = function if kind in _SAY_THEIR_MODULE else kind
         if self._is_own(of.__module__) or of.__module__ in _QUIET:
             return function(*args, **kwargs)  # its own code tells
-        hashable = kind.__hash__ is not None
+        hashable = kind in _HASHABLE or kind.__hash__ is _BY_IDENTITY
         if hashable and function in _ATTRIBUTE_FUNCTIONS:
             return self._call_attribute_function(function, args)
         bound = getattr(function, "__self__", None)
-        if is_a(bound, types.ModuleType):
+        if issubclass(type(bound), types.ModuleType):
             bound = None
         shared = None if bound is None else self._shared.known(bound)
         if shared is not None:
@@ -104,22 +111,28 @@ class Probe(NamesProbe):
         """``manager`` of a ``with`` statement."""
         if type(manager) in RAW_LOCKS:
             return _RawLock(self, manager)
-        if self._rules is not None and not self._is_own(type(manager).__module__):
+        if self._is_own(type(manager).__module__) or self._rules is None:
+            return manager
+        if self._is_documented(manager, manager, True):
             self._rules.called(self, manager, manager, self._shared.known(manager), ())
         return manager
 
     def _is_documented(self, function: Any, bound: Any, hashable: bool) -> bool:
         """``Rules.concern``, remembered for each function and for each method of a type."""
+        key: Any = function
         if bound is not None:
-            key: Any = type(bound), _name(function)
-        elif hashable:
-            key = function
-        else:
+            key = _name(function)
+        elif not hashable:
             return True
-        found = self._documented.get(key)
+        of_kind = self._documented.get(type(bound))
+        if of_kind is None:
+            of_kind = self._documented[type(bound)] = {}
+        found = of_kind.get(key)
         if found is None:
             assert self._rules is not None
-            found = self._documented[key] = self._rules.concern(function, bound)
+            if len(of_kind) >= _MAX_FUNCTIONS:
+                of_kind.clear()  # or functions that are made in calls would live for ever
+            found = of_kind[key] = self._rules.concern(function, bound)
         return found
 
     # -- what the function does -------------------------------------------------------------
@@ -177,7 +190,7 @@ class Probe(NamesProbe):
         """Whatever was found there before: now it is looked at and changed in one step."""
         call = self._threads.call or self.thread
         with self.lock:
-            self._detector.look_again(call, id(shared.object), ("item", key))
+            self._detector.look_again(call, shared.key, ("item", key))
 
     def _tell_update(self, object: Any, shared: Shared, args: tuple[Any, ...]) -> None:
         counts = is_a(object, collections.Counter)
@@ -195,7 +208,7 @@ class Probe(NamesProbe):
             if shared is not None:
                 self._tell_argument(function, position, argument, shared)
             elif view is not None:
-                self._tell_structure(view[1], _use_by(function))
+                self._tell_structure(view[1], _use_by(function, argument))
         if not kwargs:
             return
         out = kwargs.get("out")
@@ -215,7 +228,7 @@ class Probe(NamesProbe):
         elif is_a(argument, memoryview) or is_array(argument):
             self._tell_array(shared, READ)
         elif is_a(argument, CONTAINERS):
-            self._tell_structure(shared, _use_by(function))
+            self._tell_structure(shared, _use_by(function, argument))
 
     # -- who gets to know what --------------------------------------------------------------
 
@@ -228,15 +241,13 @@ class Probe(NamesProbe):
         kwargs: dict[str, Any],
     ) -> None:
         """Other threads may get what is put into a queue, and what a thread is made of."""
-        if not args and not kwargs and bound is None:
-            return
         passes_on = _module(function).startswith(PASS_ON)
-        if is_a(bound, threading.Thread) and _name(function) == "start":
-            args = tuple(bound.__dict__.values())
-        elif bound is not None and (shared is not None or passes_on):
-            if _name(function) not in KEEPS:
+        if bound is None:
+            if not passes_on or not is_a(function, type):
                 return
-        elif not (passes_on and is_a(function, type)):
+        elif is_a(bound, threading.Thread) and _name(function) == "start":
+            args = tuple(bound.__dict__.values())
+        elif (shared is None and not passes_on) or _name(function) not in KEEPS:
             return
         for argument in (*args, *kwargs.values()):
             owner = function if bound is None else bound
@@ -331,6 +342,7 @@ def _module(function: Any) -> str:
     return module or type(function).__module__
 
 
-def _use_by(function: Any) -> str:
+def _use_by(function: Any, container: Any) -> str:
     """How a function of a library uses a container that it is given."""
-    return SNAPSHOTS.get(function, ITERATE) if type(function).__hash__ is not None else ITERATE
+    mode = SNAPSHOTS.get(function, ITERATE) if type(function) in _HASHABLE else ITERATE
+    return DEQUE_COPY if mode == COPY and is_a(container, collections.deque) else mode

@@ -121,22 +121,27 @@ class ReportedFinding:
 
 
 def describe_finding(finding: Finding) -> str:
-    """A few lines: what, where by whom under which locks, and what to do."""
+    """What, where by whom under which locks, and what to do. Stacks begin with the access."""
     lines = [f"{finding.variable}: {finding.problem} [{finding.grade}: {_GRADES[finding.grade]}]"]
     for access in (finding.first, finding.second):
         if access is None:
             continue
-        held = f"holding {len(access.locks)} locks" if len(access.locks) > 1 else "holding a lock"
-        lines.append(
-            f"  thread {access.thread} {access.mode}s it, {held if access.locks else 'without a lock'}:"
-        )
-        for file, line, name in access.stack[:4]:
-            lines.append(f"    {file}:{line} in {name}")
+        lines.append(f"  thread {access.thread} {access.did}, {_held(access)}:")
+        for file, line, name in access.shown:
+            lines.append(f"    {file}:{line} in {name}" if file else f"    in {name}")
             source = linecache.getline(file, line).strip()
-            if source and access.stack[0] == (file, line, name):
+            if source:
                 lines.append(f"      {source}")
+        if access.has_more:
+            lines.append("    ... called from further away")
     lines.append(f"  advice: {finding.advice}")
     return "\n".join(lines)
+
+
+def _held(access: Access) -> str:
+    if not access.locks:
+        return "without a lock"
+    return "holding a lock" if len(access.locks) == 1 else f"holding {len(access.locks)} locks"
 
 
 def _describe_access(access: Access) -> dict[str, Any]:
@@ -144,5 +149,6 @@ def _describe_access(access: Access) -> dict[str, Any]:
         "thread": access.thread,
         "mode": access.mode,
         "locks": sorted(str(lock) for lock in access.locks),
-        "stack": [{"file": f, "line": line, "function": name} for f, line, name in access.stack],
+        "stack": [{"file": f, "line": line, "function": name} for f, line, name in access.shown],
+        "stack_has_more": access.has_more,
     }

@@ -13,7 +13,7 @@ import sys
 from .findings import DOCUMENTED, Access, Finding
 from .libraries import ImportWatch, Libraries, is_worse
 from .modes import WRITE
-from .stacks import stack_here
+from .stacks import Stacks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Rules:
 
     def __init__(self, detector: Detector, is_own: Callable[[str], bool]) -> None:
         self._detector = detector
+        self._is_own = is_own
         self._table = Libraries()
         self._watch = ImportWatch(self._table, self._imported, is_own)
         self._types: dict[type, str | None] = {}
@@ -74,12 +75,11 @@ class Rules:
         return self._types[kind]
 
     def concern(self, function: Any, bound: Any) -> bool:
-        """Is anything documented about a function, or a method of a type? Always the same."""
-        return (
-            bound is os.environ
-            or self.for_type(type(bound)) is not None
-            or self._documented(function, bound) is not None
-        )
+        """Has ``called`` to know of a function, or a method of a type? Always the same."""
+        if bound is os.environ or self.for_type(type(bound)) is not None:
+            return True
+        found = self._documented(function, bound)
+        return found is not None and _has_state(found)
 
     def called(
         self, probe: Teller, function: Any, bound: Any, shared: Shared | None, args: tuple[Any, ...]
@@ -118,8 +118,7 @@ class Rules:
             # a method of the same name, of another object than the global one, is none of these
             if level == "incompatible" and _resolve(title) == function:
                 self._changes_process(probe, title, found)
-        elif level == "incompatible" or (level == "compatible" and "." in library.modules[0]):
-            # the module itself has a state, as matplotlib.pyplot has
+        elif _has_state(found):
             probe.tell_rule(library.name, library.name, library.advice())
 
     def _documented(self, function: Any, bound: Any) -> tuple[str, Library, str] | None:
@@ -158,7 +157,7 @@ class Rules:
         caveat = next(
             (part.caveat for part in library.objects if part.type == title), library.caveat
         )
-        access = Access(probe.thread, 0, "change", probe.locks(), stack_here(), None)
+        access = Access(probe.thread, 0, "change", probe.locks(), probe.stack(), None)
         with probe.lock:
             self._detector.rule(
                 Finding(
@@ -173,10 +172,17 @@ class Rules:
     def _imported(self, library: Library, module: str, thread: int) -> None:
         self.libraries[library.name] = library
         if library.level == "incompatible" and not library.standard:
-            access = Access(thread, 0, "import", frozenset(), stack_here(), None)
+            stack = Stacks(self._is_own).here()
+            access = Access(thread, 0, "import", frozenset(), stack, None)
             self._detector.rule(
                 Finding(DOCUMENTED, library.name, f"{module} imports it", library.advice(), access)
             )
+
+
+def _has_state(found: tuple[str, Library, str]) -> bool:
+    """Does a function work on the state of the process, or of its module, as those of pyplot?"""
+    _, library, level = found
+    return level == "incompatible" or (level == "compatible" and "." in library.modules[0])
 
 
 def _resolve(title: str) -> Any:

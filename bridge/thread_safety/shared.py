@@ -16,7 +16,7 @@ import functools
 import threading
 import types
 
-from .containers import CONTAINERS, MAPPINGS, base, is_a, is_array, namespace, stateful
+from .containers import CONTAINERS, MAPPINGS, base, is_a, namespace, shows_memory, stateful
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,17 +27,23 @@ if TYPE_CHECKING:
     from .order import Clock
     from .rules import Rules
 
+#: Watched, if at all, when their module is, or as a part of what they are bound to.
+_NEVER_WATCHED = (threading.local, type, types.FunctionType, types.ModuleType)
 #: How many objects are watched at most; what is met beyond is not.
 _MAX_OBJECTS = 100_000
+#: Of how many types it is remembered whether their objects are watched.
+_MAX_TYPES = 10_000
 
 
 class Shared:
     """An object that several threads may know."""
 
-    __slots__ = ("clocks", "escaped", "name", "namespace_of", "object", "owner", "publisher")
+    __slots__ = ("clocks", "escaped", "key", "name", "namespace_of", "object", "owner", "publisher")
 
     def __init__(self, object: Any, name: str, owner: Hashable, escaped: bool) -> None:
         self.object = object  # kept alive, or its id could come to mean another
+        #: What the detector knows it as.
+        self.key = id(object)
         self.name = name
         self.owner = owner
         self.escaped = escaped
@@ -63,6 +69,8 @@ class SharedObjects:
         self._rules = rules
         self.lock = lock
         self._objects: dict[int, Shared] = {}
+        #: ``can_change``, by type.
+        self._can_change: dict[type, bool] = {}
 
     def get(self, value: Any) -> Shared | None:
         """What is known of exactly this object."""
@@ -90,6 +98,7 @@ class SharedObjects:
 
     def watch_module(self, module: types.ModuleType) -> None:
         """Watch the globals of a module, and the data of its classes."""
+        self._can_change.clear()  # it may have become one of the program's own
         names = vars(module)
         known = Shared(names, module.__name__, None, True)
         known.namespace_of = known
@@ -137,26 +146,35 @@ class SharedObjects:
     def can_change(self, value: Any) -> bool:
         """Is it worth watching: a container, or an object of the program's own?"""
         kind = type(value)
-        if is_a(value, CONTAINERS) or kind is types.GeneratorType:
+        found = self._can_change.get(kind)
+        if found is None:
+            if len(self._can_change) >= _MAX_TYPES:
+                self._can_change.clear()  # or types that are made in calls would live for ever
+            found = self._can_change[kind] = self._objects_can_change(kind)
+        return found
+
+    def _objects_can_change(self, kind: type) -> bool:
+        if issubclass(kind, CONTAINERS) or kind is types.GeneratorType:
             return True
-        if is_a(value, threading.local | type | types.FunctionType | types.ModuleType):
+        if issubclass(kind, _NEVER_WATCHED):
             return False
         if kind is types.SimpleNamespace or self._is_own(kind.__module__):
             return True
-        if stateful(kind) is not None:
+        if stateful(kind) is not None or shows_memory(kind):  # type: ignore[arg-type]
             return True
-        return is_array(value) or (
-            self._rules is not None and self._rules.for_type(kind) is not None
-        )
+        return self._rules is not None and self._rules.for_type(kind) is not None
 
     def known(self, value: Any) -> Shared | None:
+        """What is known of this object, or of the one whose memory it shows."""
         shared = self._objects.get(id(value))
-        if shared is None and (type(value) is memoryview or is_array(value)):
+        if shared is None and shows_memory(type(value)):  # type: ignore[arg-type]
             return self._objects.get(id(base(value)))
         return shared
 
     def share(self, value: Any, name: str, thread: Hashable) -> None:
         """``value`` was read from a shared object, by ``thread``."""
+        if not self.can_change(value):
+            return
         value = base(value)
         if id(value) in self._objects or not self.can_change(value):
             return

@@ -35,7 +35,7 @@ class TracedLock:
     def __init__(self, probe: Probe, lock: Any) -> None:
         self._probe = probe
         self._lock = lock
-        self._key = "lock", next(_numbers)
+        self._key = f"lock {next(_numbers)}"
         self._owner: int | None = None
         self._depth = 0
         self._clock: Clock | None = None
@@ -84,7 +84,8 @@ class TracedLock:
         if self._depth == 1:
             self._owner = self._probe.thread
             self._probe.acquire(self._key)
-            self._probe.receive(self._clock)
+            if self._clock is not None:
+                self._probe.receive(self._clock)
 
     def _given(self) -> None:
         thread = self._probe.thread
@@ -291,7 +292,7 @@ class Tracing:
         def init(original: Any, semaphore: Any, value: int = 1) -> None:
             original(semaphore, value)
             semaphore._bridge_permits = value
-            semaphore._bridge_key = "semaphore", next(_numbers)
+            semaphore._bridge_key = f"semaphore {next(_numbers)}"
 
         def acquire(original: Any, semaphore: Any, *args: Any, **kwargs: Any) -> Any:
             got = original(semaphore, *args, **kwargs)

@@ -14,18 +14,18 @@ import types
 from .containers import CONTAINERS, is_a, is_array
 from .modes import ITERATE, READ, REORDER, WRITE
 from .shared import SharedObjects, short
-from .stacks import remembered_stack, stack_here
+from .stacks import Stacks, place_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from typing import Any
 
+    from .findings import Frame
     from .model import Detector
     from .order import Clock
     from .rules import Rules
     from .shared import Shared
-    from .stacks import Remembered
 
 #: The variable that stands for how a container is made up, beside its items.
 STRUCTURE = "the structure"
@@ -49,7 +49,7 @@ class Teller:
         # reentrant: keys of items may have an __eq__ that is rewritten code
         self.lock = _thread.RLock()
         self._shared = SharedObjects(is_own, rules, self.lock)
-        self._threads = _Threads()
+        self._threads = _Threads(is_own)
 
     # -- what is shared ---------------------------------------------------------------------
 
@@ -89,15 +89,27 @@ class Teller:
         """The call on this thread goes on later."""
         self._threads.call = None
 
-    def end(self, result: Any = None) -> None:
-        """The call on this thread has ended; ``result`` will be read after all its locks are free."""
+    def end(self, function: Any, name: str, result: Any = None) -> None:
+        """The call on this thread has ended: that of ``function``, which is known as ``name``.
+
+        ``result`` will be read after all its locks are free.
+        """
         for value in (result, *(result.values() if type(result) is dict else ())):
             shared = self._shared.known(value)
             if shared is not None and (is_a(value, CONTAINERS) or is_array(value)):
-                self._tell_structure(shared, ITERATE)
+                stack = (place_of(function, name),)
+                self.tell(shared, STRUCTURE, ITERATE, shared.name, stack=stack)
         call, self._threads.call = self._threads.call, None
         with self.lock:
             self._detector.end(call)
+
+    def stack(self) -> tuple[Frame, ...]:
+        """Where the calling thread is in the program."""
+        return self._threads.stacks.here()
+
+    def stack_of(self, error: BaseException) -> tuple[Frame, ...]:
+        """Where in the program an exception was raised."""
+        return self._threads.stacks.of_error(error)
 
     # -- locks and hand-overs ---------------------------------------------------------------
 
@@ -138,7 +150,7 @@ class Teller:
         depths = self._threads.depths
         depths[id(lock)] = depths.get(id(lock), 0) + 1
         if depths[id(lock)] == 1:
-            self.acquire(("lock", id(lock)))
+            self.acquire(_name_of(lock))
 
     def raw_released(self, lock: Any) -> None:
         """It is given back, perhaps for the last time."""
@@ -146,7 +158,7 @@ class Teller:
         depths[id(lock)] = depths.get(id(lock), 0) - 1
         if depths[id(lock)] <= 0:
             del depths[id(lock)]
-            self.release(("lock", id(lock)), self.thread)
+            self.release(_name_of(lock), self.thread)
 
     # -- accesses ---------------------------------------------------------------------------
 
@@ -158,19 +170,25 @@ class Teller:
         name: str,
         rule: str | None = None,
         augmented: bool = False,
+        stack: tuple[Frame, ...] | None = None,
     ) -> None:
-        """This thread accesses a part of a shared object."""
+        """This thread accesses a part of a shared object: here, or at ``stack``.
+
+        ``part``: the name of an attribute; or of an item, ``("item", key)``; or some words that
+        are no name, as ``STRUCTURE``. (A free-threaded Python finds a name far faster than a tuple
+        that another thread has made.)
+        """
         here = self._threads
-        thread, stack = here.number, remembered_stack(here.stacks)
+        thread, stack = here.number, stack or here.stacks.here()
         call = here.call or thread
         with self.lock:
             if not shared.escaped and shared.owner != thread:
                 shared.escaped = True
-                self._detector.forget(id(shared.object))
+                self._detector.forget(shared.key)
             unfinished = shared.publisher is not None and shared.publisher == call
             self._detector.access(
                 thread,
-                id(shared.object),
+                shared.key,
                 part,
                 mode,
                 name,
@@ -183,7 +201,7 @@ class Teller:
 
     def tell_rule(self, owner: str, name: str, rule: str) -> None:
         """This thread uses a module whose functions must not run at the same time."""
-        stack = stack_here()
+        stack = self.stack()
         with self.lock:
             call = self._threads.call or self.thread
             self._detector.access(self.thread, owner, "state", WRITE, name, stack, call, rule)
@@ -194,7 +212,7 @@ class Teller:
     def _tell_item(self, shared: Shared, key: Any, mode: str, augmented: bool = False) -> None:
         of = shared.namespace_of
         if of is not None:
-            self.tell(of, ("attribute", key), mode, f"{of.name}.{key}", augmented=augmented)
+            self.tell(of, key, mode, f"{of.name}.{key}", augmented=augmented)
             return
         try:
             name = f"{shared.name}[{short(key)}]"
@@ -207,14 +225,19 @@ class Teller:
         self._tell_structure(shared, {READ: ITERATE, WRITE: REORDER}[mode])
 
 
+def _name_of(lock: Any) -> str:
+    """What the detector knows a lock as that nobody traces."""
+    return f"lock at {id(lock):#x}"
+
+
 class _Threads(threading.local):
     """Of each thread: a number that no other thread ever has, and the call that it runs."""
 
     _numbers = itertools.count(1)
 
-    def __init__(self) -> None:
+    def __init__(self, is_own: Callable[[str], bool]) -> None:
         self.number = next(self._numbers)
         self.call: Hashable = None
         #: How often each lock that nobody traces is held.
         self.depths: dict[int, int] = {}
-        self.stacks: dict[Hashable, Remembered] = {}
+        self.stacks = Stacks(is_own)

@@ -22,16 +22,18 @@ class Broken(ThreadSafeAdapter):
 
 
 class Mended(ThreadSafeAdapter):
-    """A deque with `maxlen` appends and drops in one step; the reader sums up a copy."""
+    """A deque with `maxlen` appends and drops in one step, and is copied under the same lock."""
 
     def setup(self):
         self.latest = deque([0.0, 0.0, 0.0], maxlen=3)
 
     @tool(examples=[[1.0], [2.0]])
     def add(self, value):
-        self.latest.append(value)
+        with self.acquire_lock():
+            self.latest.append(value)
 
     @tool(examples=[[]])
     def mean(self):
-        latest = list(self.latest)
+        with self.acquire_lock():  # a free-threaded Python copies a deque item by item
+            latest = list(self.latest)
         return sum(latest) / len(latest)
