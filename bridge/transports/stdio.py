@@ -95,6 +95,9 @@ class StdioTransport:
         self._writer = Writer(writer, gone)
         self._encoders = threading.local()
         self._paused: dict[int, Stream] = {}
+        # The worker sends the items of a stream, others may end it. No item may follow the answer:
+        # held from the look whether there is none until what is sent is queued.
+        self._order = threading.Lock()
         self._inline = inline
         self._relay = Relay(self._read, "bridge-reader")
         #: Calls of quick tools that the thread on duty has read and is about to run.
@@ -150,7 +153,8 @@ class StdioTransport:
             self._writer.flush_and_wait()
 
     def send_error(self, key: int, error: CallError) -> None:
-        self._writer.send(self._connection.error(self._encoder(), key, error))
+        with self._order:
+            self._writer.send(self._connection.error(self._encoder(), key, error))
         self._wake_stream(key)
         self._writer.nudge()
 
@@ -355,8 +359,11 @@ class Stream:
 
     def send(self, item: Any) -> None:
         """Send an item. Raises ``EncodeError``, and has then sent nothing."""
-        transport = self._transport
-        transport._writer.send(
-            transport._connection.item(transport._encoder(), self._call.key, self._credit, item)
-        )
-        transport._writer.nudge()
+        transport, key, credit = self._transport, self._call.key, self._credit
+        connection, writer = transport._connection, transport._writer
+        message = connection.item(transport._encoder(), key, credit, item)
+        with transport._order:
+            if connection.credit(key) is not credit:
+                return  # answered meanwhile: nobody waits for the item
+            writer.send(message)
+        writer.nudge()
