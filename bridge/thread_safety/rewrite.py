@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import ast
 
+from .scopes import Scope, loaded_names, stored_names
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
 #: The name under which rewritten code finds the probe.
@@ -50,7 +51,7 @@ class _Rewriter(ast.NodeTransformer):
         self._class: list[str] = []
         #: For each function that we are in: its names that belong to the module, those of
         #: functions around it, and its own.
-        self._scopes: list[_Scope] = []
+        self._scopes: list[Scope] = []
         self._tests = 0
         #: The tests of the current block whose lines go on to its end.
         self._undone: list[str] = []
@@ -64,7 +65,7 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         self._class.append(node.name)
-        scopes, self._scopes = self._scopes, [*self._scopes, _Scope(is_class=True)]
+        scopes, self._scopes = self._scopes, [*self._scopes, Scope(is_class=True)]
         self.generic_visit(node)
         self._scopes = scopes
         self._class.pop()
@@ -75,7 +76,7 @@ class _Rewriter(ast.NodeTransformer):
     ) -> ast.AST | list[ast.stmt]:
         node.decorator_list = [self.visit(decorator) for decorator in node.decorator_list]
         node.args = self.visit(node.args)
-        scope = _Scope.of(node)
+        scope = Scope.of(node)
         self._scopes.append(scope)
         undone, self._undone = self._undone, []
         node.body = self._block(node.body)
@@ -89,7 +90,7 @@ class _Rewriter(ast.NodeTransformer):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
-        self._scopes.append(_Scope.of(node))
+        self._scopes.append(Scope.of(node))
         self.generic_visit(node)
         self._scopes.pop()
         return node if self._function() is None else self._call(node, "captured", node)
@@ -123,7 +124,7 @@ class _Rewriter(ast.NodeTransformer):
             return self._call(node, "free", ast.Constant(node.id), node)
         return node
 
-    def _function(self) -> _Scope | None:
+    def _function(self) -> Scope | None:
         scope = self._scopes[-1] if self._scopes else None
         return None if scope is None or scope.is_class else scope
 
@@ -159,7 +160,7 @@ class _Rewriter(ast.NodeTransformer):
         """Statements that tell of the assignment of names that are not local."""
         told: list[ast.stmt] = []
         for target in targets:
-            for name in _stored_names(target):
+            for name in stored_names(target):
                 load = ast.Name(name, ast.Load())
                 call = None
                 if self._scopes and self._is_global(name):
@@ -185,14 +186,14 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(target, ast.Attribute | ast.Subscript):
             place = ast.unparse(target)
             self._augmented.update(n for n in ast.walk(node.value) if _is_place(n, place))
-        names = [name for target in node.targets for name in _stored_names(target)]
-        sources = _loaded_names(node.value)
+        names = [name for target in node.targets for name in stored_names(target)]
+        sources = loaded_names(node.value)
         self.generic_visit(node)
         node.value = self._named(node.value, names, sources)
         return [node, *told] if told else node
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.AST:
-        sources = _loaded_names(node.value)
+        sources = loaded_names(node.value)
         self.generic_visit(node)
         node.value = self._named(node.value, [node.target.id], sources)
         return node
@@ -283,7 +284,7 @@ class _Rewriter(ast.NodeTransformer):
             return node
         scope = self._function()
         assert scope is not None
-        names = [self._local(name) for name in _loaded_names(node) if name in scope.tested]
+        names = [self._local(name) for name in loaded_names(node) if name in scope.tested]
         value = self.visit(node)
         return self._call(node, "decided", ast.Constant(test), self._mark(), value, *names)
 
@@ -417,92 +418,6 @@ class _Rewriter(ast.NodeTransformer):
     def _call(self, node: ast.AST, method: str, *arguments: ast.expr) -> ast.expr:
         call = ast.Call(self._probe(method), list(arguments), [])
         return ast.fix_missing_locations(ast.copy_location(call, node))
-
-
-class _Scope:
-    """The names of one function, or of a class body."""
-
-    def __init__(self, name: str = "", *, is_class: bool = False) -> None:
-        self.name = name
-        self.is_class = is_class
-        #: Local variables by which it is decided how the function goes on.
-        self.tested: set[str] = set()
-        self.locals: set[str] = set()
-        self.globals: set[str] = set()
-        self.nonlocals: set[str] = set()
-        #: Names that functions inside of it assign to.
-        self.rebound_inside: set[str] = set()
-
-    @classmethod
-    def of(cls, function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> _Scope:
-        scope = cls(f"{getattr(function, 'name', 'lambda')}:{function.lineno}")
-        arguments = function.args
-        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-        every += [extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
-        scope.locals.update(argument.arg for argument in every)
-        body = function.body if isinstance(function.body, list) else [function.body]
-        scope.tested = _tested(body)
-        pending: list[ast.AST] = list(body)
-        while pending:
-            node = pending.pop()
-            if isinstance(node, ast.Global):
-                scope.globals.update(node.names)
-            elif isinstance(node, ast.Nonlocal):
-                scope.nonlocals.update(node.names)
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
-                scope.locals.add(node.id)
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                scope.locals.add(node.name)
-                inner = ast.walk(node)
-                scope.rebound_inside.update(
-                    name for n in inner if isinstance(n, ast.Nonlocal) for name in n.names
-                )
-                continue
-            elif isinstance(node, ast.Lambda):
-                continue
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                scope.locals.update((a.asname or a.name.partition(".")[0]) for a in node.names)
-            elif isinstance(node, ast.ExceptHandler) and node.name:
-                scope.locals.add(node.name)
-            pending.extend(ast.iter_child_nodes(node))
-        scope.locals -= scope.globals
-        scope.rebound_inside &= scope.locals
-        return scope
-
-
-def _stored_names(target: ast.expr) -> list[str]:
-    return [
-        n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    ]
-
-
-def _loaded_names(node: ast.AST) -> list[str]:
-    return list(
-        dict.fromkeys(
-            n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
-        )
-    )
-
-
-def _tested(body: Sequence[ast.AST]) -> set[str]:
-    """The variables in tests, and those from which their values are made."""
-    nodes = [node for part in body for node in ast.walk(part)]
-    tests = [node.test for node in nodes if isinstance(node, ast.If | ast.While | ast.IfExp)]
-    names = {name for test in tests for name in _loaded_names(test)}
-    made: dict[str, set[str]] = {}
-    for node in nodes:
-        if isinstance(node, ast.Assign | ast.NamedExpr):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for name in [name for target in targets for name in _stored_names(target)]:
-                made.setdefault(name, set()).update(_loaded_names(node.value))
-    pending = [name for name in names if name in made]
-    found = set(pending)
-    while pending:
-        for name in made[pending.pop()] & made.keys():
-            if name not in found:
-                found.add(name)
-                pending.append(name)
-    return found
 
 
 def _looks_at_its_caller(call: ast.Call) -> bool:
