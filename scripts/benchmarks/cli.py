@@ -192,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         action="append",
         default=[],
-        help="a further interpreter for the bridge and the bare loop; repeatable",
+        help="a further interpreter for the bridge and the bare programs; repeatable",
     )
     add(
         "--erlport",

@@ -30,6 +30,7 @@ _SUBJECTS = """\
 | | |
 | --- | --- |
 | bare loop | one thread of Python that decodes a request, calls a function and encodes the answer, without a check: the ceiling, as far as small messages go |
+| bare threads | a thread for each call, without the bridge: what two tools at once can gain on this machine, whose cores may be halves of one |
 | bridge | `python -m bridge` with 16 workers, as it comes |
 | bridge --no-inline | the same, but each call goes to a worker, also of tools that take microseconds |
 | Bridge.Client | the bridge through the library that applications use, with all that it does |

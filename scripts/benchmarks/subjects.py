@@ -109,6 +109,7 @@ def _subjects(python: Interpreter, erlport: ErlPort | str) -> Iterator[Subject]:
     listen = ("--transport", "grpc", "--port", "0", *large)
     yield subject("python", 'python -c "import msgpack"', reference=None)
     yield subject("bare", "bare loop", script="bare_loop.py", single=True, reference=None)
+    yield subject("threads", "bare threads", script="bare_threads.py", reference=None)
     yield _erlport(python, erlport)
     yield subject("bridge", "bridge", arguments=large)
     yield subject("no-inline", "bridge --no-inline", arguments=("--no-inline", *large))
@@ -143,6 +144,15 @@ def _on_other(python: Interpreter) -> Iterator[Subject]:
         python,
         script="bare_loop.py",
         single=True,
+        reference=None,
+    )
+    yield Subject(
+        f"threads{at}",
+        f"bare threads, {python.label}",
+        "elixir",
+        "msgpack",
+        python,
+        script="bare_threads.py",
         reference=None,
     )
     for name, title, arguments in (
