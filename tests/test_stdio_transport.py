@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge import tool
+from bridge import Context, tool
 from bridge.adapter import bind_tools
 from bridge.dispatcher import Dispatcher
 from bridge.pool import Pool
@@ -21,13 +21,18 @@ from tests.helpers import frame
 from tests.peers import passed
 
 
-class Count:
+class Tools:
     @tool
     def count(self) -> Iterator[int]:
         number = 0
         while True:
             yield number
             number += 1
+
+    @tool
+    def report(self, ctx: Context) -> None:
+        for step in range(5):
+            ctx.progress(step)
 
 
 class Wire:
@@ -37,7 +42,7 @@ class Wire:
         source, self.to_bridge = os.pipe()
         self.from_bridge, self._sink = os.pipe()
         self.gone = threading.Event()
-        self.dispatcher = Dispatcher(bind_tools(Count()), Pool(2, 2))
+        self.dispatcher = Dispatcher(bind_tools(Tools()), Pool(2, 2))
         self.transport = StdioTransport(
             source,
             self._sink,
@@ -48,9 +53,20 @@ class Wire:
         )
         self._frames = FrameDecoder(1 << 20)
 
-    def request(self, msgid: int, **options: Any) -> None:
+    def request(self, msgid: int, tool: str, **options: Any) -> None:
         """A request arrives."""
-        os.write(self.to_bridge, frame(Encoder().request(msgid, "count", [], options)))
+        os.write(self.to_bridge, frame(Encoder().request(msgid, tool, [], options)))
+
+    def read_to_the_end(self) -> list[Any]:
+        """All messages to the answer of a call, and all that come once no tool runs any more."""
+        messages: list[Any] = []
+        while not any(type(message) is Response for message in messages):
+            messages += self.read()
+        assert self.dispatcher.wait_until_idle(10.0)
+        self.transport.bye("the end")
+        while messages[-1] != Notification("$/bye", ["the end"]):
+            messages += self.read()
+        return messages[:-1]
 
     def read(self) -> list[Any]:
         """The messages that have come; waits for one at least."""
@@ -93,9 +109,9 @@ def test_a_bug_on_the_reader_counts_as_a_peer_that_is_gone(inline, wire, monkeyp
     monkeypatch.setattr(subject.transport, "_handle_all", bug)
     monkeypatch.setattr(threading, "excepthook", lambda args: bugs.append(args.exc_value))
     subject.transport.start(subject.dispatcher)
-    subject.request(1)
+    subject.request(1, "report")
     passed(subject.gone)
-    subject.request(2)
+    subject.request(2, "report")
     assert [str(error) for error in bugs] == ["a bug"]
 
 
@@ -112,14 +128,25 @@ def test_an_answer_that_overtakes_an_item_is_the_last_word(wire, monkeypatch):
 
     monkeypatch.setattr(subject.transport._connection, "item", overtaken)
     subject.transport.start(subject.dispatcher)
-    subject.request(1, stream={"items": 100, "bytes": 1 << 20})
-    messages: list[Any] = []
-    while not any(type(message) is Response for message in messages):
-        messages += subject.read()
-    assert subject.dispatcher.wait_until_idle(10.0)
-    subject.transport.bye("the end")
-    while messages[-1] != Notification("$/bye", ["the end"]):
-        messages += subject.read()
-    *items, response, _bye = messages
+    subject.request(1, "count", stream={"items": 100, "bytes": 1 << 20})
+    *items, response = subject.read_to_the_end()
     assert items == [Notification("$/item", [1, number]) for number in range(3)]
+    assert response.error["code"] == "cancelled"
+
+
+def test_an_answer_that_overtakes_progress_is_the_last_word(wire, monkeypatch):
+    """The call is cancelled between the tool's report and its sending."""
+    subject = wire()
+    send_progress = subject.transport.send_progress
+
+    def overtaken(key: int, done: float, *rest: Any) -> None:
+        if done == 3:
+            assert subject.dispatcher.cancel(key)
+        send_progress(key, done, *rest)
+
+    monkeypatch.setattr(subject.transport, "send_progress", overtaken)
+    subject.transport.start(subject.dispatcher)
+    subject.request(1, "report")
+    *reports, response = subject.read_to_the_end()
+    assert [report.params[1] for report in reports] == [0, 1, 2]
     assert response.error["code"] == "cancelled"

@@ -95,9 +95,10 @@ class StdioTransport:
         self._writer = Writer(writer, gone)
         self._encoders = threading.local()
         self._paused: dict[int, Stream] = {}
-        # The worker sends the items of a stream, others may end it. No item may follow the answer:
-        # held from the look whether there is none until what is sent is queued.
-        self._order = threading.Lock()
+        # A tool sends items and progress, others may end its call, and nothing may follow the
+        # answer: held from the look whether there is none until what is sent is queued. Reentrant,
+        # because what is encoded may be a tool's own objects.
+        self._order = threading.RLock()
         self._inline = inline
         self._relay = Relay(self._read, "bridge-reader")
         #: Calls of quick tools that the thread on duty has read and is about to run.
@@ -162,7 +163,9 @@ class StdioTransport:
         return Stream(self, call)
 
     def send_progress(self, key: int, done: float, total: float | None, text: str | None) -> None:
-        self._send_if_read("$/progress", [key, done, total, text])
+        with self._order:
+            if self._connection.is_in_flight(key):
+                self._send_if_read("$/progress", [key, done, total, text])
 
     def send_log(
         self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None

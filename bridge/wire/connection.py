@@ -176,6 +176,10 @@ class Connection:
 
     # -- to the peer ------------------------------------------------------------------------
 
+    def is_in_flight(self, msgid: int) -> bool:
+        """Has the request no response yet?"""
+        return msgid in self._in_flight
+
     def credit(self, msgid: int) -> Credit | None:
         """The credit of the streaming call ``msgid``; None if it is none or was answered."""
         return self._in_flight.get(msgid)
