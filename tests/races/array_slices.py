@@ -1,5 +1,6 @@
 """Two workers add to slices that overlap, and what both add to the shared part is lost."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,8 +15,10 @@ class Broken(ThreadSafeAdapter):
     @tool(examples=[[1.5], [2.0]])
     def amplify(self, gain):
         spectrum = np.ones(8)
+        both = threading.Barrier(2)  # or one worker might do it all
 
         def work(start, stop):
+            both.wait()
             spectrum[start:stop] *= gain
 
         with ThreadPoolExecutor(2) as pool:
@@ -30,8 +33,10 @@ class Mended(ThreadSafeAdapter):
     @tool(examples=[[1.5], [2.0]])
     def amplify(self, gain):
         spectrum = np.ones(8)
+        both = threading.Barrier(2)  # or one worker might do it all
 
         def work(start, stop):
+            both.wait()
             spectrum[start:stop] *= gain
 
         with ThreadPoolExecutor(2) as pool:
