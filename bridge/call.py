@@ -8,13 +8,13 @@ import time
 from contextvars import Context as Variables
 
 from .context import Context, running_call
-from .errors import CallError, EncodeError, ToolFailed
+from .errors import CallError, EncodeError, ShuttingDown, ToolFailed
 from .tally import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import Any, Protocol
+    from typing import Any, NoReturn, Protocol
 
     from .context import Elixir
     from .dispatcher import Dispatcher
@@ -247,6 +247,15 @@ class Call:
         self.peer.send_log(level, f"bridge.tool.{self.tool.name}", text, fields, key)
 
     # -- from the dispatcher ----------------------------------------------------------------
+
+    def disown(self, leave: Callable[..., NoReturn]) -> None:
+        """In a process that a tool has forked: say and answer nothing; see ``Dispatcher.disown``.
+
+        The locks on the way to the peer may be held by threads that are not here.
+        """
+        self.interruption = ShuttingDown("this process was forked", started=True)
+        self._unanswered = []
+        self.claim = leave  # type: ignore[method-assign]
 
     def interrupt(self, error: CallError) -> None:
         """Let the tool know that the call was answered with ``error``."""

@@ -172,8 +172,7 @@ class Dispatcher:
     def disown(self, leave: Callable[..., NoReturn]) -> None:
         """In a process that a tool has forked: answer no call, and ``leave`` where one would be."""
         for call in list(self.calls.values()):
-            call.interruption = ShuttingDown("this process was forked", started=True)
-            call.claim = leave  # type: ignore[method-assign]
+            call.disown(leave)
         for disown in self.on_fork:
             disown(leave)
 

@@ -291,3 +291,19 @@ def test_cancel_all_answers_everything_unavailable(blocking):
     subject.bench.dispatcher.cancel_all("the caller is gone")
     assert {subject.bench.error(key).code for key in keys} == {"unavailable"}
     assert "the caller is gone" in subject.bench.error(keys[0]).message
+
+
+def test_a_call_of_a_forked_process_says_nothing_and_leaves_where_it_would_answer():
+    left = threading.Event()
+
+    @tool
+    def speaks(ctx: Context):
+        bench.dispatcher.disown(lambda *_: left.set())
+        ctx.progress(1)
+        return "for nobody"
+
+    bench = Bench(speaks)
+    bench.start("speaks")
+    passed(left)
+    assert bench.dispatcher.wait_until_idle(10.0)
+    assert bench.peer.events == []

@@ -12,16 +12,36 @@ import pytest
 from bridge import Context, tool
 from bridge.adapter import bind_tools
 from bridge.dispatcher import Dispatcher
+from bridge.errors import CallError
 from bridge.pool import Pool
 from bridge.transports.stdio import StdioTransport
 from bridge.wire.codec import Encoder, decode_message
 from bridge.wire.framing import FrameDecoder
 from bridge.wire.messages import Notification, Response
 from tests.helpers import frame
-from tests.peers import passed
+from tests.peers import in_thread, join, passed
+
+
+class Slow:
+    """A value that takes its time to become plain."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def model_dump(self) -> str:
+        self.begun.set()
+        passed(self.go_on)
+        return "plain"
 
 
 class Tools:
+    def __init__(self) -> None:
+        self.slow = Slow()
+
+    @tool
+    def fail(self) -> None:
+        raise CallError("slowly", code="internal", details={"why": self.slow})
+
     @tool
     def count(self) -> Iterator[int]:
         number = 0
@@ -42,7 +62,8 @@ class Wire:
         source, self.to_bridge = os.pipe()
         self.from_bridge, self._sink = os.pipe()
         self.gone = threading.Event()
-        self.dispatcher = Dispatcher(bind_tools(Tools()), Pool(2, 2))
+        self.tools = Tools()
+        self.dispatcher = Dispatcher(bind_tools(self.tools), Pool(2, 2))
         self.transport = StdioTransport(
             source,
             self._sink,
@@ -150,3 +171,17 @@ def test_an_answer_that_overtakes_progress_is_the_last_word(wire, monkeypatch):
     *reports, response = subject.read_to_the_end()
     assert [report.params[1] for report in reports] == [0, 1, 2]
     assert response.error["code"] == "cancelled"
+
+
+def test_an_error_that_takes_long_to_encode_holds_up_no_other_answer(wire):
+    subject = wire()
+    subject.transport.start(subject.dispatcher)
+    subject.request(1, "fail")
+    passed(subject.tools.slow.begun)
+    subject.request(2, "count", stream={"items": 1, "bytes": 1 << 20})
+    assert subject.read() == [Notification("$/item", [2, 0])]
+    join(in_thread(subject.dispatcher.cancel, 2))
+    assert [message.msgid for message in subject.read()] == [2]
+    subject.tools.slow.go_on.set()
+    (response,) = subject.read()
+    assert (response.msgid, response.error["details"]) == (1, {"why": "plain"})

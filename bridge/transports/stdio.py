@@ -96,9 +96,9 @@ class StdioTransport:
         self._encoders = threading.local()
         self._paused: dict[int, Stream] = {}
         # A tool sends items and progress, others may end its call, and nothing may follow the
-        # answer: held from the look whether there is none until what is sent is queued. Reentrant,
-        # because what is encoded may be a tool's own objects.
-        self._order = threading.RLock()
+        # answer: held from the look whether there is none until what is sent is queued, and while
+        # the answer is queued. Never while something is encoded: that may run code of the tool.
+        self._order = threading.Lock()
         self._inline = inline
         self._relay = Relay(self._read, "bridge-reader")
         #: Calls of quick tools that the thread on duty has read and is about to run.
@@ -154,8 +154,9 @@ class StdioTransport:
             self._writer.flush_and_wait()
 
     def send_error(self, key: int, error: CallError) -> None:
+        message = self._connection.error(self._encoder(), key, error)
         with self._order:
-            self._writer.send(self._connection.error(self._encoder(), key, error))
+            self._writer.send(message)
         self._wake_stream(key)
         self._writer.nudge()
 
@@ -163,9 +164,13 @@ class StdioTransport:
         return Stream(self, call)
 
     def send_progress(self, key: int, done: float, total: float | None, text: str | None) -> None:
+        message = self._encode_if_read("$/progress", [key, done, total, text])
+        if message is None:
+            return
         with self._order:
             if self._connection.is_in_flight(key):
-                self._send_if_read("$/progress", [key, done, total, text])
+                self._writer.send(message)
+        self._writer.nudge()
 
     def send_log(
         self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None
@@ -173,7 +178,10 @@ class StdioTransport:
         """Whether there is a peer that will get it, or from which it was dropped."""
         if self._ended:
             return False
-        self._send_if_read("$/log", [level, logger, text, fields, key])
+        message = self._encode_if_read("$/log", [level, logger, text, fields, key])
+        if message is not None:
+            self._writer.send(message)
+            self._writer.nudge()
         return True
 
     # -- parts ------------------------------------------------------------------------------
@@ -188,17 +196,17 @@ class StdioTransport:
     def _notify(self, method: str, params: list[Any]) -> None:
         self._writer.send(self._encoder().notification(method, params))
 
-    def _send_if_read(self, method: str, params: list[Any]) -> None:
+    def _encode_if_read(self, method: str, params: list[Any]) -> bytes | None:
+        """A notification, or None if the peer does not read: then it is dropped, and counted."""
         if self._ended or self._writer.backlog > MAX_BACKLOG_BYTES:
             with self._counting:
                 self._dropped += 1
-            return
+            return None
         try:
-            self._notify(method, params)
+            return self._encoder().notification(method, params)
         except EncodeError as error:
             fallback = [str(error) if isinstance(p, str | dict) else p for p in params]
-            self._notify(method, fallback)
-        self._writer.nudge()
+            return self._encoder().notification(method, fallback)
 
     def _wake_stream(self, key: int) -> None:
         stream = self._paused.get(key)
