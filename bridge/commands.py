@@ -230,7 +230,7 @@ def _pretty(value: Any) -> str:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from .thread_safety.check import check_adapter
+    from .thread_safety.exercise import check_adapter
 
     if options.threads < 2 or options.calls < 2:
         print("bridge: a race needs two threads, and two calls", file=sys.stderr)

@@ -38,40 +38,50 @@ HOUSE = {
     "loading": ("errors adapter", "traceback"),
     "snakepit_adapter": ("errors context tool adapter loading", "asyncio traceback"),
     "thread_safety": ("", ""),
-    "thread_safety.libraries": ("", "tomllib"),
-    "thread_safety.modes": ("", ""),
-    "thread_safety.findings": ("thread_safety.modes", ""),
-    "thread_safety.order": ("", ""),
-    "thread_safety.decisions": ("thread_safety.modes thread_safety.order", ""),
-    "thread_safety.model": (
-        "thread_safety.modes thread_safety.findings thread_safety.order thread_safety.decisions",
+    "thread_safety.detector": ("", ""),
+    "thread_safety.instrument": ("", ""),
+    "thread_safety.libraries": ("", ""),
+    "thread_safety.libraries.table": ("", "tomllib"),
+    "thread_safety.libraries.__main__": ("thread_safety.libraries.table", ""),
+    "thread_safety.detector.access_modes": ("", ""),
+    "thread_safety.detector.findings": ("thread_safety.detector.access_modes", ""),
+    "thread_safety.detector.happens_before": ("", ""),
+    "thread_safety.detector.atomicity": (
+        "thread_safety.detector.access_modes thread_safety.detector.happens_before",
         "",
     ),
-    "thread_safety.scopes": ("", ""),
-    "thread_safety.rewrite": ("thread_safety.scopes", ""),
-    "thread_safety.containers": ("thread_safety.modes", ""),
-    "thread_safety.shared": ("thread_safety.containers", ""),
-    "thread_safety.stacks": ("", ""),
-    "thread_safety.telling": (
-        "thread_safety.modes thread_safety.containers thread_safety.shared thread_safety.stacks",
+    "thread_safety.detector.detector": (
+        "thread_safety.detector.access_modes thread_safety.detector.findings thread_safety.detector.happens_before thread_safety.detector.atomicity",
         "",
     ),
-    "thread_safety.items": (
-        "thread_safety.modes thread_safety.containers thread_safety.shared thread_safety.telling",
+    "thread_safety.instrument.symbols": ("", ""),
+    "thread_safety.instrument.rewriter": ("thread_safety.instrument.symbols", ""),
+    "thread_safety.instrument.builtins": ("thread_safety.detector.access_modes", ""),
+    "thread_safety.instrument.shared_objects": ("thread_safety.instrument.builtins", ""),
+    "thread_safety.instrument.stacks": ("", ""),
+    "thread_safety.instrument.recorder": (
+        "thread_safety.detector.access_modes thread_safety.instrument.builtins thread_safety.instrument.shared_objects thread_safety.instrument.stacks",
         "",
     ),
-    "thread_safety.names": (
-        "thread_safety.modes thread_safety.containers thread_safety.shared thread_safety.items",
+    "thread_safety.instrument.containers": (
+        "thread_safety.detector.access_modes thread_safety.instrument.builtins thread_safety.instrument.shared_objects thread_safety.instrument.recorder",
         "",
     ),
-    "thread_safety.probe": (
-        "thread_safety.modes thread_safety.containers thread_safety.telling thread_safety.names",
+    "thread_safety.instrument.variables": (
+        "thread_safety.detector.access_modes thread_safety.instrument.builtins thread_safety.instrument.shared_objects thread_safety.instrument.containers",
         "",
     ),
-    "thread_safety.sync": ("thread_safety.order thread_safety.telling", ""),
-    "thread_safety.importing": ("thread_safety.rewrite", ""),
-    "thread_safety.rules": (
-        "thread_safety.modes thread_safety.findings thread_safety.libraries thread_safety.stacks",
+    "thread_safety.instrument.probe": (
+        "thread_safety.detector.access_modes thread_safety.instrument.builtins thread_safety.instrument.recorder thread_safety.instrument.variables",
+        "",
+    ),
+    "thread_safety.instrument.sync": (
+        "thread_safety.detector.happens_before thread_safety.instrument.recorder",
+        "",
+    ),
+    "thread_safety.instrument.import_hook": ("thread_safety.instrument.rewriter", ""),
+    "thread_safety.libraries.rules": (
+        "thread_safety.detector.access_modes thread_safety.detector.findings thread_safety.libraries.table thread_safety.instrument.stacks",
         "",
     ),
     "thread_safety.pitfalls": ("", ""),
@@ -134,17 +144,20 @@ HOUSE = {
         "_generated.snakepit_bridge_pb2 grpc",
         "",
     ),
-    "thread_safety.monitors": ("gil thread_safety.findings thread_safety.stacks", ""),
-    "thread_safety.checker": (
-        "thread_safety.importing thread_safety.model thread_safety.monitors "
-        "thread_safety.pitfalls thread_safety.probe thread_safety.report thread_safety.rules "
-        "thread_safety.sync",
+    "thread_safety.call_counts": (
+        "gil thread_safety.detector.findings thread_safety.instrument.stacks",
         "",
     ),
-    "thread_safety.guesses": ("", "hypothesis"),
-    "thread_safety.check": (
-        "context errors event_loop loading thread_safety.checker thread_safety.findings "
-        "thread_safety.guesses thread_safety.report",
+    "thread_safety.checker": (
+        "thread_safety.instrument.import_hook thread_safety.detector.detector thread_safety.call_counts "
+        "thread_safety.pitfalls thread_safety.instrument.probe thread_safety.report thread_safety.libraries.rules "
+        "thread_safety.instrument.sync",
+        "",
+    ),
+    "thread_safety.example_arguments": ("", "hypothesis"),
+    "thread_safety.exercise": (
+        "context errors event_loop loading thread_safety.checker thread_safety.detector.findings "
+        "thread_safety.example_arguments thread_safety.report",
         "",
     ),
     "lifeline": ("", ""),
@@ -156,7 +169,7 @@ HOUSE = {
     ),
     "commands": (
         "__init__ errors wire.messages wire.codec loading pool dispatcher",
-        "gil stat sysconfig thread_safety.check",
+        "gil stat sysconfig thread_safety.exercise",
     ),
     "options": ("__init__", "argparse"),
     "cli": ("options", "settings server commands transports.grpc_settings"),
@@ -199,7 +212,7 @@ MAY_BE_HEAVY["transports.grpc"] = {"grpc", "concurrent"}
 MAY_BE_HEAVY |= {
     "thread_safety.checker": {"logging"},
     "thread_safety.pitfalls": {"inspect"},
-    "thread_safety.sync": {"concurrent"},
+    "thread_safety.instrument.sync": {"concurrent"},
 }
 MAY_BE_HEAVY["transports.grpc_security"] = {"grpc"}
 MAY_BE_HEAVY["transports.grpc_service"] = {"grpc"}

@@ -19,14 +19,14 @@ import types
 import warnings
 from contextlib import contextmanager
 
-from .importing import OwnModules, is_bridge
-from .model import Detector
-from .monitors import Monitors
+from .call_counts import Monitors
+from .detector.detector import Detector
+from .instrument.import_hook import OwnModules, is_bridge
+from .instrument.probe import Probe
+from .instrument.sync import Tracing
+from .libraries.rules import Rules
 from .pitfalls import check_common_pitfalls, validate_adapter_thread_safety
-from .probe import Probe
 from .report import Report, describe_finding
-from .rules import Rules
-from .sync import Tracing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..loading import LoadedAdapter
-    from .findings import Finding, Frame
+    from .detector.findings import Finding, Frame
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 

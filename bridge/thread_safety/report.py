@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from .findings import Access, Finding
-    from .libraries import Library
+    from .detector.findings import Access, Finding
+    from .libraries.table import Library
 
 _RULE = "=" * 60
 _GRADES = {

@@ -130,7 +130,7 @@ def test_every_example_of_every_tool_can_be_called(reader, name):
 @pytest.mark.parametrize("name", TESTS)
 def test_a_test_program_passes(reader, name):
     if "thread_safety" in FILES[name]:
-        pytest.importorskip("bridge.thread_safety.check")
+        pytest.importorskip("bridge.thread_safety.exercise")
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
     done = run(reader, *command, name)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -236,14 +236,14 @@ def test_a_command_works(reader, line):
 
 @pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("bridge check")])
 def test_a_check_ends_as_promised(reader, line):
-    pytest.importorskip("bridge.thread_safety.check")
+    pytest.importorskip("bridge.thread_safety.exercise")
     words, code = command(line)
     done = run(reader, sys.executable, "-m", "bridge", *words)
     assert done.returncode == code, done.stdout + done.stderr
 
 
 def test_the_library_page_is_there():
-    pytest.importorskip("bridge.thread_safety.check")
+    pytest.importorskip("bridge.thread_safety.exercise")
     for page in re.findall(r"\]\(([\w-]+\.md)\)", GUIDE):
         assert (ROOT / "docs" / page).exists(), page
 
@@ -271,7 +271,7 @@ def app(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("number", range(len(ELIXIR)))
 def test_an_elixir_block_matches_all_that_it_promises(app, number):
     if "--thread-safety-check" in ELIXIR[number]:
-        pytest.importorskip("bridge.thread_safety.check")
+        pytest.importorskip("bridge.thread_safety.exercise")
     (app / "block.exs").write_text(ELIXIR[number] + '\nIO.puts("all matched")\n')
     done = run(app, shutil.which("mix"), "run", "block.exs", env={"BRIDGE_PYTHON": sys.executable})
     assert done.stdout.endswith("all matched\n"), done.stdout + done.stderr

@@ -1,0 +1,160 @@
+"""The race detector: a state machine fed with what threads do. No threads, clocks or globals here.
+
+It is a hybrid of two classic methods. *Locksets* (Savage et al., "Eraser", ACM TOCS 15(4), 1997):
+two accesses to the same variable race if no lock is held at both. That finds races in runs where
+nothing went wrong, but does not know of variables that are handed over. *Happens-before*
+(Lamport, CACM 21(7), 1978; the vector clocks of Flanagan and Freund, "FastTrack", PLDI 2009) knows:
+accesses that a queue, an event or the start of a thread puts in order do not race. As in O'Callahan
+and Choi ("Hybrid dynamic data race detection", PPoPP 2003) only such hand-overs make an order;
+locks do not, because in the next run they may be taken the other way round.
+
+It is built in layers: the order of threads (``order.py``), upon it the decisions of calls
+(``decisions.py``), and here the accesses, and whether two of them race.
+"""
+
+from __future__ import annotations
+
+from .access_modes import ACT, CONFLICTS, LOOKS, READ, WRITE
+from .atomicity import Decisions
+from .findings import DISCIPLINE, DOCUMENTED, OBSERVED, Access, Finding, advice, problem
+from .happens_before import Variable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from .findings import Frame
+    from .happens_before import Clock
+
+
+class Detector(Decisions):
+    """Finds races in the events it is told of. Not thread-safe itself: tell it one after another.
+
+    Threads, locks, variables and calls are any hashable values. ``found`` is called with each new
+    finding, once for each ``Finding.key``.
+    """
+
+    def __init__(self, found: Callable[[Finding], object]) -> None:
+        super().__init__()
+        self._found = found
+        self._variables: dict[Hashable, dict[Hashable, Variable]] = {}
+        self._keys: set[Hashable] = set()
+
+    def access(
+        self,
+        thread: Hashable,
+        owner: Hashable,
+        part: Hashable,
+        mode: str,
+        name: str,
+        stack: Sequence[Frame],
+        call: Hashable = None,
+        rule: str | None = None,
+        unfinished: bool = False,
+        augmented: bool = False,
+    ) -> None:
+        """``thread`` accesses the variable ``part`` of ``owner``, which people know as ``name``.
+
+        ``call``: what the thread is working for; looks and changes are connected within it.
+        ``rule``: what is documented about such accesses. ``unfinished``: it is made by the call that
+        published the object, which others may have found already. ``augmented``: the look is the first
+        half of ``+=``, and nothing is checked by it.
+        """
+        parts = self._variables.get(owner)
+        if parts is None:
+            parts = self._variables[owner] = {}
+        variable = parts.get(part)
+        if variable is None:
+            variable = parts[part] = Variable(thread)
+        state = self._thread(thread)
+        if variable.first != thread:
+            variable.first = None
+        interleaved, decided_at, cover = False, None, state.locks
+        if mode in LOOKS:
+            unfinished = False
+            self._look(variable, state, mode, call, augmented, stack[0] if stack else None)
+        else:
+            mode, interleaved, decided_at, cover = self._change(variable, state, mode, call)
+            unfinished = self._is_late(variable, state, call) or unfinished
+        key = thread, mode, state.locks
+        turn = self._other_turn(variable, thread, call) if interleaved else None
+        access = variable.accesses.get(key)
+        if access is None:
+            access = variable.accesses[key] = Access(
+                thread, state.time(thread), mode, state.locks, stack, call, rule, unfinished
+            )
+        else:
+            # a new object for each would cost more than all the rest
+            access.time, access.stack, access.call = state.time(thread), stack, call
+            access.rule, access.unfinished = rule, unfinished
+        access.decided_at, access.cover = decided_at, cover
+        if turn is not None:
+            self._report(name, turn, access, interleaved)
+        conflicts = CONFLICTS[mode]
+        for other in variable.accesses.values():
+            if other.mode not in conflicts or other.thread == thread:
+                continue
+            if self._race(variable, other, access, state.clock):
+                self._report(name, other, access, interleaved)
+                break
+
+    def look_again(self, call: Hashable, owner: Hashable, part: Hashable) -> None:
+        """An atomic change follows, which looks for itself: what the call has seen is no matter."""
+        made, variable = self._calls.get(call), self._variables.get(owner, {}).get(part)
+        if made is not None and variable is not None:
+            made.looks.pop(variable, None)
+
+    def forget(self, owner: Hashable) -> None:
+        """All accesses to parts of ``owner`` so far are over, or it has ceased to exist."""
+        self._variables.pop(owner, None)
+
+    def rule(self, finding: Finding) -> None:
+        """Report what another rule has found."""
+        if finding.key not in self._keys:
+            self._keys.add(finding.key)
+            self._found(finding)
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _other_turn(self, variable: Variable, thread: Hashable, call: Hashable) -> Access | None:
+        """A change by another task: those of one event loop take turns, but only where they await."""
+        for other in variable.accesses.values():
+            if other.thread == thread and other.call != call and other.mode not in LOOKS:
+                return other.copy()
+        return None
+
+    def _race(self, variable: Variable, old: Access, new: Access, clock: Clock) -> bool:
+        """Do two accesses race, whose modes are in conflict?"""
+        modes = {old.mode, new.mode}
+        if not old.cover.isdisjoint(new.cover):
+            return False
+        torn = ACT in modes and old.locks and new.locks  # let go of between look and change
+        # there, who decides by the variable in the next run may come at any moment
+        firmly = torn or old.unfinished or new.unfinished
+        if (clock.firm if firmly else clock.soft).get(old.thread, 0) >= old.time:
+            return False  # handed over
+        if ACT in modes and not modes & LOOKS:
+            return True  # between look and change the other may come, whatever it holds
+        if _may_decide_the_same(old, new) or _may_decide_the_same(new, old):
+            return True
+        if not old.locks.isdisjoint(new.locks):
+            return False
+        if modes == {READ, WRITE} and variable.writes <= 1:
+            # written once, under a lock: that is how something is published, and reading a
+            # reference is atomic
+            write = old if old.mode == WRITE else new
+            return write.unfinished or not write.locks
+        return True
+
+    def _report(self, name: str, old: Access, new: Access, interleaved: bool) -> None:
+        together = old.call in self._running and old.call != new.call
+        grade = OBSERVED if interleaved or together else DISCIPLINE
+        if new.rule is not None:
+            grade = DOCUMENTED
+        what_to_do = new.rule or advice(old, new)
+        self.rule(Finding(grade, name, problem(old, new), what_to_do, old.copy(), new.copy()))
+
+
+def _may_decide_the_same(act: Access, look: Access) -> bool:
+    """Could the one who looked have come to the same change, before it was made?"""
+    return act.decided_at is not None and look.mode in LOOKS and look.stack[:1] == (act.decided_at,)

@@ -1,0 +1,130 @@
+"""What the detector reports: a variable, the two accesses that race, and what to do about it."""
+
+from __future__ import annotations
+
+from .access_modes import ACT, COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+    from typing import Any, TypeAlias
+
+    #: A place in the code: file, line, function. The innermost comes first.
+    Frame: TypeAlias = tuple[str, int, str]
+
+#: How many frames of each stack are shown.
+SHOWN_FRAMES = 8
+OBSERVED, DISCIPLINE, DOCUMENTED = "observed", "discipline", "documented"
+
+
+class Access:
+    """One access to a variable, as it is remembered."""
+
+    __slots__ = (
+        "call", "cover", "decided_at", "locks", "mode", "rule", "stack", "thread", "time", "unfinished"
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        thread: Hashable,
+        time: int,
+        mode: str,
+        locks: frozenset[Hashable],
+        stack: Sequence[Frame],
+        call: Hashable,
+        rule: str | None = None,
+        unfinished: bool = False,
+    ) -> None:
+        self.thread = thread
+        self.time = time
+        self.mode = mode
+        self.locks = locks
+        self.stack = stack
+        self.call = call
+        #: What is documented about such accesses.
+        self.rule = rule
+        #: Is it made by the call that published the object, or said that it is there, after it did?
+        self.unfinished = unfinished
+        #: Of ``ACT``: the place of the test that decided it.
+        self.decided_at: Frame | None = None
+        #: The locks that were held all the time since the look; without one, those that are held.
+        self.cover = locks
+
+    def copy(self) -> Access:
+        """The access as it is now; the detector makes the next one of it."""
+        copy = Access(
+            self.thread, self.time, self.mode, self.locks, self.stack, self.call, self.rule,
+            self.unfinished,
+        )  # fmt: skip
+        copy.decided_at, copy.cover = self.decided_at, self.cover
+        return copy
+
+    @property
+    def did(self) -> str:
+        """What it does to the variable, in words."""
+        return _WORDS.get(self.mode, f"{self.mode}s it")
+
+    @property
+    def shown(self) -> Sequence[Frame]:
+        """The innermost frames of its stack, the access itself first."""
+        return self.stack[:SHOWN_FRAMES]
+
+    @property
+    def has_more(self) -> bool:
+        """Was it called from further away?"""
+        return len(self.stack) > SHOWN_FRAMES
+
+
+class Finding:
+    """A race, or a broken rule. ``first`` and ``second``: the two accesses; the second may be None.
+
+    ``grade``: ``observed`` (the accesses came in between each other), ``discipline`` (nothing
+    keeps them apart) or ``documented`` (a rule of the library table).
+    """
+
+    def __init__(
+        self,
+        grade: str,
+        variable: str,
+        problem: str,
+        advice: str,
+        first: Access,
+        second: Access | None = None,
+    ) -> None:
+        self.grade = grade
+        self.variable = variable
+        self.problem = problem
+        self.advice = advice
+        self.first = first
+        self.second = second
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Findings with the same key are one: the same variable, at the same two lines."""
+        lines = [self.first.stack[:1]] + ([self.second.stack[:1]] if self.second else [])
+        return (self.variable, *sorted(tuple(line) for line in lines))
+
+
+_WORDS = {
+    READ: "reads it", WRITE: "writes it", TOUCH: "changes it", PEEK: "looks at it", COPY: "copies it",
+    ITERATE: "iterates over it", GROW: "adds to it", SHRINK: "takes from it",
+    REORDER: "puts it in another order", ACT: "changes it, decided by an earlier look",
+}  # fmt: skip
+
+
+def problem(old: Access, new: Access) -> str:
+    """What two accesses do to each other."""
+    return f"one thread {old.did}, another {new.did}"
+
+
+def advice(old: Access, new: Access) -> str:
+    """What keeps them apart."""
+    if ACT in (old.mode, new.mode):
+        return "hold one lock from the look to the change: with self.acquire_lock():"
+    if ITERATE in (old.mode, new.mode):
+        return "hold one lock around both, or iterate over a copy that was made under the lock"
+    if old.locks and new.locks:
+        return "both hold a lock, but not the same one: use one lock for this variable"
+    if old.locks or new.locks:
+        return "only one of them holds a lock: hold the same one at the other"
+    return "hold one lock around both (with self.acquire_lock():), or keep it per thread"

@@ -1,0 +1,228 @@
+"""Which objects several threads may know.
+
+Shared are the adapter, what its attributes and the globals of its modules lead to, default
+arguments, and the variables of closures. An object becomes known when it is read from one that is
+known, or stored in one; what a call makes for itself never does.
+
+An object that was made during the run belongs to the thread that used it first, until another one
+does: what came before is then forgotten, because the way on which it was passed on is itself a
+variable that is watched. (Eraser calls that state "exclusive".)
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import threading
+import types
+
+from .builtins import CONTAINERS, MAPPINGS, base, is_a, namespace, shows_memory, stateful
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _thread
+    from collections.abc import Callable, Hashable
+    from typing import Any
+
+    from ..detector.happens_before import Clock
+    from ..libraries.rules import Rules
+
+#: Watched, if at all, when their module is, or as a part of what they are bound to.
+_NEVER_WATCHED = (threading.local, type, types.FunctionType, types.ModuleType)
+#: How many objects are watched at most; what is met beyond is not.
+_MAX_OBJECTS = 100_000
+#: Of how many types it is remembered whether their objects are watched.
+_MAX_TYPES = 10_000
+
+
+class Shared:
+    """An object that several threads may know."""
+
+    __slots__ = ("clocks", "escaped", "key", "name", "namespace_of", "object", "owner", "publisher")
+
+    def __init__(self, object: Any, name: str, owner: Hashable, escaped: bool) -> None:
+        self.object = object  # kept alive, or its id could come to mean another
+        #: What the detector knows it as.
+        self.key = id(object)
+        self.name = name
+        self.owner = owner
+        self.escaped = escaped
+        #: The call that made it known to others.
+        self.publisher: Hashable = None
+        #: Of a container: what had been done when an object was put in, by its id.
+        self.clocks: dict[int, Clock] = {}
+        #: What it is the ``__dict__`` of.
+        self.namespace_of: Shared | None = None
+
+
+class SharedObjects:
+    """The objects that are shared, by identity. Any thread may call.
+
+    ``is_own``: does a module, by its name, belong to the program that is checked? ``rules``: what
+    is documented about the objects of libraries. ``lock``: held while objects are added.
+    """
+
+    def __init__(
+        self, is_own: Callable[[str], bool], rules: Rules | None, lock: _thread.RLock
+    ) -> None:
+        self._is_own = is_own
+        self._rules = rules
+        self.lock = lock
+        self._objects: dict[int, Shared] = {}
+        #: ``can_change``, by type.
+        self._can_change: dict[type, bool] = {}
+
+    def get(self, value: Any) -> Shared | None:
+        """What is known of exactly this object."""
+        return self._objects.get(id(value))
+
+    def add(self, value: Any, shared: Shared) -> None:
+        """Watch an object of any kind."""
+        with self.lock:
+            self._objects[id(value)] = shared
+
+    def watch(self, root: Any, name: str) -> None:
+        """Note an object, and all that it leads to now, as known to every thread."""
+        with self.lock:
+            seen: set[int] = set()
+            pending = [(root, name)]
+            while pending:
+                value, path = pending.pop()
+                value = base(value)  # what an array shows may be known by other views
+                if id(value) in seen or not self.can_change(value):
+                    continue
+                seen.add(id(value))
+                if id(value) not in self._objects:
+                    self._objects[id(value)] = Shared(value, path, None, True)
+                pending.extend(parts(value, path))
+
+    def watch_module(self, module: types.ModuleType) -> None:
+        """Watch the globals of a module, and the data of its classes."""
+        self._can_change.clear()  # it may have become one of the program's own
+        names = vars(module)
+        known = Shared(names, module.__name__, None, True)
+        known.namespace_of = known
+        self._objects[id(module)] = self._objects[id(names)] = known
+        for name, value in list(names.items()):
+            if is_a(value, type) and value.__module__ == module.__name__:
+                self._watch_class(value)
+            elif is_a(value, types.FunctionType):
+                self._watch_function(value)
+            elif not is_a(value, types.ModuleType | type) and not name.startswith("__"):
+                self.watch(value, f"{module.__name__}.{name}")
+
+    def _watch_class(self, cls: type) -> None:
+        if id(cls) in self._objects:
+            return
+        self._objects[id(cls)] = Shared(cls, cls.__name__, None, True)
+        for name, value in list(vars(cls).items()):
+            if is_a(value, types.FunctionType):
+                self._watch_function(value)
+            elif not name.startswith("__"):
+                self.watch(value, f"{cls.__name__}.{name}")
+
+    def _watch_function(self, function: types.FunctionType) -> None:
+        """Default arguments are made once, and closures are kept; it may have attributes."""
+        self._objects[id(function)] = Shared(function, function.__qualname__, None, True)
+        for index, value in enumerate(function.__defaults__ or ()):
+            names = function.__code__.co_varnames
+            first = function.__code__.co_argcount - len(function.__defaults__ or ())
+            self.watch(value, f"{function.__qualname__}({names[first + index]})")
+        for name, value in (function.__kwdefaults__ or {}).items():
+            self.watch(value, f"{function.__qualname__}({name})")
+        for name, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or (), strict=True
+        ):
+            try:
+                value = cell.cell_contents
+            except ValueError:
+                continue
+            if is_a(value, types.FunctionType) and self._is_own(value.__module__ or ""):
+                if value is not function:
+                    self._watch_function(value)
+            else:
+                self.watch(value, f"{function.__qualname__}.{name}")
+
+    def can_change(self, value: Any) -> bool:
+        """Is it worth watching: a container, or an object of the program's own?"""
+        kind = type(value)
+        found = self._can_change.get(kind)
+        if found is None:
+            if len(self._can_change) >= _MAX_TYPES:
+                self._can_change.clear()  # or types that are made in calls would live for ever
+            found = self._can_change[kind] = self._objects_can_change(kind)
+        return found
+
+    def _objects_can_change(self, kind: type) -> bool:
+        if issubclass(kind, CONTAINERS) or kind is types.GeneratorType:
+            return True
+        if issubclass(kind, _NEVER_WATCHED):
+            return False
+        if kind is types.SimpleNamespace or self._is_own(kind.__module__):
+            return True
+        if stateful(kind) is not None or shows_memory(kind):  # type: ignore[arg-type]
+            return True
+        return self._rules is not None and self._rules.for_type(kind) is not None
+
+    def known(self, value: Any) -> Shared | None:
+        """What is known of this object, or of the one whose memory it shows."""
+        shared = self._objects.get(id(value))
+        if shared is None and shows_memory(type(value)):  # type: ignore[arg-type]
+            return self._objects.get(id(base(value)))
+        return shared
+
+    def share(self, value: Any, name: str, thread: Hashable) -> None:
+        """``value`` was read from a shared object, by ``thread``."""
+        if not self.can_change(value):
+            return
+        value = base(value)
+        if id(value) in self._objects or not self.can_change(value):
+            return
+        with self.lock:
+            if len(self._objects) < _MAX_OBJECTS:
+                self._objects[id(value)] = Shared(value, name, thread, False)
+
+    def publish(self, value: Any, name: str, call: Hashable, deep: bool = False) -> None:
+        """``value`` is being stored where other threads find it, by ``call``.
+
+        ``deep``: it is handed over in a way that makes an order, with all that belongs to it.
+        """
+        value = base(value)
+        if is_a(value, tuple | functools.partial | types.MethodType):
+            for part, path in parts(value, name):
+                self.publish(part, path, call, deep)
+        if id(value) in self._objects or not self.can_change(value):
+            return
+        with self.lock:
+            if len(self._objects) < _MAX_OBJECTS:
+                shared = self._objects[id(value)] = Shared(value, name, None, True)
+                shared.publisher = call
+        if deep or type(value) in (dict, list, set):
+            for part, path in parts(value, name):
+                self.publish(part, path, call, deep)
+
+
+def parts(value: Any, path: str) -> list[tuple[Any, str]]:
+    """What an object leads to, with the way to it."""
+    if is_a(value, functools.partial):
+        value = (value.func, *value.args, *value.keywords.values())
+    if is_a(value, types.MethodType):
+        return [(value.__self__, path)]
+    if is_a(value, MAPPINGS):
+        return [(item, f"{path}[{short(key)}]") for key, item in list(value.items())]
+    if is_a(value, list | collections.deque | set | tuple):
+        return [(item, f"{path}[{index}]") for index, item in enumerate(list(value)[:1000])]
+    parts = [(item, f"{path}.{name}") for name, item in list(namespace(value).items())]
+    for kind in type(value).__mro__:
+        for name, member in list(vars(kind).items()):
+            if is_a(member, types.MemberDescriptorType):
+                try:
+                    parts.append((member.__get__(value), f"{path}.{name}"))
+                except AttributeError:
+                    pass
+    return parts
+
+
+def short(key: Any) -> str:
+    text = repr(key) if is_a(key, str | int | float | bytes | bool | None) else type(key).__name__
+    return text if len(text) <= 40 else text[:37] + "..."

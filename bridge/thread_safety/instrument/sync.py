@@ -1,0 +1,384 @@
+"""Locks that say when they are held, and the hand-overs that put threads in order.
+
+While ``Tracing`` is entered, ``threading`` and ``queue`` make locks that tell the probe, whoever
+takes them: a ``with``, a decorator, an ``ExitStack``. Hand-overs, from ``put`` to ``get``, ``set`` to
+``wait``, ``notify`` to ``wait``, ``start`` to the thread, the thread to ``join``, ``submit`` to the
+function, and its end to ``result``, carry what the thread has done so far.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import itertools
+import queue
+import sys
+import threading
+
+from ..detector.happens_before import Clock
+from .recorder import RAW_LOCKS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any
+
+    from .probe import Probe
+
+_numbers = itertools.count(1)
+
+
+class TracedLock:
+    """What ``threading.Lock()`` and ``RLock()`` give while locks are traced."""
+
+    def __init__(self, probe: Probe, lock: Any) -> None:
+        self._probe = probe
+        self._lock = lock
+        self._key = f"lock {next(_numbers)}"
+        self._owner: int | None = None
+        self._depth = 0
+        self._clock: Clock | None = None
+        if hasattr(lock, "locked"):  # reentrant ones have it since Python 3.14
+            self.locked = lock.locked
+        if type(lock) is RAW_LOCKS[1]:
+            # what Condition asks reentrant locks for
+            self._is_owned = lock._is_owned  # type: ignore[attr-defined]
+            self._release_save = self._save
+            self._acquire_restore = self._restore
+
+    def __repr__(self) -> str:
+        return f"<traced {self._lock!r}>"
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        got: bool = self._lock.acquire(blocking, timeout)
+        if got:
+            self._taken()
+        return got
+
+    def release(self) -> None:
+        # first, or the next owner would be noted before this one is gone
+        last = self._depth == 1
+        if last:
+            self._given()
+        else:
+            self._depth -= 1
+        try:
+            self._lock.release()
+        except RuntimeError:
+            self._depth += not last
+            raise
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
+
+    def _at_fork_reinit(self) -> None:
+        self._lock._at_fork_reinit()
+        self._depth = 0
+
+    def _taken(self) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            self._owner = self._probe.thread
+            self._probe.acquire(self._key)
+            if self._clock is not None:
+                self._probe.receive(self._clock)
+
+    def _given(self) -> None:
+        thread = self._probe.thread
+        if self._owner is not None:
+            if self._owner != thread:
+                # a lock that one thread takes and another gives back is a signal
+                self._clock = self._probe.send()
+            self._probe.release(self._key, self._owner)
+        self._owner = None
+        self._depth = 0
+
+    def _save(self) -> tuple[int, Any]:
+        depth = self._depth
+        self._given()
+        return depth, self._lock._release_save()
+
+    def _restore(self, saved: tuple[int, Any]) -> None:
+        depth, state = saved
+        self._lock._acquire_restore(state)
+        self._taken()
+        self._depth = depth
+
+
+class Tracing:
+    """Traces locks and hand-overs while it is entered. One at a time in a process.
+
+    ``is_traced``: shall a lock that the module of this name makes be traced? Those of the bridge
+    itself need not.
+    """
+
+    def __init__(self, probe: Probe, is_traced: Callable[[str], bool]) -> None:
+        self._probe = probe
+        self._is_traced = is_traced
+        self._replaced: list[tuple[Any, str, Any]] = []
+
+    def __enter__(self) -> Tracing:
+        self._replace(threading, "Lock", self._maker(threading.Lock))
+        self._replace(threading, "RLock", self._maker(threading.RLock))
+        self._trace_threads()
+        self._trace_signals()
+        self._trace_queues()
+        self._trace_semaphores()
+        self._trace_futures()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        while self._replaced:
+            holder, name, original = self._replaced.pop()
+            setattr(holder, name, original)
+
+    def _replace(self, holder: Any, name: str, new: Any) -> None:
+        self._replaced.append((holder, name, holder.__dict__[name]))
+        setattr(holder, name, new)
+
+    def _maker(self, make: Callable[[], Any]) -> Callable[[], Any]:
+        def lock() -> Any:
+            caller = sys._getframe(1).f_globals.get("__name__", "")
+            made = make()
+            return TracedLock(self._probe, made) if self._is_traced(caller) else made
+
+        return lock
+
+    def _wrap(self, holder: Any, name: str, around: Callable[..., Any]) -> None:
+        """Replace a method by ``around(original, self, ...)``."""
+        original = holder.__dict__[name]
+
+        @functools.wraps(original)
+        def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return around(original, self, *args, **kwargs)
+
+        self._replace(holder, name, wrapped)
+
+    def _merge(self, holder: Any, clock: Clock) -> None:
+        """Add to what is handed over by ``holder``."""
+        with self._probe.lock:
+            holder.__dict__.setdefault("_bridge_clock", Clock({}, {})).merge(clock)
+
+    def _receive(self, holder: Any) -> None:
+        with self._probe.lock:
+            self._probe.receive(holder.__dict__.get("_bridge_clock"))
+
+    # -- one kind after another -------------------------------------------------------------
+
+    def _trace_threads(self) -> None:
+        probe = self._probe
+
+        def start(original: Any, thread: threading.Thread) -> None:
+            clock, run = probe.send(), thread.run
+
+            def traced() -> None:
+                probe.receive(clock)
+                try:
+                    run()
+                finally:
+                    self._merge(thread, probe.send())
+
+            thread.run = traced  # type: ignore[method-assign]
+            original(thread)
+
+        def join(original: Any, thread: threading.Thread, timeout: float | None = None) -> None:
+            original(thread, timeout)
+            if not thread.is_alive():
+                self._receive(thread)
+
+        self._wrap(threading.Thread, "start", start)
+        self._wrap(threading.Thread, "join", join)
+
+    def _trace_signals(self) -> None:
+        probe = self._probe
+
+        def signal(original: Any, holder: Any, *args: Any) -> Any:
+            self._merge(holder, probe.send())
+            return original(holder, *args)
+
+        def wait(original: Any, holder: Any, *args: Any, **kwargs: Any) -> Any:
+            result = original(holder, *args, **kwargs)
+            if result:
+                self._receive(holder)
+            return result
+
+        def meet(original: Any, barrier: Any, *args: Any, **kwargs: Any) -> Any:
+            self._merge(barrier, probe.send())
+            result = original(barrier, *args, **kwargs)
+            self._receive(barrier)
+            return result
+
+        self._wrap(threading.Event, "set", signal)
+        self._wrap(threading.Event, "wait", wait)
+        self._wrap(threading.Event, "is_set", wait)
+
+        def wait_for(original: Any, holder: Any, *args: Any, **kwargs: Any) -> Any:
+            mark = probe.mark()
+            result = original(holder, *args, **kwargs)
+            return probe.decided(None, mark, result)
+
+        self._wrap(threading.Condition, "notify", signal)
+        self._wrap(threading.Condition, "wait_for", wait_for)
+        self._wrap(threading.Condition, "wait", wait)
+        self._wrap(threading.Barrier, "wait", meet)
+
+    def _trace_queues(self) -> None:
+        put, get = self._put, self._get
+
+        def done(original: Any, holder: Any) -> None:
+            self._merge(holder, self._probe.send())
+            original(holder)
+
+        def join(original: Any, holder: Any) -> None:
+            original(holder)
+            self._receive(holder)
+
+        self._wrap(queue.Queue, "task_done", done)
+        self._wrap(queue.Queue, "join", join)
+        self._wrap(queue.Queue, "put", put)
+        self._wrap(queue.Queue, "get", get)
+
+        class SimpleQueue(queue.SimpleQueue):  # type: ignore[type-arg]
+            """The one of the standard library cannot be changed, but derived from."""
+
+            def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+                put(queue_put, self, item, block, timeout)
+
+            def get(self, block: bool = True, timeout: float | None = None) -> Any:
+                return get(queue_get, self, block, timeout)
+
+            def put_nowait(self, item: Any) -> None:
+                self.put(item)
+
+            def get_nowait(self) -> Any:
+                return self.get(False)
+
+        for method in (SimpleQueue.put, SimpleQueue.get, SimpleQueue.put_nowait):
+            method.__module__ = "queue"  # for the probe, which knows what queues pass on
+        queue_put, queue_get = queue.SimpleQueue.put, queue.SimpleQueue.get
+        self._replace(queue, "SimpleQueue", SimpleQueue)
+
+    def _put(self, original: Any, holder: Any, item: Any, *args: Any, **kwargs: Any) -> None:
+        # each item carries its own clock: who takes another one has not been handed this one
+        clock = self._probe.send()
+        with self._probe.lock:
+            clocks = holder.__dict__.setdefault("_bridge_clocks", {})
+            clocks.setdefault(id(item), []).append(clock)
+        original(holder, item, *args, **kwargs)
+
+    def _get(self, original: Any, holder: Any, *args: Any, **kwargs: Any) -> Any:
+        item = original(holder, *args, **kwargs)
+        with self._probe.lock:
+            clocks = holder.__dict__.get("_bridge_clocks", {})
+            waiting = clocks.get(id(item))
+            if waiting:
+                self._probe.receive(waiting.pop(0))
+                if not waiting:
+                    del clocks[id(item)]
+        return item
+
+    def _trace_semaphores(self) -> None:
+        probe = self._probe
+
+        def init(original: Any, semaphore: Any, value: int = 1) -> None:
+            original(semaphore, value)
+            semaphore._bridge_permits = value
+            semaphore._bridge_key = f"semaphore {next(_numbers)}"
+
+        def acquire(original: Any, semaphore: Any, *args: Any, **kwargs: Any) -> Any:
+            got = original(semaphore, *args, **kwargs)
+            permits = semaphore.__dict__.get("_bridge_permits")
+            if got and permits == 1:
+                semaphore._bridge_owner = probe.thread
+                probe.acquire(semaphore._bridge_key)
+                with probe.lock:
+                    probe.receive_softly(semaphore.__dict__.get("_bridge_clock"))
+            elif got and permits == 0:
+                self._receive(semaphore)
+            return got
+
+        def release(original: Any, semaphore: Any, n: int = 1) -> None:
+            permits = semaphore.__dict__.get("_bridge_permits")
+            if permits == 1:
+                probe.release(semaphore._bridge_key, semaphore.__dict__.get("_bridge_owner", 0))
+            if permits in (0, 1):
+                self._merge(semaphore, probe.send())
+            original(semaphore, n)
+
+        self._wrap(threading.Semaphore, "__init__", init)
+        self._wrap(threading.Semaphore, "acquire", acquire)
+        self._replace(threading.Semaphore, "__enter__", threading.Semaphore.acquire)
+        self._wrap(threading.Semaphore, "release", release)
+        self._wrap(threading.BoundedSemaphore, "release", release)
+
+    def _trace_futures(self) -> None:
+        probe = self._probe
+
+        def submit(original: Any, executor: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+            clock = probe.send()
+
+            def traced(*args: Any, **kwargs: Any) -> Any:
+                probe.receive(clock)
+                return fn(*args, **kwargs)
+
+            return original(executor, traced, *args, **kwargs)
+
+        def done(original: Any, future: Any, value: Any) -> None:
+            self._merge(future, probe.send())
+            original(future, value)
+
+        def result(original: Any, future: Any, timeout: float | None = None) -> Any:
+            try:
+                return original(future, timeout)
+            finally:
+                self._receive(future)
+
+        def is_done(original: Any, future: Any) -> bool:
+            done: bool = original(future)
+            if done:
+                self._receive(future)
+            return done
+
+        def add_callback(original: Any, future: Any, callback: Callable[[Any], object]) -> None:
+            def traced(future: Any) -> None:
+                self._receive(future)
+                callback(future)
+
+            original(future, traced)
+
+        self._wrap(concurrent.futures.Future, "done", is_done)
+        self._wrap(concurrent.futures.Future, "add_done_callback", add_callback)
+        self._trace_waiting()
+        self._wrap(concurrent.futures.ThreadPoolExecutor, "submit", submit)
+        self._wrap(concurrent.futures.Future, "set_result", done)
+        self._wrap(concurrent.futures.Future, "set_exception", done)
+        self._wrap(concurrent.futures.Future, "result", result)
+        self._wrap(concurrent.futures.Future, "exception", result)
+
+    def _trace_waiting(self) -> None:
+        wait_all, completed = concurrent.futures.wait, concurrent.futures.as_completed
+
+        @functools.wraps(wait_all)
+        def wait(*args: Any, **kwargs: Any) -> Any:
+            result = wait_all(*args, **kwargs)
+            for future in result.done:
+                self._receive(future)
+            return result
+
+        @functools.wraps(completed)
+        def as_completed(*args: Any, **kwargs: Any) -> Any:
+            for future in completed(*args, **kwargs):
+                self._receive(future)
+                yield future
+
+        self._replace(concurrent.futures, "wait", wait)
+        self._replace(concurrent.futures, "as_completed", as_completed)

@@ -1,0 +1,264 @@
+"""What rewritten code does with variables that have a name: attributes, globals, closures, locals.
+
+Local variables are nobody else's business; but what they got their values from says which looks at
+shared objects decide how a call goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+
+from ..detector.access_modes import READ, WRITE
+from .builtins import is_a, namespace
+from .containers import ItemsProbe
+from .shared_objects import Shared
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..detector.detector import Detector
+    from ..libraries.rules import Rules
+
+
+class NamesProbe(ItemsProbe):
+    """The layer of the probe for variables that have a name."""
+
+    def __init__(
+        self, detector: Detector, is_own: Callable[[str], bool], rules: Rules | None = None
+    ) -> None:
+        super().__init__(detector, is_own, rules)
+        #: By type and name: is the attribute one that each object has for itself?
+        self._plain: dict[type, dict[str, bool]] = {}
+
+    # -- attributes -------------------------------------------------------------------------
+
+    def get(self, object: Any, name: str, augmented: bool = False) -> Any:
+        """``object.name``; ``augmented``: it is changed by the same statement."""
+        shared = self._shared.get(object)
+        if shared is None:
+            return getattr(object, name)
+        holder, data = self._holder(object, name, shared)
+        if data:
+            self.tell(holder, name, READ, f"{holder.name}.{name}", augmented=augmented)
+        value = getattr(object, name)
+        if name == "__dict__":
+            self._share_namespace(value, shared)
+        elif data:
+            self._share(value, f"{shared.name}.{name}")
+        return value
+
+    def _holder(self, object: Any, name: str, shared: Shared) -> tuple[Shared, bool]:
+        """Whose variable the attribute is, the object's or its class's, and whether it is data."""
+        if is_a(object, type):
+            return self._class_holder(object, name, shared)
+        kind = type(object)
+        names = self._plain.get(kind)
+        if names is None:
+            names = self._plain[kind] = {}
+        plain = names.get(name)
+        if plain is None:
+            plain = names[name] = _is_plain(kind, name)
+        if plain:
+            return shared, True
+        if name in namespace(object):
+            return shared, not is_a(_in_mro(kind, name)[1], property)  # type: ignore[index]
+        return self._class_holder(kind, name, shared)
+
+    def _class_holder(self, kind: type, name: str, shared: Shared) -> tuple[Shared, bool]:
+        found = _in_mro(kind, name)
+        if found is None:
+            return shared, False
+        holder, value = found
+        owner = self._shared.get(holder)
+        if owner is None or is_a(value, types.FunctionType) or hasattr(value, "__get__"):
+            return shared, False
+        return owner, not name.startswith("__")
+
+    def attribute(self, object: Any, name: str) -> _Attribute:
+        """``object.name`` where it is written."""
+        return _Attribute(self, object, name)
+
+    def _tell_attribute(self, object: Any, name: str) -> None:
+        shared = self._shared.get(object)
+        if shared is None:
+            return
+        found = None if is_a(object, type) else _in_mro(type(object), name)
+        if found is not None and is_a(found[1], property):
+            return  # its own code tells
+        self.tell(shared, name, WRITE, f"{shared.name}.{name}")
+
+    def _replace(self, object: Any, name: str, value: Any) -> None:
+        """An attribute is about to be written: others will find the value, and not the old one.
+
+        ``batch, self.pending = self.pending, []``: whoever swaps a container for a new one may
+        work on the old one alone. If others know it still, they are seen when they use it.
+        """
+        shared = self._shared.get(object)
+        if shared is None or is_a(object, threading.local):
+            return
+        self._publish(value, f"{shared.name}.{name}")
+        old = self._shared.get(namespace(object).get(name))
+        if old is not None and old.name == f"{shared.name}.{name}":
+            with self.lock:
+                self._detector.forget(old.key)
+                old.owner, old.escaped, old.publisher = self.thread, False, None
+
+    def _share_namespace(self, namespace: Any, shared: Shared) -> None:
+        entry = Shared(namespace, f"{shared.name}.__dict__", None, True)
+        entry.namespace_of = shared
+        self._shared.add(namespace, entry)
+
+    # -- globals and closures ---------------------------------------------------------------
+
+    def read_global(self, module: str, name: str, value: Any, augmented: bool = False) -> Any:
+        """A global variable to which some function assigns."""
+        self._tell_global(module, name, READ, augmented)
+        self._share(value, f"{module}.{name}")
+        return value
+
+    def wrote_global(self, module: str, name: str, value: Any) -> None:
+        """The same, where it was assigned."""
+        self._tell_global(module, name, WRITE)
+
+    def _tell_global(self, module: str, name: str, mode: str, augmented: bool = False) -> None:
+        namespace = sys.modules[module].__dict__ if module in sys.modules else None
+        self._tell_name(namespace, module, name, mode, augmented)
+
+    def read_cell(
+        self, closure: types.FunctionType, name: str, value: Any, augmented: bool = False
+    ) -> Any:
+        """A variable of a function that an inner function assigns to."""
+        self._tell_name(_cell_of(closure, name), _function_of(closure), name, READ, augmented)
+        self._share(value, f"{_function_of(closure)}.{name}")
+        return value
+
+    def wrote_cell(self, closure: types.FunctionType, name: str, value: Any) -> None:
+        """The same, where it was assigned."""
+        self._tell_name(_cell_of(closure, name), _function_of(closure), name, WRITE)
+
+    def _tell_name(
+        self, holder: Any, where: str, name: str, mode: str, augmented: bool = False
+    ) -> None:
+        if holder is None:
+            return
+        shared = self._shared.get(holder)
+        if shared is None:
+            escaped = is_a(holder, dict)
+            shared = Shared(holder, where, None if escaped else self.thread, escaped)
+            self._shared.add(holder, shared)
+        self.tell(shared, name, mode, f"{where}.{name}", augmented=augmented)
+
+    def captured(self, function: Any) -> Any:
+        """A function within a function: whoever gets it knows the variables that it uses."""
+        inner = getattr(function, "__wrapped__", function)
+        code = getattr(inner, "__code__", None)
+        for name, cell in zip(
+            getattr(code, "co_freevars", ()),
+            getattr(inner, "__closure__", None) or (),
+            strict=False,
+        ):
+            try:
+                self._publish(cell.cell_contents, name)
+            except ValueError:
+                pass  # assigned later
+        return function
+
+    def free(self, name: str, value: Any) -> Any:
+        """A variable of the function around."""
+        self._share(value, name)
+        return value
+
+    # -- locals -----------------------------------------------------------------------------
+
+    def mark(self) -> int:
+        """The point that the call has come to, for the methods below."""
+        return self._detector.mark(self._threads.call or self.thread)
+
+    def named(self, name: str, mark: int, value: Any, *names: str) -> Any:
+        """``value`` of a local variable: made since ``mark``, and from other local variables."""
+        call = self._threads.call or self.thread
+        if names or self._detector.mark(call) != mark:
+            with self.lock:
+                self._detector.name(call, name, mark, names)
+        return value
+
+    def decided(self, test: str | None, mark: int, value: Any, *names: str) -> Any:
+        """``value`` of a test that says how the call goes on; for the rest as ``named``."""
+        self.test(value)
+        call = self._threads.call or self.thread
+        if names or self._detector.mark(call) != mark:
+            with self.lock:
+                self._detector.decide(self.thread, call, test, mark, names)
+        return value
+
+    def settled(self, *tests: str) -> None:
+        """What depends on these tests is done."""
+        call = self._threads.call or self.thread
+        if self._detector.mark(call):
+            with self.lock:
+                for test in tests:
+                    self._detector.settle(call, test)
+
+
+class _Attribute:
+    """``object.name`` as the target of an assignment: read, written and deleted as ``value``."""
+
+    __slots__ = ("_name", "_object", "_probe")
+
+    def __init__(self, probe: NamesProbe, object: Any, name: str) -> None:
+        self._probe, self._object, self._name = probe, object, name
+
+    @property
+    def value(self) -> Any:
+        return self._probe.get(self._object, self._name)
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self._probe._replace(self._object, self._name, value)
+        setattr(self._object, self._name, value)
+        self._probe._tell_attribute(self._object, self._name)
+
+    @value.deleter
+    def value(self) -> None:
+        delattr(self._object, self._name)
+        self._probe._tell_attribute(self._object, self._name)
+
+    @property
+    def in_place(self) -> Any:
+        value = self._probe.get(self._object, self._name, True)
+        self._probe.tell_in_place(value)
+        return value
+
+    @in_place.setter
+    def in_place(self, value: Any) -> None:
+        self.value = value
+
+
+def _in_mro(kind: type, name: str) -> tuple[type, Any] | None:
+    """The class that a type has an attribute from, and what the class has there."""
+    for base in kind.__mro__:
+        if name in base.__dict__:
+            return base, base.__dict__[name]
+    return None
+
+
+def _is_plain(kind: type, name: str) -> bool:
+    """Is an attribute of objects of a type one that each has for itself, and data?"""
+    if name.startswith("__") and name.endswith("__"):
+        return False
+    found = _in_mro(kind, name)
+    return found is None or is_a(found[1], types.MemberDescriptorType | types.GetSetDescriptorType)
+
+
+def _cell_of(closure: types.FunctionType, name: str) -> Any:
+    if closure.__closure__ is None:
+        return None
+    return closure.__closure__[closure.__code__.co_freevars.index(name)]
+
+
+def _function_of(closure: types.FunctionType) -> str:
+    return closure.__qualname__.replace(".<locals>", "").rpartition(".")[0]

@@ -1,0 +1,1 @@
+"""What is documented about libraries: may they be used from several threads?"""
