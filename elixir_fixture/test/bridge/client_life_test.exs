@@ -19,7 +19,8 @@ defmodule Bridge.ClientLifeTest do
   defp fails_to_start(opts) do
     Process.flag(:trap_exit, true)
     assert {:error, %Error{} = error} = Client.start_link(options(opts))
-    assert_receive {:EXIT, _client, ^error}
+    # before OTP 26 the exit of a process that did not start comes as a message, too
+    if System.otp_release() < "26", do: assert_receive({:EXIT, _client, ^error})
     refute_received _anything
     error
   end

@@ -71,6 +71,13 @@ defmodule Bridge.GRPCCase do
     eventually(fn -> match?({:ok, %{"busy" => busy}} when busy == n, Stub.stats(channel)) end)
   end
 
+  @doc "Waits until so many calls wait for a worker."
+  def eventually_queued(channel, n) do
+    eventually(fn ->
+      match?({:ok, %{"queued" => queued}} when queued == n, Stub.stats(channel))
+    end)
+  end
+
   @doc "Begins a call that runs until it is cancelled, and waits until it does run."
   def occupy_worker(channel) do
     {:ok, call} = Stub.start_call(channel, "never_returns")
@@ -647,7 +654,7 @@ defmodule Bridge.GRPCLifeTest do
     test "queues, then refuses, and still tells how it is", %{channel: channel} do
       running = occupy_worker(channel)
       {:ok, queued} = Stub.start_call(channel, "echo", ["queued"])
-      eventually(fn -> match?({:ok, %{"queued" => 1.0}}, Stub.stats(channel)) end)
+      eventually_queued(channel, 1)
 
       assert {:error, %Error{code: :resource_exhausted, started: false} = error} =
                Stub.call(channel, "echo", ["refused"])
@@ -669,14 +676,15 @@ defmodule Bridge.GRPCLifeTest do
     test "does not run what was cancelled in the queue", %{channel: channel} do
       running = occupy_worker(channel)
       {:ok, queued} = Stub.start_call(channel, "type_of", ["never"])
-      eventually(fn -> match?({:ok, %{"queued" => 1.0}}, Stub.stats(channel)) end)
+      eventually_queued(channel, 1)
       GRPC.cancel(queued)
       assert {:error, %Error{code: :cancelled}} = Stub.await(queued)
       GRPC.cancel(running)
       # it keeps its place until a worker passes it by
-      eventually(fn -> match?({:ok, %{"queued" => 0.0}}, Stub.stats(channel)) end)
+      eventually_queued(channel, 0)
       assert Stub.call(channel, "echo", ["next"]) == {:ok, "next"}
-      assert {:ok, %{"tools" => %{"type_of" => %{"calls" => 0.0}}}} = Stub.stats(channel)
+      {:ok, %{"tools" => %{"type_of" => %{"calls" => calls}}}} = Stub.stats(channel)
+      assert calls == 0
     end
   end
 
