@@ -49,7 +49,8 @@ defmodule Bridge.Options do
 
     %{
       python: find_python!(opts[:python] || System.get_env("BRIDGE_PYTHON") || "python3"),
-      arguments: ["-m", "bridge" | flags(opts)] ++ Keyword.get(opts, :args, []),
+      # -P: a file queue.py or bridge.py where the BEAM runs is not what Python imports
+      arguments: ["-P", "-m", "bridge" | flags(opts)] ++ Keyword.get(opts, :args, []),
       env: for({name, value} <- Keyword.get(opts, :env, []), do: variable(name, value)),
       cd: opts[:cd],
       grace_ms: round(Keyword.get(opts, :grace, @default_grace_s) * 1000),

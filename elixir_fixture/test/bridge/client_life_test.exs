@@ -73,6 +73,16 @@ defmodule Bridge.ClientLifeTest do
       assert Client.call(client, "echo", [1]) == {:ok, 1}
     end
 
+    @tag :tmp_dir
+    test "imports nothing from the working directory", %{tmp_dir: tmp_dir} do
+      for name <- ~w(bridge.py msgpack.py queue.py threading.py) do
+        File.write!(Path.join(tmp_dir, name), "raise SystemExit('imported from the directory')")
+      end
+
+      client = start_client(cd: tmp_dir)
+      assert Client.call(client, "echo", [1]) == {:ok, 1}
+    end
+
     test "fails with Python's own words if there is no such adapter" do
       assert fails_to_start(adapter: "no_such_module:Tools").message =~ "no_such_module"
       assert fails_to_start(adapter: "fixture_tools:Nothing").message =~ "Nothing"

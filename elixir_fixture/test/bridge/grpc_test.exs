@@ -39,7 +39,7 @@ defmodule Bridge.GRPCCase do
         :exit_status,
         line: 1_000,
         env: for({name, value} <- env, do: {to_charlist(name), to_charlist(value)}),
-        args: ["-m", "bridge", "--transport", "grpc", "--port", "0" | served] ++ flags
+        args: ["-P", "-m", "bridge", "--transport", "grpc", "--port", "0" | served] ++ flags
       ])
 
     {:os_pid, os_pid} = Port.info(port, :os_pid)

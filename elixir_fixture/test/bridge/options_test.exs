@@ -17,7 +17,7 @@ defmodule Bridge.OptionsTest do
         )
 
       assert settings.arguments ==
-               ~w(-m bridge --adapter=tools:Tools --max-workers=2 --log-level=info) ++
+               ~w(-P -m bridge --adapter=tools:Tools --max-workers=2 --log-level=info) ++
                  ~w(--log-format json)
     end
 
