@@ -19,7 +19,7 @@ from .subjects import ROOT, Subject
 _HERE = Path(__file__).parent
 _SOURCES = (
     ROOT / "elixir_fixture/lib/bridge.ex",
-    *sorted((ROOT / "elixir_fixture/lib/bridge").glob("*.ex")),
+    *sorted((ROOT / "elixir_fixture/lib/bridge").rglob("*.ex")),
     *sorted((_HERE / "elixir").glob("*.ex")),
 )
 

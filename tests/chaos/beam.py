@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from . import processes
 
 ROOT = Path(__file__).resolve().parents[2]
-EBIN = ROOT / "elixir_fixture" / "_build" / "dev" / "lib" / "bridge" / "ebin"
+EBIN = ROOT / "elixir_fixture" / "_build" / "dev" / "lib" / "beam_bridge" / "ebin"
 #: Longer than anything may take that the program does on request.
 PATIENCE_S = 40.0
 
