@@ -42,11 +42,14 @@ def test_the_elixir_snippet_works_in_a_new_mix_project(tools):
     mix = shutil.which("mix")
     subprocess.run([mix, "new", "my_app"], cwd=tools, check=True, capture_output=True)
     app = tools / "my_app"
-    library = ROOT / "elixir_fixture" / "lib"
-    shutil.copy(library / "bridge.ex", app / "lib")
-    shutil.copytree(library / "bridge", app / "lib" / "bridge")
     shutil.copytree(tools / "python", app / "python")
-    (snippet,) = blocks("elixir")
+    snippet, dependencies = blocks("elixir")
+    mixfile = (app / "mix.exs").read_text()
+    new, count = re.subn(
+        r"defp deps do\n.*?\n  *end\n", lambda _: dependencies, mixfile, flags=re.DOTALL
+    )
+    assert count == 1, mixfile
+    (app / "mix.exs").write_text(new.replace("/path/to/this/repository", str(ROOT)))
     (app / "snippet.exs").write_text(snippet + '\nIO.puts("all matched")\n')
     # the package is found as if it were installed
     env = {**os.environ, "BRIDGE_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
