@@ -245,7 +245,9 @@ defmodule Bridge.ClientLifeTest do
 
       calls =
         for n <- 1..8 do
-          Task.async(fn -> Client.call(client, "echo", [[n, {:bytes, data}]], timeout: 30_000) end)
+          Task.async(fn ->
+            Client.call(client, "echo", [[n, {:bytes, data}]], timeout: 30_000)
+          end)
         end
 
       eventually(fn -> match?({:ok, %{outbox: n}} when n > 0, Client.info(client)) end)
