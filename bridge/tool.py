@@ -6,9 +6,9 @@ as much as starting Python. Plain functions say all that is needed in their code
 
 from __future__ import annotations
 
+from .calls.inline.latency import Pace
 from .context import Context
 from .errors import InvalidParams
-from .pace import Pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

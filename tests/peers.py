@@ -16,10 +16,10 @@ from contextlib import suppress
 from typing import Any
 
 from bridge.adapter import bind_tools
-from bridge.call import Call
-from bridge.dispatcher import Dispatcher
+from bridge.calls.call import Call
+from bridge.calls.dispatcher import Dispatcher
+from bridge.calls.pool import Pool
 from bridge.errors import CallError, EncodeError
-from bridge.pool import Pool
 from bridge.testing import PortPeer
 from bridge.wire.messages import CallOptions, Request
 

@@ -18,9 +18,9 @@ import traceback
 from contextlib import nullcontext
 from functools import partial
 
+from ..calls.event_loop import EventLoop
 from ..context import Context, running_call
 from ..errors import AdapterError, CallError
-from ..event_loop import EventLoop
 from ..loading import adapt, create, resolve
 from .checker import ThreadSafetyChecker, ThreadSafetyError
 from .detector.findings import OBSERVED, Access, Finding

@@ -11,8 +11,8 @@ from functools import partial
 from msgpack import ExtraData, Packer, StackError, unpackb
 
 from ..errors import RemoteProtocolError, shorten
+from .buffers import holds_large, scatter
 from .messages import CallOptions, Notification, Request, Response
-from .parts import holds_large, scatter
 from .values import BIG_INTEGER, decode_extension, explain_unencodable, to_wire
 
 TYPE_CHECKING = False
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..errors import EncodeError
+    from .buffers import Payload
     from .messages import Message
-    from .parts import Payload
 
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 ITEM = "$/item"

@@ -19,8 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
+    from .buffers import Payload
     from .codec import Encoder
-    from .parts import Payload
 
 OPEN, DRAINING, CLOSED = "open", "draining", "closed"
 #: Which states may follow which. A missing entry raises.

@@ -28,8 +28,7 @@ import grpc
 
 from bridge._generated import snakepit_bridge_pb2 as pb
 from bridge.testing import PATIENCE_S
-
-from ..peers import is_measured
+from tests.peers import is_measured
 
 SERVICE = "snakepit.bridge.BridgeService"
 TYPE_URL = "type.googleapis.com/google.protobuf.StringValue"
@@ -398,7 +397,7 @@ def make_executable(directory: Path) -> str:
     """What pip makes of the console script, for a package that is not installed."""
     path = directory / "bridge-snakepit"
     path.write_text(
-        f"#!{sys.executable}\nimport sys\nfrom bridge.snakepit import main\nsys.exit(main())\n"
+        f"#!{sys.executable}\nimport sys\nfrom bridge.snakepit.main import main\nsys.exit(main())\n"
     )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)

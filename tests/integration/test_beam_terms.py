@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 
-from bridge.testing.erlang_strategies import erlang_terms, sendable_terms
-from bridge.testing.erlang_terms import (
+from bridge.testing.erlang.external_terms import decode_term, encode_term, same_term
+from bridge.testing.erlang.strategies import erlang_terms, sendable_terms
+from bridge.testing.erlang.terms import (
     FALSE,
     TRUE,
     Atom,
@@ -26,7 +27,6 @@ from bridge.testing.erlang_terms import (
     refusals,
     to_python,
 )
-from bridge.testing.external_terms import decode_term, encode_term, same_term
 from bridge.wire.codec import Encoder, decode_value
 from bridge.wire.framing import HEADER_BYTES, encode_header
 from tests.helpers import deep_equal

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 
 from bridge.errors import CODES, CallError, Cancelled, PoolFull, ShuttingDown, ToolNotFound
 from bridge.testing import PortPeer
+from tests.helpers import deep_equal
+from tests.peers import in_thread, join, put_away, wait_until
+from tests.strategies import tensors, wire_values
 
-from ..helpers import deep_equal
-from ..peers import in_thread, join, put_away, wait_until
-from ..strategies import tensors, wire_values
 from .conformance_tools import Meeting
 
 HERE = str(Path(__file__).parent)

@@ -20,8 +20,10 @@ import pytest
 
 from bridge.errors import CallError, DeadlineExceeded, EncodeError, TransportClosed
 from bridge.testing import PortPeer
-from bridge.testing.elixir_peer import ElixirPeer
-from bridge.testing.erlang_terms import (
+from bridge.testing.erlang.elixir_peer import ElixirPeer
+from bridge.testing.erlang.erlport_peer import ErlPortError, ErlPortPeer, as_text
+from bridge.testing.erlang.external_terms import same_term
+from bridge.testing.erlang.terms import (
     FALSE,
     NIL,
     TRUE,
@@ -34,8 +36,6 @@ from bridge.testing.erlang_terms import (
     Reference,
     charlist,
 )
-from bridge.testing.erlport_peer import ErlPortError, ErlPortPeer, as_text
-from bridge.testing.external_terms import same_term
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

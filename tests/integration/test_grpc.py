@@ -33,8 +33,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from bridge._generated import bridge_pb2 as pb
 from bridge.errors import CallError, TransportClosed
 from bridge.testing import PATIENCE_S, PortPeer
+from tests.peers import put_away, wait_until
 
-from ..peers import put_away, wait_until
 from .conformance_tools import Meeting
 from .grpc_peer import SERVICE, GrpcPeer, details_of
 from .test_conformance import ADAPTER, error_of, failure, settle, stats
@@ -822,9 +822,9 @@ def test_stdio_alone_never_imports_grpc():
     with PortPeer(*ADAPTER) as stdio:
         loaded = set(stdio.call("modules"))
         assert stdio.ready["grpc_port"] is None
-    assert "bridge.transports.stdio" in loaded
+    assert "bridge.transports.stdio.transport" in loaded
     assert not [name for name in loaded if name.partition(".")[0] in ("grpc", "google")]
-    assert not [name for name in loaded if name.startswith("bridge.transports.grpc")]
+    assert not [name for name in loaded if name.startswith("bridge.transports.grpc.server")]
 
 
 # -- what clients leave behind ------------------------------------------------------------------

@@ -675,7 +675,7 @@ def test_the_thread_safety_check_finds_races_in_classes_of_snakepit(start):
 def test_own_messages_live_beside_those_of_snakepit(tmp_path):
     """An adapter may import Snakepit's generated code, in which the same names stand."""
     program = """
-import bridge.transports.snakepit
+import bridge.snakepit.service
 from google.protobuf import descriptor_pb2, descriptor_pool
 
 file = descriptor_pb2.FileDescriptorProto(name="snakepit_bridge.proto", package="snakepit.bridge")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.histogram import Histogram
-from tests.soak.ledger import Ledger
-from tests.soak.mix import Mix, Shot
+from scripts.stress.soak.histogram import Histogram
+from scripts.stress.soak.ledger import Ledger
+from scripts.stress.soak.mix import Mix, Shot
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +20,7 @@ def test_a_few_seconds_lose_nothing(tmp_path: Path):
     pytest.importorskip("grpc")
     files = ("--plot", tmp_path / "soak.svg", "--json", tmp_path / "soak.json")
     soak = subprocess.run(
-        (sys.executable, "-m", "tests.soak", "0.036", "--seed", "1", *files),
+        (sys.executable, "-m", "scripts.stress.soak", "0.036", "--seed", "1", *files),
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -206,7 +206,7 @@ def test_require_thread_safe_adapter():
 
 def test_without_a_check_nothing_of_it_is_loaded():
     program = (
-        "import sys, bridge, bridge.server, bridge.adapters.showcase\n"
+        "import sys, bridge, bridge.process.server, bridge.adapters.showcase\n"
         "print([name for name in sys.modules if name.startswith('bridge.thread_safety')])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

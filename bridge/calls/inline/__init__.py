@@ -1,0 +1,1 @@
+"""Quick tools run on the thread that reads, under watch."""

@@ -1,0 +1,304 @@
+"""The one pool of threads that runs every tool, whatever transport its call came from."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from queue import SimpleQueue
+
+from ..errors import PoolFull, ShuttingDown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    class Job(Protocol):
+        """What the pool runs. ``lane``: jobs of one lane never run at the same time."""
+
+        lane: Lane | None
+
+        def run(self, worker: Worker, now: float) -> float:
+            """Do the work on ``worker``, from ``now`` on. Returns the time when it ended.
+
+            Both are instants of ``time.monotonic()``. Must not raise.
+            """
+
+
+def nothing() -> None:
+    """The hook of a pool that nobody listens to."""
+
+
+def never() -> bool:
+    """No output waits, in a pool that nobody listens to."""
+    return False
+
+
+class Lane:
+    """Keeps jobs apart that must not run at the same time. A job that waits occupies no worker."""
+
+    __slots__ = ("_lock", "busy", "waiting")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.busy = False
+        self.waiting: deque[Job] = deque()
+
+    def enter(self, job: Job) -> bool:
+        """True: the lane is the job's. False: it waits, and ``leave`` will return it."""
+        with self._lock:
+            if self.busy:
+                self.waiting.append(job)
+                return False
+            self.busy = True
+            return True
+
+    def try_enter(self) -> bool:
+        """True: the lane is the caller's. False: it is busy, and nothing waits for it."""
+        with self._lock:
+            was_busy, self.busy = self.busy, True
+            return not was_busy
+
+    def discard(self, job: Job) -> bool:
+        """Take back a job that waits. False if it does not."""
+        with self._lock:
+            try:
+                self.waiting.remove(job)
+            except ValueError:
+                return False
+            return True
+
+    def leave(self) -> Job | None:
+        """Give the lane up; the job that has it now, or None."""
+        with self._lock:
+            if self.waiting:
+                return self.waiting.popleft()
+            self.busy = False
+            return None
+
+
+class Worker:
+    """One place in the pool, and the thread that has it. It alone writes here; anybody may read.
+
+    ``job``: what it runs now, since ``since``; ``jobs`` and ``busy_s``: what it ran so far.
+    ``tallies`` belongs to whoever submits the jobs: counters that need no lock.
+    """
+
+    __slots__ = ("name", "thread", "job", "since", "jobs", "busy_s", "tallies")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.thread: threading.Thread | None = None
+        self.job: Job | None = None
+        self.since = 0.0
+        self.jobs = 0
+        self.busy_s = 0.0
+        self.tallies: dict[Any, Any] = {}
+
+
+class Pool:
+    """At most ``max_workers`` threads, started when they are needed, and a bounded queue.
+
+    ``max_queue``: how many jobs may wait; one more is refused at once.
+
+    Waking a thread costs more than a short job. So a worker takes jobs until there are none, and
+    one sleeper at a time is woken: it wakes the next if it finds more to do. That also makes it
+    the lookout for output that a worker leaves behind when it goes on to another job, if
+    ``has_output`` says that there is some: ``before_wait`` is called by every worker before it
+    sleeps, ``before_next`` by a worker that has no sleeper to wake. Whoever collects the workers'
+    output sets these.
+
+    Guarantees: a job that was accepted and not discarded is run exactly once; jobs start in the
+    order of submission, except those of a busy lane; ``submit`` never blocks.
+    """
+
+    def __init__(self, max_workers: int, max_queue: int) -> None:
+        if max_workers < 1 or max_queue < 0:
+            raise ValueError(f"a pool of {max_workers} workers with a queue of {max_queue}")
+        self.max_workers = max_workers
+        self.max_queue = max_queue
+        self.workers: list[Worker] = []
+        #: Threads from elsewhere that run jobs as well, each with a worker for its account.
+        self.guests: list[Worker] = []
+        self.before_wait = nothing
+        self.before_next = nothing
+        self.has_output: Callable[[], bool] = never
+        self._jobs: deque[Job] = deque()
+        self._idle: list[Worker] = []
+        # True wakes a worker, False ends it. A token that nobody needed any more wakes the next
+        # one that sleeps, in vain: it clears _waking, and nothing is lost.
+        self._tokens: SimpleQueue[bool] = SimpleQueue()
+        self._waking = False
+        self._lanes: list[Lane] = []
+        self._growing = threading.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        busy = sum(worker.job is not None for worker in self.workers)
+        return f"<Pool {busy} of {self.max_workers} busy, {self.queued} queued>"
+
+    @property
+    def queued(self) -> int:
+        """How many jobs wait."""
+        return len(self._jobs) + sum(len(lane.waiting) for lane in self._lanes)
+
+    def new_lane(self) -> Lane:
+        """A lane for jobs that must not run at the same time."""
+        lane = Lane()
+        self._lanes.append(lane)
+        return lane
+
+    def submit(self, job: Job) -> None:
+        """Run the job on a worker, soon. Any thread, never blocks.
+
+        Raises ``PoolFull`` if it would have to wait and the queue is full, ``ShuttingDown`` after
+        ``close``.
+        """
+        if self._closed:
+            raise ShuttingDown("the bridge is shutting down", started=False)
+        if len(self._jobs) >= self.max_queue or self._lanes:
+            self._check_room(job)
+        if job.lane is None or job.lane.enter(job):
+            self._enqueue(job)
+
+    def discard(self, job: Job) -> bool:
+        """Take a job back that has not started. False if it has, or is not here."""
+        lane = job.lane
+        if lane is not None and lane.discard(job):
+            return True
+        try:
+            self._jobs.remove(job)
+        except ValueError:
+            return False
+        if lane is not None:
+            self.leave(lane)
+        return True
+
+    def withdraw(self) -> list[Job]:
+        """Take back all jobs that have not started, but those that wait for a lane."""
+        jobs: list[Job] = []
+        while True:
+            try:
+                jobs.append(self._jobs.popleft())
+            except IndexError:
+                return jobs
+
+    def relieve(self, worker: Worker) -> None:
+        """Put a new thread in the place of one that runs a job and has nothing to do but wait.
+
+        The old thread ends with its job and counts no more. Any thread may call, but only while
+        the job runs.
+        """
+        worker.job = None
+        worker.jobs += 1
+        self._idle.append(worker)
+        self._start(worker)
+
+    def leave(self, lane: Lane) -> None:
+        """Give up a lane that was entered with ``try_enter``: the next job in it may start."""
+        job = lane.leave()
+        if job is not None:
+            self._enqueue(job)
+
+    def close(self) -> None:
+        """Accept no more jobs; workers end after what is queued. Does not wait for them."""
+        self._closed = True
+        for _ in range(self.max_workers):
+            self._tokens.put(False)
+
+    def _free(self) -> int:
+        return len(self._idle) + self.max_workers - len(self.workers)
+
+    def _check_room(self, job: Job) -> None:
+        """Raise ``PoolFull`` if the job would have to wait, and there is no room for it."""
+        lane = job.lane
+        in_lanes = sum(len(lane.waiting) for lane in self._lanes)
+        beyond = len(self._jobs) - self._free()  # jobs that no free worker is about to take
+        must_wait = beyond >= 0 or (lane is not None and lane.busy)
+        if must_wait and in_lanes + max(beyond, 0) >= self.max_queue:
+            raise PoolFull(
+                f"{self.max_workers} workers are busy and {self.queued} calls wait, which is "
+                "the limit (--max-queue); try again later",
+                started=False,
+            )
+
+    def _enqueue(self, job: Job) -> None:
+        # first the job, then the look for a sleeper: who falls asleep does it the other way round
+        self._jobs.append(job)
+        if self._idle and not self._waking:
+            self._waking = True
+            self._tokens.put(True)
+        if len(self._jobs) > len(self._idle) and len(self.workers) < self.max_workers:
+            self._grow()
+
+    def _grow(self) -> None:
+        with self._growing:
+            if len(self.workers) == self.max_workers:
+                return
+            worker = Worker(f"bridge-worker-{len(self.workers) + 1}")
+            self.workers.append(worker)
+            self._idle.append(worker)
+        self._start(worker)
+
+    def _start(self, worker: Worker) -> None:
+        thread = threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True)
+        worker.thread = thread
+        thread.start()
+
+    def _work(self, worker: Worker) -> None:
+        thread = worker.thread
+        jobs, idle, clock = self._jobs, self._idle, time.monotonic
+        now = 0.0
+        resting = True  # is it in _idle? There it counts as free until it has a job in hand
+        while True:
+            try:
+                job = jobs.popleft()
+            except IndexError:
+                if not resting:
+                    self.before_wait()
+                    idle.append(worker)
+                    resting = True  # and look once more, for who has not seen it there
+                elif self._tokens.get():
+                    self._waking = False
+                    if not jobs:
+                        # woken as a lookout
+                        idle.remove(worker)
+                        resting = False
+                else:
+                    return
+                continue
+            if resting:
+                idle.remove(worker)
+                if jobs and not idle and len(self.workers) < self.max_workers:
+                    # submitted while this one still counted as free, and nobody else is
+                    self._grow()
+                now = clock()
+            if not self._waking and (jobs or (not resting and self.has_output())):
+                self._call_lookout()
+            resting = False
+            worker.since = now
+            worker.job = job
+            try:
+                now = job.run(worker, now)
+            except BaseException as error:
+                # a bug in the bridge; the pool must not lose a thread by it
+                sys.excepthook(type(error), error, error.__traceback__)
+                now = clock()
+            if worker.thread is not thread:
+                return  # it was relieved
+            worker.job = None
+            worker.jobs += 1
+            worker.busy_s += now - worker.since
+            if job.lane is not None:
+                self.leave(job.lane)
+            del job  # what the job holds must not live until the next one
+
+    def _call_lookout(self) -> None:
+        """This worker is about to be busy: have another look after what waits meanwhile."""
+        if self._idle:
+            self._waking = True
+            self._tokens.put(True)
+        else:
+            self.before_next()

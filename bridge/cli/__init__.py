@@ -1,0 +1,1 @@
+"""The command line: ``bridge``, ``python -m bridge`` and their subcommands."""

@@ -1,0 +1,1 @@
+"""The life of the process, from its start to its exit code."""

@@ -1,0 +1,354 @@
+"""The life of the process: build it, say that it is ready, wait for a reason to end, drain, leave."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import threading
+from queue import Empty, SimpleQueue
+
+from .. import __version__
+from ..calls.dispatcher import Dispatcher
+from ..calls.pool import Pool
+from ..errors import AdapterError, BridgeError, CallError, UsageError
+from ..gil import GilWatch, describe_python
+from ..loading import check_workers, load
+from ..transports.stdio.transport import StdioTransport, claim_descriptors
+from .shutdown import (
+    CLEAN,
+    FATAL,
+    USAGE,
+    complain,
+    end_children,
+    forget_signals,
+    handle_signals,
+    leave,
+    leave_fork,
+    leave_on_interrupt,
+    run_exit_handlers,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from ..loading import LoadedAdapter
+    from ..thread_safety.checker import ThreadSafetyChecker
+    from ..transports.grpc.server import GrpcTransport, Service
+    from .settings import Settings
+
+PROTOCOL_VERSION = 1
+#: How long a thread may keep the GIL while others want it, in seconds. With Python's 5 ms, one tool
+#: that computes makes every answer of the others wait so long, some of them twice.
+SWITCH_INTERVAL_S = 0.0005
+#: How often the main thread looks whether its parent is still there.
+_WATCH_S = 0.5
+#: What the end may take beyond the grace.
+_MARGIN_S = 0.4
+#: Reasons to end after which nobody reads what we write.
+_GONE = ("peer gone", "parent gone")
+
+
+class Server:
+    """One process, from its start to its exit code. ``run`` belongs to the main thread."""
+
+    #: Does it matter that answers come within microseconds? Over gRPC they do not, and switching
+    #: more often costs a tenth of the calls.
+    switches_often = False
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        # not an Event: a signal handler may interrupt the thread that waits for it
+        self._reasons: SimpleQueue[str] = SimpleQueue()
+        self._parent = os.getppid()
+        self._checker: ThreadSafetyChecker | None = None
+        #: The private descriptors of the protocol, if it is spoken over pipes.
+        self._pipes: tuple[int, ...] = ()
+        self._dispatcher: Dispatcher | None = None
+
+    def run(self) -> int:
+        """Serve until there is a reason to end, and end the process. Returns only what went wrong."""
+        settings = self._settings
+        try:
+            stdio = self._take_process()
+        except OSError as error:
+            complain(f"--fds {settings.descriptors}: {error}")
+            return USAGE
+        try:
+            with GilWatch() as gil:
+                grpc = self._open_grpc()
+                self._begin_check()
+                adapter = self._load()
+            dispatcher = self._open_dispatcher(adapter)
+            dispatcher.python = describe_python(gil)
+            handle_signals(self._reasons.put)
+            port = None if grpc is None else grpc.start(dispatcher)
+            self._announce(port)
+        except (AdapterError, UsageError) as error:
+            return self._refuse(error, stdio)
+        if stdio is not None:
+            # the first message, before a request that came early can be answered
+            stdio.ready(self._describe(adapter, dispatcher, port))
+        self._configure_logs(stdio)
+        if gil.modules:
+            _warn_of_gil(gil.modules)
+        if stdio is not None:
+            stdio.start(dispatcher)
+        reason = self._wait()
+        return self._end(reason, dispatcher, stdio, grpc, adapter)
+
+    def _take_process(self) -> StdioTransport | None:
+        """Make the process what the bridge needs, before any code of an adapter runs in it.
+
+        Raises ``OSError`` if a descriptor of the protocol is not open.
+        """
+        settings = self._settings
+        try:
+            faulthandler.enable(2)  # says on stderr which line of which tool has crashed it
+        except OSError:
+            pass  # there is no stderr
+        if self.switches_often or settings.descriptors is not None:
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
+        stdio = None
+        if settings.descriptors is None:
+            self._watch_starter()
+        else:
+            stdio = self._open_stdio(*settings.descriptors)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._become_child)
+        from ..log import forgive_lost_output
+
+        forgive_lost_output()
+        return stdio
+
+    def _open_stdio(self, source: int, sink: int) -> StdioTransport:
+        reader, writer = self._pipes = claim_descriptors(source, sink)
+        return StdioTransport(
+            reader,
+            writer,
+            max_message_bytes=self._settings.max_message_bytes,
+            gone=lambda: self._reasons.put("peer gone"),
+            shutdown=lambda: self._reasons.put("shutdown"),
+            # one worker means that the tools must not run at the same time
+            inline=self._settings.inline and self._settings.max_workers > 1,
+        )
+
+    def _open_grpc(self) -> GrpcTransport | None:
+        settings = self._settings
+        if settings.grpc is None:
+            return None
+        settings.grpc.check()
+        # what gRPC does in a forked process while it serves crashes that process
+        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+        try:
+            from ..transports.grpc.server import GrpcTransport
+
+            services = self._services()
+        except ImportError as error:
+            raise UsageError(
+                f"gRPC needs packages that are not here ({error}): pip install 'beam-bridge[grpc]'"
+            ) from None
+        return GrpcTransport(settings.grpc, settings.max_message_bytes, services)
+
+    def _open_dispatcher(self, adapter: LoadedAdapter) -> Dispatcher:
+        """Set the adapter up, and the dispatcher that calls it. Raises ``AdapterError``."""
+        settings, checker = self._settings, self._checker
+        check_workers(adapter, settings.max_workers)
+        if checker is not None:
+            checker.watch_adapter(adapter)
+        adapter.setup()
+        pool = Pool(settings.max_workers, settings.max_queue)
+        self._dispatcher = dispatcher = Dispatcher(adapter.tools, pool)
+        if checker is not None:
+            dispatcher.reports["thread_safety"] = checker.get_report
+        return dispatcher
+
+    # -- what other kinds of process may want otherwise ---------------------------------------
+
+    def _load(self) -> LoadedAdapter:
+        """The adapter to serve. Raises ``AdapterError``."""
+        return load(self._settings.adapter, self._settings.app_dir)
+
+    def _services(self) -> list[Service]:
+        """What clients of the gRPC server can call. Raises ``ImportError``."""
+        from ..transports.grpc.service import BridgeService
+
+        return [BridgeService()]
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def _begin_check(self) -> None:
+        settings = self._settings
+        if settings.thread_safety is None:
+            return
+        from ..thread_safety.checker import ThreadSafetyChecker, log
+
+        checker = ThreadSafetyChecker.for_adapter(
+            settings.adapter, settings.app_dir, strict=settings.thread_safety.strict, note=log
+        )
+        self._checker = checker.__enter__()  # for the rest of the process
+
+    def _write_report(self) -> None:
+        settings = self._settings.thread_safety
+        if self._checker is None or settings is None or settings.report is None:
+            return
+        import json
+
+        try:
+            with open(settings.report, "w") as file:
+                json.dump(self._checker.get_report(), file, indent=2)
+        except OSError as error:
+            complain(f"--thread-safety-report {settings.report}: {error.strerror}")
+
+    def _refuse(self, error: BridgeError, stdio: StdioTransport | None) -> int:
+        """Say why there is nothing to serve, to people and to the peer."""
+        complain(str(error))
+        if stdio is not None:
+            stdio.refuse(CallError(str(error), code="failed_precondition"))
+        return FATAL
+
+    def _announce(self, port: int | str | None) -> None:
+        """Tell where the gRPC server listens to whoever cannot read it in ``$/ready``."""
+        settings = self._settings
+        if port is None:
+            return
+        if settings.ready_file is not None:
+            # renamed, so that nobody finds half of it
+            unfinished = f"{settings.ready_file}.{os.getpid()}"
+            try:
+                with open(unfinished, "w") as file:
+                    file.write(f"{port}\n")
+                os.replace(unfinished, settings.ready_file)
+            except OSError as error:
+                raise UsageError(f"--ready-file {settings.ready_file}: {error.strerror}") from None
+        if settings.descriptors is None:
+            # in one write, also where stdout has no buffer
+            print(f"GRPC_READY:{port}\n", end="", flush=True)
+
+    def _wait(self) -> str:
+        while True:
+            try:
+                return self._reasons.get(timeout=_WATCH_S)
+            except Empty:
+                # somebody else may hold the pipe open that would have told us
+                if self._settings.descriptors is not None and os.getppid() != self._parent:
+                    return "parent gone"
+
+    def _end(
+        self,
+        reason: str,
+        dispatcher: Dispatcher,
+        stdio: StdioTransport | None,
+        grpc: GrpcTransport | None,
+        adapter: LoadedAdapter,
+    ) -> NoReturn:
+        grace = self._settings.grace_s
+        # whatever hangs from here on, a tool, close() or a peer that does not read: leave
+        self._leave_after(grace + _MARGIN_S)
+        if grpc is not None:
+            grpc.drain()
+        if stdio is not None:
+            stdio.drain()
+        if reason in _GONE:
+            dispatcher.draining = True
+            if grpc is not None:
+                grpc.refuse_queued()  # before there are workers for them
+            dispatcher.cancel_all("the caller is gone")
+            idle = dispatcher.wait_until_idle(grace)
+        else:
+            leave_on_interrupt()
+            dispatcher.drain(grace)
+            idle = dispatcher.wait_until_idle(_MARGIN_S / 4)
+        if grpc is not None:
+            grpc.close(idle)
+        dispatcher.pool.close()
+        self._write_report()
+        try:
+            adapter.close()
+        except (Exception, SystemExit) as error:
+            complain(f"close() of {adapter.name} failed: {error!r}")
+        if stdio is not None and reason not in _GONE:
+            stdio.bye(reason)
+        end_children()
+        if idle:
+            run_exit_handlers()
+        leave(CLEAN)
+
+    def _leave_after(self, seconds: float) -> None:
+        def hurry() -> None:
+            try:
+                end_children()
+            finally:
+                leave(CLEAN)
+
+        timer = threading.Timer(seconds, hurry)
+        timer.daemon = True
+        timer.start()
+
+    def _watch_starter(self) -> None:
+        """Leave when stdin ends, which is not for calls here, if a program has its other end."""
+        from . import stdin_watch
+
+        def gone() -> None:
+            complain(
+                "stdin has ended: whoever started this process is gone, and it leaves as well "
+                "(with stdin from /dev/null it would stay)"
+            )
+            self._reasons.put("peer gone")
+
+        if stdin_watch.is_there():
+            stdin_watch.watch_stdin(gone)
+
+    def _become_child(self) -> None:
+        """A tool has forked this process, and only the tool's thread is here.
+
+        Calls and peer are the parent's: nothing is answered here, and nobody's pipe held open.
+        """
+        forget_signals()
+        if self._pipes:
+            null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            for descriptor in self._pipes:
+                os.dup2(null, descriptor, inheritable=False)
+            os.close(null)
+        if self._dispatcher is not None:
+            self._dispatcher.disown(leave_fork)
+
+    def _configure_logs(self, stdio: StdioTransport | None) -> None:
+        settings = self._settings
+        if "logging" in sys.modules or settings.log_level in ("debug", "info"):
+            from .. import log
+
+            def send(level: str, logger: str, text: str, fields: dict[str, Any]) -> bool:
+                return stdio is not None and stdio.send_log(level, logger, text, fields, None)
+
+            log.configure(settings.log_level, settings.log_format, send)
+
+    def _describe(
+        self, adapter: LoadedAdapter, dispatcher: Dispatcher, port: int | str | None
+    ) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "protocol": PROTOCOL_VERSION,
+            "version": __version__,
+            "features": ["cancel", "deadline", "stream", "progress", "log", "tensor"],
+            "limits": {
+                "max_message_bytes": settings.max_message_bytes,
+                "max_workers": settings.max_workers,
+                "max_queue": settings.max_queue,
+            },
+            "tools": sorted(adapter.tools),
+            "python": dispatcher.python,
+            "pid": os.getpid(),
+            "grpc_port": port,
+        }
+
+
+def _warn_of_gil(modules: list[str]) -> None:
+    from ..log import logger
+
+    logger().warning(
+        "importing %s switched the GIL on: tools take turns instead of running in parallel. "
+        "Serve without it, or set PYTHON_GIL=0 at your own risk",
+        ", ".join(modules),
+    )

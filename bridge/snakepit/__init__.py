@@ -1,0 +1,1 @@
+"""What the Python half of Snakepit does: ``bridge-snakepit``, ``python -m bridge.snakepit``."""

@@ -1,0 +1,172 @@
+"""The executable that takes the place of the Python interpreter in Snakepit.
+
+Snakepit starts ``python_executable``, its own script and arguments. With this executable there,
+the bridge serves instead of the script, and Snakepit's Elixir side does not notice. What is meant
+for the interpreter itself, ``-c CODE`` for example, is handed on to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from .. import __version__
+from ..errors import AdapterError
+from ..loading import resolve
+from ..process import stdin_watch
+from ..process.server import Server
+from ..process.settings import Settings, ThreadSafetySettings
+from ..process.shutdown import FATAL
+from ..transports.grpc.settings import GrpcSettings
+from . import adapter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..loading import LoadedAdapter
+    from ..transports.grpc.server import Service
+
+#: Up to 0.8 Snakepit kills a worker 2 seconds after SIGTERM, later after 6.
+_GRACE_S = 1.4
+#: What Snakepit sends and takes at most.
+_MAX_MESSAGE_BYTES = 100 << 20
+_READY_FILE = "SNAKEPIT_READY_FILE"
+_DESCRIPTION = """\
+Takes the place of the Python interpreter that Snakepit starts: set python_executable, or
+$SNAKEPIT_PYTHON, to the path of this program. Options that it does not know are ignored.
+See docs/coming-from-snakepit.md
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` (default: that of the process). Returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    first = arguments[0] if arguments else ""
+    if first.startswith("-") and not first.startswith("--") and first != "-h":
+        os.execv(sys.executable, [sys.executable, *arguments])
+    if not first.startswith("-"):
+        del arguments[:1]
+        # what stands beside a script can be imported by it
+        sys.path.insert(0, os.path.dirname(os.path.abspath(first)))
+    options, _ignored = _parser().parse_known_args(arguments)
+    if options.health_check:
+        return _check(options.adapter)
+    _look_like_python()
+    return Worker(options).run()
+
+
+class Worker(Server):
+    """The process as Snakepit knows it: it announces a port, and ends with its stdin."""
+
+    # Heartbeats need the interpreter even while every worker keeps it busy: with 16 such workers and
+    # Python's own 5 ms, each takes more than a second.
+    switches_often = True
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._ready_file = os.environ.get(_READY_FILE)
+        self._elixir_address: str | None = options.elixir_address
+        super().__init__(
+            Settings(
+                options.adapter,
+                # without --max-workers Snakepit sends one call at a time
+                max_workers=max(1, options.max_workers),
+                max_message_bytes=_MAX_MESSAGE_BYTES,
+                grace_s=options.grace,
+                descriptors=None,
+                # both addresses that a client may find under this name
+                grpc=GrpcSettings(host="localhost", port=options.port),
+                ready_file=self._ready_file,
+                thread_safety=ThreadSafetySettings() if options.thread_safety_check else None,
+                log_level=_log_level(options.thread_safety_check),
+            )
+        )
+
+    def run(self) -> int:
+        stdin_watch.watch_stdin(lambda: self._reasons.put("peer gone"))
+        if sys.stdout is not None:
+            # Elixir logs what tools print, and shall not wait for it
+            sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        return super().run()
+
+    def _load(self) -> LoadedAdapter:
+        return adapter.load(self._settings.adapter, self._settings.app_dir)
+
+    def _services(self) -> list[Service]:
+        from .elixir import SnakepitElixir
+        from .service import SnakepitService
+
+        elixir = None
+        if self._elixir_address:
+            elixir = SnakepitElixir(self._elixir_address, _MAX_MESSAGE_BYTES)
+        # the file came with 0.8.1; by then errors had become objects
+        return [SnakepitService(structured=self._ready_file is not None, elixir=elixir)]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bridge-snakepit", description=_DESCRIPTION, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--adapter", metavar="MODULE.CLASS", required=True, help="the class whose tools are served")
+    add(
+        "--max-workers",
+        metavar="N",
+        type=int,
+        default=1,
+        help="threads that run tools (default: 1)",
+    )
+    add("--port", metavar="N", type=int, default=0, help="where to listen (default: any free port)")
+    add("--elixir-address", metavar="HOST:PORT", help="where tools of Elixir can be called")
+    add(
+        "--grace",
+        metavar="SECONDS",
+        type=float,
+        default=_GRACE_S,
+        help=f"time for running calls when the process ends (default: {_GRACE_S})",
+    )
+    add("--thread-safety-check", action="store_true", help="look for races while tools run")
+    add("--health-check", action="store_true", help="say by the exit code whether it could serve")
+    add("--version", action="version", version=f"bridge {__version__}")
+    return parser
+
+
+def _check(adapter: str) -> int:
+    """Can the adapter be imported, and gRPC? Returns the exit code."""
+    try:
+        import grpc  # noqa: F401
+
+        resolve(adapter)
+    except (AdapterError, ImportError) as error:
+        print(f"bridge: {error}", file=sys.stderr)
+        return FATAL
+    return 0
+
+
+def _look_like_python() -> None:
+    """Be found by those who clean up after a VM that died.
+
+    They look for processes that are called python, and may signal the process group. The command
+    line is as it was, with the script and the run's id in it.
+    """
+    if os.environ.get("SNAKEPIT_PROCESS_GROUP"):
+        try:
+            os.setsid()
+        except OSError:
+            pass  # it leads a group already, as a port program does
+    try:
+        with open("/proc/self/comm", "r+") as file:
+            # started as a script, it has the script's name
+            if "python" not in file.read():
+                file.write("python")
+    except OSError:
+        pass  # not Linux
+
+
+def _log_level(check: bool) -> str:
+    """What Snakepit wants to have logged, but in any case the races that it has looked for."""
+    level = os.environ.get("SNAKEPIT_LOG_LEVEL", "warning")
+    if level in ("debug", "info", "warning"):
+        return level
+    return "warning" if check else "error"

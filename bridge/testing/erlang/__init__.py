@@ -1,0 +1,1 @@
+"""Terms of Erlang, and the Python side of ErlPort, for tests that compare with it."""

@@ -1,0 +1,1 @@
+"""Any number of peers on a network, or on a Unix socket."""

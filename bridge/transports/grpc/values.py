@@ -1,0 +1,58 @@
+"""``google.protobuf.Value``, protobuf's message for JSON, to Python values and back."""
+
+from __future__ import annotations
+
+from google.protobuf.struct_pb2 import Struct, Value
+
+from ...wire.json_values import to_plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def from_value(value: Value) -> Any:
+    """The Python value. Numbers without a fraction become ``int``: JSON has but one kind."""
+    kind = value.WhichOneof("kind")
+    if kind == "number_value":
+        number = value.number_value
+        return int(number) if number.is_integer() else number
+    if kind == "struct_value":
+        return {key: from_value(item) for key, item in value.struct_value.fields.items()}
+    if kind == "list_value":
+        return [from_value(item) for item in value.list_value.values]
+    if kind == "null_value":
+        return None
+    return getattr(value, kind) if kind else None
+
+
+def to_value(value: Any, name: str) -> Value:
+    """The message. Raises ``EncodeError`` with the path, which begins with ``name``."""
+    message = Value()
+    _fill(message, to_plain(value, name))
+    return message
+
+
+def to_struct(fields: dict[str, Any], name: str) -> Struct:
+    """The message of a map. Raises ``EncodeError`` with the path, which begins with ``name``."""
+    return to_value(fields, name).struct_value
+
+
+def _fill(message: Value, plain: Any) -> None:
+    # in place: a message that is put into another one is copied
+    if plain is None:
+        message.null_value = 0
+    elif isinstance(plain, bool):
+        message.bool_value = plain
+    elif isinstance(plain, str):
+        message.string_value = plain
+    elif isinstance(plain, int | float):
+        message.number_value = plain
+    elif isinstance(plain, list):
+        message.list_value.SetInParent()
+        for item in plain:
+            _fill(message.list_value.values.add(), item)
+    else:
+        message.struct_value.SetInParent()
+        for key, item in plain.items():
+            _fill(message.struct_value.fields[key], item)

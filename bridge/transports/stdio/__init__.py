@@ -1,0 +1,1 @@
+"""One peer on a pair of pipes."""

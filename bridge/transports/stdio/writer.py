@@ -1,0 +1,140 @@
+"""Messages to a pipe, many with one system call.
+
+One write for each reply is what sinks a pool of threads: each costs a system call and a hand-over
+of the GIL. So workers only queue their replies, and ``Writer`` writes all that are queued at once:
+at the latest when a worker finds no more work, or when its own thread gets its turn.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from queue import SimpleQueue
+
+from ...wire.buffers import LARGE_BYTES
+from ...wire.framing import encode_header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...wire.buffers import Payload
+
+#: Messages below this size count for so much in the backlog: to count them needs no lock.
+SMALL_BYTES = 1 << 12
+#: How many buffers one system call takes (IOV_MAX).
+_MAX_BUFFERS = 1024
+
+
+class Writer:
+    """Frames messages and writes them to a descriptor. Any thread may use it.
+
+    ``closed``: called once, by the thread that finds that nobody reads any more.
+    """
+
+    def __init__(self, descriptor: int, closed: Callable[[], object]) -> None:
+        self._descriptor = descriptor
+        self._closed = closed
+        self._queue: deque[Payload] = deque()
+        self._writing = threading.Lock()
+        self._broken = False
+        self._large = 0  # bytes of large messages in _queue
+        self._counting = threading.Lock()
+        self._nudges: SimpleQueue[None] = SimpleQueue()
+        self._nudged = False
+        threading.Thread(target=self._run, name="bridge-writer", daemon=True).start()
+
+    @property
+    def backlog(self) -> int:
+        """How many bytes wait to be written, at most."""
+        return self._large + len(self._queue) * SMALL_BYTES
+
+    def waits(self) -> bool:
+        """Is there something to be written?"""
+        return bool(self._queue)
+
+    def send(self, message: Payload) -> None:
+        """Queue a message. It is written by the next ``flush``, whoever calls that. Never blocks."""
+        if len(message) >= SMALL_BYTES:
+            with self._counting:
+                self._large += len(message)
+        self._queue.append(message)
+
+    def flush(self) -> None:
+        """Write what is queued, or leave it to the thread that is writing just now."""
+        while self._queue and self._writing.acquire(blocking=False):
+            self._write_and_release()
+
+    def flush_and_wait(self) -> None:
+        """Write what is queued; blocks as long as another thread writes, or the peer does not read.
+
+        What another thread has taken out of the queue is written when this returns, too.
+        """
+        while True:
+            self._writing.acquire()
+            self._write_and_release()
+            if not self._queue:
+                return
+
+    def nudge(self) -> None:
+        """Have the writer's own thread flush soon; the caller has more to do first."""
+        if not self._nudged and self._queue:
+            self._nudged = True
+            self._nudges.put(None)
+
+    def _run(self) -> None:
+        while True:
+            self._nudges.get()
+            self._nudged = False
+            self.flush()
+
+    def _write_and_release(self) -> None:
+        # whoever queues after the look below finds the lock free again: flush() loops
+        try:
+            self._write()
+        except OSError:
+            # EPIPE: the peer is gone, and with it everybody who waits for these replies
+            first, self._broken = not self._broken, True
+            if first:
+                self._closed()
+        finally:
+            self._writing.release()
+
+    def _write(self) -> None:
+        queue, small = self._queue, bytearray()
+        while queue:
+            message = queue.popleft()
+            size = len(message)
+            if size >= SMALL_BYTES:
+                with self._counting:
+                    self._large -= size
+            if self._broken:
+                continue
+            small += encode_header(size)
+            if size < LARGE_BYTES:
+                small += message  # type: ignore[arg-type]  # parts are larger
+                if len(small) < LARGE_BYTES:
+                    continue
+                self._write_small(small)
+            else:
+                rest = [message] if isinstance(message, bytes) else message.buffers
+                self._write_all([small, *rest])
+            small = bytearray()
+        if small:
+            self._write_small(small)
+
+    def _write_small(self, data: bytearray) -> None:
+        written = os.write(self._descriptor, data)
+        if written < len(data):
+            self._write_all([data[written:]])
+
+    def _write_all(self, buffers: list[bytes | bytearray | memoryview]) -> None:
+        for start in range(0, len(buffers), _MAX_BUFFERS):
+            some = buffers[start : start + _MAX_BUFFERS]
+            written = os.writev(self._descriptor, some)
+            for buffer in some:
+                rest = memoryview(buffer)[written:]
+                written = max(0, written - len(buffer))
+                while rest:  # a signal came in between
+                    rest = rest[os.write(self._descriptor, rest) :]

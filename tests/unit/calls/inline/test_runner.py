@@ -1,0 +1,80 @@
+"""A quick call that others have to know about after all: who answers, and what stays behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+import pytest
+
+from bridge import tool
+from bridge.calls.inline.runner import QuickCalls
+from bridge.errors import CallError
+from bridge.wire.messages import Request
+from tests.peers import Bench
+
+PATIENCE_S = 10
+
+
+class Duty:
+    """A relay that never changes hands."""
+
+    turn = 1
+
+    def working(self, turn: int, now: float) -> bool:
+        return True
+
+
+@pytest.fixture
+def gates():
+    return {"begun": threading.Event(), "go": threading.Event()}
+
+
+@pytest.fixture
+def bench(gates):
+    @tool
+    def waits(n):
+        gates["begun"].set()
+        assert gates["go"].wait(PATIENCE_S)
+        return n
+
+    return Bench(waits)
+
+
+def begin(bench, msgid=1):
+    """Run one call on a thread of its own, as far as its tool waits."""
+    dispatcher = bench.dispatcher
+    quick = QuickCalls(dispatcher, bench.peer, "test-reader")
+    batch = deque([(Request(msgid, "waits", [msgid]), dispatcher.tools["waits"])])
+    thread = threading.Thread(target=quick.run, args=(batch, Duty(), 1))
+    thread.start()
+    return quick, thread
+
+
+def test_it_is_no_call_for_others_until_somebody_takes_over(bench, gates):
+    quick, thread = begin(bench)
+    assert gates["begun"].wait(PATIENCE_S)
+    assert bench.dispatcher.calls == {}
+    assert not bench.dispatcher.cancel(1)
+    quick.take_over()
+    assert list(bench.dispatcher.calls) == [1]
+    gates["go"].set()
+    thread.join(PATIENCE_S)
+    assert bench.peer.answers(1) == [1]
+    assert bench.dispatcher.calls == {}
+
+
+def test_once_it_is_cancelled_its_id_may_be_used_again(bench, gates):
+    quick, thread = begin(bench)
+    assert gates["begun"].wait(PATIENCE_S)
+    quick.take_over()
+    assert bench.dispatcher.cancel(1)
+    call = bench.dispatcher.admit(Request(1, "waits", [7]), bench.peer, time.monotonic())
+    gates["go"].set()
+    thread.join(PATIENCE_S)
+    # the late thread has answered nothing, and left the new call alone
+    assert bench.dispatcher.calls == {1: call}
+    (answer,) = bench.peer.answers(1)
+    assert isinstance(answer, CallError)
+    assert answer.code == "cancelled"

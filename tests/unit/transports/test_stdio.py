@@ -1,0 +1,187 @@
+"""The stdio transport where threads meet: what a process cannot be brought to do at will."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bridge import Context, tool
+from bridge.adapter import bind_tools
+from bridge.calls.dispatcher import Dispatcher
+from bridge.calls.pool import Pool
+from bridge.errors import CallError
+from bridge.transports.stdio.transport import StdioTransport
+from bridge.wire.codec import Encoder, decode_message
+from bridge.wire.framing import FrameDecoder
+from bridge.wire.messages import Notification, Response
+from tests.helpers import frame
+from tests.peers import in_thread, join, passed
+
+
+class Slow:
+    """A value that takes its time to become plain."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def model_dump(self) -> str:
+        self.begun.set()
+        passed(self.go_on)
+        return "plain"
+
+
+class Tools:
+    def __init__(self) -> None:
+        self.slow = Slow()
+
+    @tool
+    def fail(self) -> None:
+        raise CallError("slowly", code="internal", details={"why": self.slow})
+
+    @tool
+    def count(self) -> Iterator[int]:
+        number = 0
+        while True:
+            yield number
+            number += 1
+
+    @tool
+    def report(self, ctx: Context) -> None:
+        for step in range(5):
+            ctx.progress(step)
+
+
+class Wire:
+    """A transport in this process, with the peer's ends of its pipes."""
+
+    def __init__(self, inline: bool = True) -> None:
+        source, self.to_bridge = os.pipe()
+        self.from_bridge, self._sink = os.pipe()
+        self.gone = threading.Event()
+        self.tools = Tools()
+        self.dispatcher = Dispatcher(bind_tools(self.tools), Pool(2, 2))
+        self.transport = StdioTransport(
+            source,
+            self._sink,
+            max_message_bytes=1 << 20,
+            gone=self.gone.set,
+            shutdown=lambda: None,
+            inline=inline,
+        )
+        self._frames = FrameDecoder(1 << 20)
+
+    def request(self, msgid: int, tool: str, **options: Any) -> None:
+        """A request arrives."""
+        os.write(self.to_bridge, frame(Encoder().request(msgid, tool, [], options)))
+
+    def read_to_the_end(self) -> list[Any]:
+        """All messages to the answer of a call, and all that come once no tool runs any more."""
+        messages: list[Any] = []
+        while not any(type(message) is Response for message in messages):
+            messages += self.read()
+        assert self.dispatcher.wait_until_idle(10.0)
+        self.transport.bye("the end")
+        while messages[-1] != Notification("$/bye", ["the end"]):
+            messages += self.read()
+        return messages[:-1]
+
+    def read(self) -> list[Any]:
+        """The messages that have come; waits for one at least."""
+        frames: list[Any] = []
+        while not frames:
+            count = os.readv(self.from_bridge, [self._frames.get_buffer()])
+            frames = self._frames.buffer_updated(count)
+        return [decode_message(bytes(frame)) for frame in frames]
+
+    def close(self) -> None:
+        os.close(self.to_bridge)
+        passed(self.gone)
+        self.transport._source.close()  # a process just ends
+        for descriptor in (self.from_bridge, self._sink):
+            os.close(descriptor)
+
+
+@pytest.fixture
+def wire() -> Iterator[Callable[..., Wire]]:
+    """Makes transports that end in their test."""
+    made: list[Wire] = []
+
+    def wire(**options: Any) -> Wire:
+        made.append(Wire(**options))
+        return made[-1]
+
+    yield wire
+    for each in made:
+        each.close()
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_bug_on_the_reader_counts_as_a_peer_that_is_gone(inline, wire, monkeypatch):
+    bugs: list[Any] = []
+
+    def bug(events: Any) -> None:
+        raise RuntimeError("a bug")
+
+    subject = wire(inline=inline)
+    monkeypatch.setattr(subject.transport, "_handle_all", bug)
+    monkeypatch.setattr(threading, "excepthook", lambda args: bugs.append(args.exc_value))
+    subject.transport.start(subject.dispatcher)
+    subject.request(1, "report")
+    passed(subject.gone)
+    subject.request(2, "report")
+    assert [str(error) for error in bugs] == ["a bug"]
+
+
+def test_an_answer_that_overtakes_an_item_is_the_last_word(wire, monkeypatch):
+    """The call is cancelled between the worker's look and its sending."""
+    subject = wire()
+    item = subject.transport._connection.item
+
+    def overtaken(encoder: Any, msgid: int, credit: Any, value: Any) -> Any:
+        message = item(encoder, msgid, credit, value)
+        if value == 3:
+            assert subject.dispatcher.cancel(msgid)
+        return message
+
+    monkeypatch.setattr(subject.transport._connection, "item", overtaken)
+    subject.transport.start(subject.dispatcher)
+    subject.request(1, "count", stream={"items": 100, "bytes": 1 << 20})
+    *items, response = subject.read_to_the_end()
+    assert items == [Notification("$/item", [1, number]) for number in range(3)]
+    assert response.error["code"] == "cancelled"
+
+
+def test_an_answer_that_overtakes_progress_is_the_last_word(wire, monkeypatch):
+    """The call is cancelled between the tool's report and its sending."""
+    subject = wire()
+    send_progress = subject.transport.send_progress
+
+    def overtaken(key: int, done: float, *rest: Any) -> None:
+        if done == 3:
+            assert subject.dispatcher.cancel(key)
+        send_progress(key, done, *rest)
+
+    monkeypatch.setattr(subject.transport, "send_progress", overtaken)
+    subject.transport.start(subject.dispatcher)
+    subject.request(1, "report")
+    *reports, response = subject.read_to_the_end()
+    assert [report.params[1] for report in reports] == [0, 1, 2]
+    assert response.error["code"] == "cancelled"
+
+
+def test_an_error_that_takes_long_to_encode_holds_up_no_other_answer(wire):
+    subject = wire()
+    subject.transport.start(subject.dispatcher)
+    subject.request(1, "fail")
+    passed(subject.tools.slow.begun)
+    subject.request(2, "count", stream={"items": 1, "bytes": 1 << 20})
+    assert subject.read() == [Notification("$/item", [2, 0])]
+    join(in_thread(subject.dispatcher.cancel, 2))
+    assert [message.msgid for message in subject.read()] == [2]
+    subject.tools.slow.go_on.set()
+    (response,) = subject.read()
+    assert (response.msgid, response.error["details"]) == (1, {"why": "plain"})
