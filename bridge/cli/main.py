@@ -22,9 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: that of the process). Returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in _COMMANDS:
-        from . import commands
+        from .command import run_command
 
-        return commands.main(arguments)
+        return run_command(arguments[0], arguments[1:])
     options = command_line.read(arguments)
     stdio = "stdio" in options.transport
     if stdio and sys.stdin is not None and options.fds == (0, 1) and os.isatty(0):

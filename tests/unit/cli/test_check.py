@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 
 import pytest
 
 from bridge.errors import AdapterError
 from bridge.thread_safety.exercise import check_adapter
-from tests.unit.cli.test_commands import bridge
+from tests.peers import WAIT_S
 
 ADAPTER = '''
 import threading
@@ -118,7 +119,9 @@ def directory(tmp_path):
 
 
 def check(adapter, directory, *arguments):
-    return bridge("check", f"checked_tools:{adapter}", "--app-dir", directory, *arguments)
+    command = [sys.executable, "-m", "bridge", "check", f"checked_tools:{adapter}"]
+    command += ["--app-dir", directory, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
 
 
 def test_a_race_is_reported_and_exits_with_1(directory):

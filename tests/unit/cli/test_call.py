@@ -1,6 +1,5 @@
-"""The commands as processes: exit codes, output into a closed pipe, Ctrl-C."""
+"""``bridge call``: what it prints, how it exits, and how Ctrl-C ends it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,70 +8,84 @@ import pytest
 
 from tests.peers import WAIT_S
 
-# Python buffers what goes into a pipe, and finds out late that nobody reads it.
-BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-
-TOOLS = """
-from bridge import Context, tool
-
-@tool
-def add(a, b):
-    return a + b
-
-@tool
-def fails():
-    raise ValueError("as expected")
-
-@tool
-def count():
-    n = 0
-    while True:
-        yield n
-        n += 1
-
-@tool
-def polite(ctx: Context):
-    ctx.progress(1, 2, "begun")
-    ctx.wait(60)
-    ctx.check()
-
-@tool
-def ignores_cancel(ctx: Context):
-    import threading
-    ctx.progress(1, 2, "begun")
-    threading.Event().wait(60)
-"""
+from .conftest import BUFFERED, outcome
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Starts ``python -m bridge`` in the directory of the tools; ends it after the test."""
-    (tmp_path / "process_tools.py").write_text(TOOLS)
-    started = []
+def call(run):
+    """Runs ``bridge call`` on the tools; what close() prints is left out."""
 
-    def start(*argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL):
-        command = [sys.executable, "-m", "bridge", *argv]
-        process = subprocess.Popen(
-            command,
-            cwd=tmp_path,
-            env=BUFFERED,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
+    def call(*argv):
+        code, out, err = run("call", "command_tools:Tools", *argv)
+        assert out.endswith("closed\n"), "close() runs last"
+        return code, out.removesuffix("closed\n"), err
 
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    return call
 
 
-def outcome(process):
-    out, err = process.communicate(timeout=WAIT_S)
-    return process.returncode, out, err
+@pytest.mark.parametrize(
+    ("argv", "out"),
+    [
+        (("add", "[1, 2]"), "3\n"),
+        (("add", '{"b": 5, "a": 1}'), "6\n"),
+        (("give", '["ü"]'), '"ü"\n'),
+        (("give", '[{"k": [1, null]}]'), '{\n  "k": [\n    1,\n    null\n  ]\n}\n'),
+        (("nothing",), ""),
+        (("weird",), "{1}\n"),
+        (("later",), '"later"\n'),
+        (("count", "[2]"), '{\n  "n": 0\n}\n{\n  "n": 1\n}\n'),
+        (("add", "[1]", "--timeout", "60"), "2\n"),
+    ],
+)
+def test_call_prints_the_result(call, argv, out):
+    assert call(*argv) == (0, out, "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "err"),
+    [
+        (("no_such_tool",), "not_found: there is no tool 'no_such_tool'"),
+        (("add",), "invalid_argument: add: missing argument 'a'; the tool is add(a: int"),
+        (("refuses",), "permission_denied: not yours"),
+        (("waits", "[]", "--timeout", "0.01"), "deadline_exceeded: the time of the call ran out"),
+        (("unencodable",), "internal: unencodable: "),
+    ],
+)
+def test_call_prints_errors_on_stderr_and_exits_with_1(call, argv, err):
+    code, out, shown = call(*argv)
+    assert (code, out) == (1, "")
+    assert shown.startswith(err)
+
+
+def test_call_prints_the_traceback_of_the_tool(call):
+    code, out, err = call("fails")
+    lines = err.splitlines()
+    assert (code, out) == (1, "")
+    assert lines[0] == "Traceback (most recent call last):"
+    assert "command_tools.py" in lines[1]
+    assert lines[-2:] == ["ValueError: as expected", "internal: as expected"]
+
+
+def test_call_prints_the_items_before_the_failure(call):
+    code, out, err = call("breaks")
+    assert (code, out) == (1, "1\n")
+    assert err.endswith("internal: as expected\n")
+
+
+def test_call_shows_progress_and_logs_on_stderr(call):
+    code, out, err = call("reports")
+    assert (code, out) == (0, '"done"\n')
+    bar, plain, line = err.splitlines()
+    assert bar == f"[{'#' * 15}{' ' * 15}] 1/2 half"
+    assert plain == "3"
+    assert line == "info bridge.tool.reports: a line n=1"
+
+
+@pytest.mark.parametrize("arguments", ["[1,", "3", '"text"', "null", "a b", ""])
+def test_arguments_that_are_no_array_or_object_exit_with_2(run, arguments):
+    code, out, err = run("call", "command_tools:Tools", "add", arguments)
+    assert (code, out) == (2, "")
+    assert "arguments must be a JSON array or object" in err
 
 
 def test_a_result_goes_to_stdout_and_the_exit_code_is_0(start):
@@ -92,12 +105,6 @@ def test_what_cannot_be_understood_exits_with_2(start):
     assert "JSON array or object" in err
 
 
-def test_the_version_is_that_of_the_package(start):
-    import bridge
-
-    assert outcome(start("--version")) == (0, f"bridge {bridge.__version__}\n", "")
-
-
 @pytest.mark.parametrize("tool", ["polite", "ignores_cancel"])
 def test_ctrl_c_cancels_the_call_and_exits_with_1(start, tool):
     process = start("call", "process_tools", tool)
@@ -109,25 +116,6 @@ def test_ctrl_c_cancels_the_call_and_exits_with_1(start, tool):
     assert "Traceback" not in err
 
 
-def closed_pipe():
-    """The writing end of a pipe that nobody reads."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    return writer
-
-
-@pytest.mark.parametrize(
-    "argv", [("tools", "process_tools"), ("call", "process_tools", "add", "[1, 2]")]
-)
-def test_output_that_nobody_reads_ends_the_command_quietly(start, argv):
-    """As in ``bridge tools ADAPTER | head -0``."""
-    writer = closed_pipe()
-    process = start(*argv, stdout=writer)
-    os.close(writer)
-    code, _, err = outcome(process)
-    assert (code, err) == (0, "")
-
-
 def test_a_stream_that_nobody_reads_any_more_ends(start):
     """As in ``bridge call ADAPTER count | head -1``."""
     process = start("call", "process_tools", "count")
@@ -136,17 +124,6 @@ def test_a_stream_that_nobody_reads_any_more_ends(start):
     _, err = process.communicate(timeout=WAIT_S)
     assert process.returncode in (0, 1)
     assert "Exception ignored" not in err
-
-
-def test_on_a_terminal_serving_tells_how_to_try_a_tool(start):
-    master, terminal = os.openpty()
-    try:
-        code, out, err = outcome(start("--adapter", "process_tools", stdin=terminal))
-    finally:
-        os.close(master)
-        os.close(terminal)
-    assert (code, out) == (2, "")
-    assert "bridge call ADAPTER TOOL" in err
 
 
 INTERRUPTED_WHILE_IT_HOLDS_THE_LOCK = """

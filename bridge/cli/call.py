@@ -1,0 +1,146 @@
+"""``bridge call``: run one tool in this process, as a caller would see it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pprint
+import signal
+import sys
+import threading
+
+from ..calls.dispatcher import Dispatcher
+from ..calls.pool import Pool
+from ..errors import CallError
+from ..loading import load
+from ..wire.codec import Encoder
+from ..wire.messages import CallOptions, Request
+from .command import ADAPTER_HELP, CLEAN, FAILED, USAGE, discard_output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..calls.call import Call
+    from ..loading import LoadedAdapter
+
+SUMMARY = "Run one tool in this process, as a caller would see it."
+_BAR = 30
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``bridge call`` takes to its ``parser``."""
+    parser.add_argument("adapter", help=ADAPTER_HELP)
+    parser.add_argument("tool")
+    parser.add_argument(
+        "arguments", nargs="?", default="[]", help="a JSON array (by position) or object (by name)"
+    )
+    parser.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="the deadline of the call (default: none)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command. Returns its exit code: 1 if the call failed, 2 for arguments of no use."""
+    try:
+        params = json.loads(options.arguments)
+    except ValueError as error:
+        params = error
+    if not isinstance(params, list | dict):
+        print(
+            f"bridge: arguments must be a JSON array or object, like '[1, 2]' or "
+            f"'{{\"x\": 1}}'; got {options.arguments}",
+            file=sys.stderr,
+        )
+        return USAGE
+    adapter = load(options.adapter, options.app_dir)
+    adapter.setup()
+    try:
+        return _run_call(adapter, options.tool, params, options.timeout)
+    finally:
+        adapter.close()
+
+
+def _run_call(adapter: LoadedAdapter, name: str, params: Any, timeout_s: float | None) -> int:
+    peer = _Console()
+    pool = Pool(1, 0)
+    dispatcher = Dispatcher(adapter.tools, pool)
+    tool = adapter.tools.get(name)
+    credit = (sys.maxsize, sys.maxsize) if tool is not None and tool.streaming else None
+    # the handler may run on this thread while it holds the lock that an answer needs
+    interrupts: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    dispatcher.dispatch(Request(0, name, params, CallOptions(timeout_s, credit=credit)), peer)
+    while not peer.answered.wait(0.05):
+        if interrupts:
+            dispatcher.cancel(0)
+    dispatcher.wait_until_idle(1.0)
+    return peer.code
+
+
+class _Console:
+    """A peer that shows the outcome of one call: results on stdout, the rest on stderr."""
+
+    def __init__(self) -> None:
+        self.answered = threading.Event()
+        self.code = CLEAN
+        self._bar_shown = False
+
+    def send_result(self, key: int, result: Any) -> None:
+        Encoder().value(result, "result")  # what could not travel shall fail here too
+        self._clear_bar()
+        try:
+            if result is not None:
+                print(_pretty(result), flush=True)
+        except BrokenPipeError:
+            discard_output()
+        finally:
+            self.answered.set()
+
+    def send_error(self, key: int, error: CallError) -> None:
+        self._clear_bar()
+        if error.traceback:
+            print("\n".join(error.traceback), file=sys.stderr)
+        print(f"{error.code}: {error.message}", file=sys.stderr, flush=True)
+        self.code = FAILED
+        self.answered.set()
+
+    def open_stream(self, call: Call) -> _Console:
+        return self
+
+    def wait(self) -> None:
+        """The console takes everything."""
+
+    def send(self, item: Any) -> None:
+        Encoder().value(item, "item")
+        self._clear_bar()
+        print(_pretty(item), flush=True)
+
+    def send_progress(self, key: int, done: float, total: float | None, text: str | None) -> None:
+        bar = ""
+        if total:
+            filled = int(_BAR * min(done / total, 1))
+            bar = f"[{'#' * filled}{' ' * (_BAR - filled)}] "
+        line = f"{bar}{done:g}{f'/{total:g}' if total else ''} {text or ''}".rstrip()
+        start, end = ("\r\033[K", "") if sys.stderr.isatty() else ("", "\n")
+        print(start + line, end=end, file=sys.stderr, flush=True)
+        self._bar_shown = True
+
+    def send_log(
+        self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None
+    ) -> None:
+        self._clear_bar()
+        shown = "".join(f" {name}={value!r}" for name, value in fields.items())
+        print(f"{level} {logger}: {text}{shown}", file=sys.stderr, flush=True)
+
+    def _clear_bar(self) -> None:
+        if self._bar_shown and sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        self._bar_shown = False
+
+
+def _pretty(value: Any) -> str:
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=True)
+    except (TypeError, ValueError):
+        return pprint.pformat(value)

@@ -1,0 +1,61 @@
+"""A command for people: its parser, its exit code, and what becomes of its errors and its output.
+
+Each command is a module beside this one, with ``SUMMARY``, ``add_arguments(parser)`` and
+``run(options)``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+from ..errors import AdapterError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+CLEAN, FAILED, USAGE = 0, 1, 2
+ADAPTER_HELP = "MODULE:CLASS, MODULE.CLASS or MODULE"
+
+
+def run_command(name: str, argv: Sequence[str]) -> int:
+    """Run the command of the module ``name``, on the main thread.
+
+    Args:
+        name: A module of this package.
+        argv: The words after the name of the command.
+
+    Returns:
+        The exit code: 0, 1 if the command failed, 2 if it could not be understood.
+
+    Raises:
+        SystemExit: With 2, if argparse did not understand ``argv``; with 0 after ``--help``.
+    """
+    command: Any = import_module(f"{__package__}.{name}")
+    parser = argparse.ArgumentParser(prog=f"bridge {name}", description=command.SUMMARY)
+    command.add_arguments(parser)
+    parser.add_argument(
+        "--app-dir",
+        metavar="DIR",
+        help="where to import the adapter from (default: the working directory)",
+    )
+    options = parser.parse_args(argv)
+    try:
+        code: int = command.run(options)
+        sys.stdout.flush()  # here, where a reader that has left can be dealt with
+    except AdapterError as error:
+        print(f"bridge: {error}", file=sys.stderr)
+        code = FAILED
+    except BrokenPipeError:
+        discard_output()
+        code = CLEAN
+    return code
+
+
+def discard_output() -> None:
+    """Nobody reads stdout any more, as behind ``| head``: what is still to come goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

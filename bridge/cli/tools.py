@@ -1,0 +1,32 @@
+"""``bridge tools``: list the tools of an adapter."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from ..loading import load
+from .command import ADAPTER_HELP, CLEAN
+
+SUMMARY = "List the tools of an adapter."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``bridge tools`` takes to its ``parser``."""
+    parser.add_argument("adapter", help=ADAPTER_HELP)
+    parser.add_argument("--json", action="store_true", help="as $/tools answers it")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command. Returns its exit code."""
+    tools = load(options.adapter, options.app_dir).tools
+    if options.json:
+        print(json.dumps([tools[name].describe() for name in sorted(tools)], indent=2))
+        return CLEAN
+    width = max(len(tool.signature) for tool in tools.values())
+    for name in sorted(tools):
+        tool = tools[name]
+        marks = [mark for mark, on in (("streams", tool.streaming), ("async", tool.is_async), ("serial", tool.serial)) if on]  # fmt: skip
+        summary = tool.description.partition("\n")[0]
+        print(f"{tool.signature:<{min(width, 60)}}  {' '.join([*(f'[{m}]' for m in marks), summary])}".rstrip())  # fmt: skip
+    return CLEAN

@@ -1,0 +1,60 @@
+"""The command line as a whole: help, version, and what is no command line."""
+
+import os
+
+import pytest
+
+import bridge
+
+from .conftest import outcome
+
+
+def test_version_and_help(run):
+    assert run("--version") == (0, f"bridge {bridge.__version__}\n", "")
+    code, out, _ = run("--help")
+    assert code == 0
+    for word in ("--adapter", "--max-workers", "bridge call ADAPTER TOOL", "bridge doctor"):
+        assert word in out
+    for command in ("tools", "call", "doctor"):
+        code, out, _ = run(command, "--help")
+        assert (code, "--app-dir" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        (),
+        ("--adapter",),
+        ("--adapter", "x", "--max-workers", "0"),
+        ("--adapter", "x", "--max-queue", "-1"),
+        ("--adapter", "x", "--grace", "nan"),
+        ("--adapter", "x", "--fds", "3"),
+        ("--adapter", "x", "--adapt", "y"),
+        ("tools",),
+        ("call", "x"),
+        ("call", "x", "y", "[]", "--timeout", "soon"),
+        ("doctor", "--no-such-option"),
+        ("tolls", "x"),
+    ],
+)
+def test_what_cannot_be_understood_exits_with_2(run, argv):
+    code, out, err = run(*argv)
+    assert (code, out) == (2, "")
+    assert err.startswith("usage: bridge")
+
+
+def test_the_version_is_that_of_the_package(start):
+    import bridge
+
+    assert outcome(start("--version")) == (0, f"bridge {bridge.__version__}\n", "")
+
+
+def test_on_a_terminal_serving_tells_how_to_try_a_tool(start):
+    master, terminal = os.openpty()
+    try:
+        code, out, err = outcome(start("--adapter", "process_tools", stdin=terminal))
+    finally:
+        os.close(master)
+        os.close(terminal)
+    assert (code, out) == (2, "")
+    assert "bridge call ADAPTER TOOL" in err
