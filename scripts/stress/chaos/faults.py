@@ -84,11 +84,21 @@ class Harm:
 
         return fault
 
-    def goes_on(self, tool: str, *arguments: int, code: str) -> Callable[[Beam, str], None]:
-        """A tool that does harm which its process survives, and is answered with ``code``."""
+    def goes_on(
+        self, tool: str, *arguments: int, code: str, once: bool = False
+    ) -> Callable[[Beam, str], None]:
+        """A tool that does harm which its process survives, and is answered with ``code``.
+
+        ``once``: it can be done to a process only once. For the next time there is a new one.
+        """
+        had_it: dict[str, int] = {}
 
         def fault(beam: Beam, client: str) -> None:
             bridge = beam.aim(client)
+            if once and had_it.get(client) == bridge:
+                self.kill_bridge(beam, client)
+                bridge = beam.aim(client)
+            had_it[client] = bridge
             got = beam.ask("call", client, tool, *arguments)["code"]
             problem = self._settle(beam, client, bridge, anew=False)
             if got != code:
