@@ -8,15 +8,11 @@ depends on, connects the two.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 from .access_modes import ACT, COPY, GROW, TOUCH, WRITE
-from .happens_before import Order, merge
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
-
-    from .findings import Frame
-    from .happens_before import Thread, Variable
+from .findings import Frame
+from .happens_before import ThreadState, Variable, merge
 
 
 class Look:
@@ -35,13 +31,36 @@ class Look:
         self.changes = changes
         #: how many looks the call had made
         self.number = number
-        #: Does it depend on the look whether the call comes to where it is?
+        #: Whether the call comes to where it is depends on the look.
         self.decides = False
-        #: Did it once?
+        #: It did once.
         self.tested = False
 
 
-class Call:
+class Change:
+    """How a call changes a variable, given what it has looked at there before.
+
+    ``mode``: ``ACT`` if the change was decided by a look. ``interleaved``: other calls changed the
+    variable in between. ``decided_at``: the place of the look, if a test came between the two.
+    ``cover``: the locks that were held all the time since the look; without one, all that are held.
+    """
+
+    __slots__ = ("cover", "decided_at", "interleaved", "mode")
+
+    def __init__(
+        self,
+        mode: str,
+        cover: frozenset[Hashable],
+        interleaved: bool = False,
+        decided_at: Frame | None = None,
+    ) -> None:
+        self.mode = mode
+        self.cover = cover
+        self.interleaved = interleaved
+        self.decided_at = decided_at
+
+
+class CallState:
     """What is known of one call: its looks, and what depends on them."""
 
     __slots__ = ("decisions", "flags", "looks", "named", "number", "raised")
@@ -57,23 +76,24 @@ class Call:
         self.named: dict[Hashable, list[tuple[Variable, Look]]] = {}
         self.decisions: dict[Hashable, list[Look]] = {}
 
-    def since(self, mark: int) -> list[tuple[Variable, Look]]:
-        """The looks that came after ``mark``."""
-        found = []
+    def causes(self, mark: int, names: Sequence[Hashable]) -> list[tuple[Variable, Look]]:
+        """The looks that came after ``mark``, and those behind local variables."""
+        causes = []
         for variable, look in reversed(self.looks.items()):
             if look.number <= mark:
                 break
-            found.append((variable, look))
-        return found
+            causes.append((variable, look))
+        for name in names:
+            causes.extend(self.named.get(name, ()))
+        return causes
 
 
-class Decisions(Order):
-    """The calls, beside the threads: what each has looked at, and what it does by that."""
+class Atomicity:
+    """The calls: what each has looked at, and what it does by that."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._running: set[Hashable] = set()
-        self._calls: dict[Hashable, Call] = {}
+        self._calls: dict[Hashable, CallState] = {}
 
     def begin(self, call: Hashable) -> None:
         """A call begins to run, or goes on."""
@@ -84,6 +104,12 @@ class Decisions(Order):
         self._running.discard(call)
         self._calls.pop(call, None)
 
+    def is_running(self, call: Hashable) -> bool:
+        """Whether the call has begun and not ended."""
+        return call in self._running
+
+    # -- what the lines of a call depend on -------------------------------------------------
+
     def mark(self, call: Hashable) -> int:
         """A point in the course of a call: how many looks it has made."""
         made = self._calls.get(call)
@@ -93,21 +119,29 @@ class Decisions(Order):
         """A local variable got its value from the looks since ``mark``, and from other ones."""
         made = self._calls.get(call)
         if made is not None:
-            made.named[name] = self._causes(made, mark, names)
+            made.named[name] = made.causes(mark, names)
 
     def decide(
-        self, thread: Hashable, call: Hashable, test: Hashable, mark: int, names: Sequence[Hashable]
+        self,
+        state: ThreadState,
+        call: Hashable,
+        test: Hashable,
+        mark: int,
+        names: Sequence[Hashable],
     ) -> None:
         """The looks since ``mark``, and those behind local variables, decide how a call goes on.
 
-        So it comes after those who have changed what it looked at, under a lock of both.
-        ``test``: for ``settle``; None: the decision is over at once.
+        So it comes after those calls that have changed what it looked at, under a lock of both.
+
+        Args:
+            state: the thread that runs the call.
+            test: what ``settle`` will name; None: the decision is over at once.
         """
         made = self._calls.get(call)
         if made is None:
             return
-        causes = self._causes(made, mark, names)
-        soft = self._thread(thread).clock.soft
+        causes = made.causes(mark, names)
+        soft = state.clock.soft
         for variable, look in causes:
             for lock in look.holds:
                 if lock in variable.sent:
@@ -125,30 +159,26 @@ class Decisions(Order):
         for look in made.decisions.pop(test, ()) if made is not None else ():
             look.decides = False
 
-    # -- parts ------------------------------------------------------------------------------
+    # -- looks and changes ------------------------------------------------------------------
 
-    def _causes(
-        self, made: Call, mark: int, names: Sequence[Hashable]
-    ) -> list[tuple[Variable, Look]]:
-        """The looks since ``mark``, and those behind local variables."""
-        causes = made.since(mark)
-        for name in names:
-            causes.extend(made.named.get(name, ()))
-        return causes
-
-    def _look(
+    def look(
         self,
         variable: Variable,
-        state: Thread,
+        state: ThreadState,
         mode: str,
         call: Hashable,
         augmented: bool,
         at: Frame | None,
     ) -> None:
-        """Remember a look. ``augmented``: of ``+=``, which leaves an earlier one that decides."""
+        """A call looks at a variable, and may change it by what it sees.
+
+        Args:
+            augmented: it is the first half of ``+=``, which leaves an earlier look that decides.
+            at: the place of the look; None if it is not known.
+        """
         made = self._calls.get(call)
         if made is None:
-            made = self._calls[call] = Call()
+            made = self._calls[call] = CallState()
         last = made.looks.pop(variable, None)
         made.number += 1
         if augmented and last is not None and last.decides:
@@ -158,11 +188,14 @@ class Decisions(Order):
             changes = len(variable.changes)
             made.looks[variable] = Look(mode, state.holds, changes, made.number, at)
 
-    def _change(
-        self, variable: Variable, state: Thread, mode: str, call: Hashable
-    ) -> tuple[str, bool, Frame | None, frozenset[Hashable]]:
-        """The mode of a change, given what its call has looked at; whether others came between;
-        where it was decided, and under which locks all the time since."""
+    def forget_look(self, variable: Variable, call: Hashable) -> None:
+        """An atomic change follows, which looks for itself: what the call has seen is no matter."""
+        made = self._calls.get(call)
+        if made is not None:
+            made.looks.pop(variable, None)
+
+    def change(self, variable: Variable, state: ThreadState, mode: str, call: Hashable) -> Change:
+        """A call changes a variable; with that its look at it is over."""
         made = self._calls.get(call)
         look = None if made is None else made.looks.pop(variable, None)
         for lock in state.holds:
@@ -172,17 +205,20 @@ class Decisions(Order):
         if mode == WRITE and variable.first is None:
             variable.writes += 1
         if look is None:
-            return mode, False, None, state.locks
+            return Change(mode, state.locks)
         cover = frozenset(k for k, hold in look.holds.items() if state.holds.get(k) == hold)
         if cover and cover == state.locks:
-            return mode, False, None, cover
+            return Change(mode, cover)
         if _is_independent(look, mode, bool(look.holds and state.holds)):
-            return mode, False, None, state.locks
+            return Change(mode, state.locks)
         between = any(other != call for other in changes[look.changes : -1])
-        return ACT, between, look.at if look.tested else None, cover
+        return Change(ACT, cover, between, look.at if look.tested else None)
 
-    def _is_late(self, variable: Variable, state: Thread, call: Hashable) -> bool:
-        """Is something written after a flag that others test without the lock was raised?"""
+    def is_late(self, variable: Variable, state: ThreadState, call: Hashable) -> bool:
+        """Whether a variable is written after a flag was raised that others test without the lock.
+
+        To be asked at each change: a flag that is raised here is remembered.
+        """
         made = self._calls.get(call)
         if made is None or not made.flags:
             return False
@@ -193,7 +229,7 @@ class Decisions(Order):
 
 
 def _is_independent(look: Look, mode: str, locked: bool) -> bool:
-    """Does what is added not depend on what was seen there before?"""
+    """Whether what is added does not depend on what was seen there before."""
     if mode == TOUCH:
         return locked and not look.tested
     return mode == GROW and not look.decides and (locked or (look.mode == COPY and not look.tested))

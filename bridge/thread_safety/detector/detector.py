@@ -7,35 +7,42 @@ nothing went wrong, but does not know of variables that are handed over. *Happen
 accesses that a queue, an event or the start of a thread puts in order do not race. As in O'Callahan
 and Choi ("Hybrid dynamic data race detection", PPoPP 2003) only such hand-overs make an order;
 locks do not, because in the next run they may be taken the other way round.
-
-It is built in layers: the order of threads (``order.py``), upon it the decisions of calls
-(``decisions.py``), and here the accesses, and whether two of them race.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Sequence
+
 from .access_modes import ACT, CONFLICTS, LOOKS, READ, WRITE
-from .atomicity import Decisions
-from .findings import DISCIPLINE, DOCUMENTED, OBSERVED, Access, Finding, advice, problem
-from .happens_before import Variable
+from .atomicity import Atomicity
+from .findings import (
+    DISCIPLINE,
+    DOCUMENTED,
+    OBSERVED,
+    Access,
+    Finding,
+    Frame,
+    advice,
+    problem,
+)
+from .happens_before import Clock, HappensBefore, Variable
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
 
-    from .findings import Frame
-    from .happens_before import Clock
-
-
-class Detector(Decisions):
+class Detector:
     """Finds races in the events it is told of. Not thread-safe itself: tell it one after another.
 
-    Threads, locks, variables and calls are any hashable values. ``found`` is called with each new
-    finding, once for each ``Finding.key``.
+    Threads, locks, variables and calls are any hashable values. What threads do to locks and to
+    each other is told to ``order``, what calls decide to ``calls``, accesses to the detector.
+
+    Args:
+        found: called with each new finding, once for each ``Finding.key``.
     """
 
     def __init__(self, found: Callable[[Finding], object]) -> None:
-        super().__init__()
+        #: Which thread holds which locks, and which comes after which.
+        self.order = HappensBefore()
+        #: What each call has looked at, and decides by that.
+        self.calls = Atomicity()
         self._found = found
         self._variables: dict[Hashable, dict[Hashable, Variable]] = {}
         self._keys: set[Hashable] = set()
@@ -55,10 +62,14 @@ class Detector(Decisions):
     ) -> None:
         """``thread`` accesses the variable ``part`` of ``owner``, which people know as ``name``.
 
-        ``call``: what the thread is working for; looks and changes are connected within it.
-        ``rule``: what is documented about such accesses. ``unfinished``: it is made by the call that
-        published the object, which others may have found already. ``augmented``: the look is the first
-        half of ``+=``, and nothing is checked by it.
+        Args:
+            mode: one of ``access_modes``, but ``ACT``, which the detector finds out.
+            stack: where it is in the program, innermost first.
+            call: what the thread is working for; looks and changes are connected within it.
+            rule: what is documented about such accesses.
+            unfinished: it is made by the call that published the object, which others may have
+                found already.
+            augmented: the look is the first half of ``+=``, and nothing is checked by it.
         """
         parts = self._variables.get(owner)
         if parts is None:
@@ -66,26 +77,28 @@ class Detector(Decisions):
         variable = parts.get(part)
         if variable is None:
             variable = parts[part] = Variable(thread)
-        state = self._thread(thread)
+        state = self.order.state(thread)
         if variable.first != thread:
             variable.first = None
         interleaved, decided_at, cover = False, None, state.locks
         if mode in LOOKS:
             unfinished = False
-            self._look(variable, state, mode, call, augmented, stack[0] if stack else None)
+            self.calls.look(variable, state, mode, call, augmented, stack[0] if stack else None)
         else:
-            mode, interleaved, decided_at, cover = self._change(variable, state, mode, call)
-            unfinished = self._is_late(variable, state, call) or unfinished
+            change = self.calls.change(variable, state, mode, call)
+            mode, cover = change.mode, change.cover
+            interleaved, decided_at = change.interleaved, change.decided_at
+            unfinished = self.calls.is_late(variable, state, call) or unfinished
         key = thread, mode, state.locks
-        turn = self._other_turn(variable, thread, call) if interleaved else None
+        turn = _other_turn(variable, thread, call) if interleaved else None
         access = variable.accesses.get(key)
         if access is None:
             access = variable.accesses[key] = Access(
-                thread, state.time(thread), mode, state.locks, stack, call, rule, unfinished
+                thread, state.time, mode, state.locks, stack, call, rule, unfinished
             )
         else:
             # a new object for each would cost more than all the rest
-            access.time, access.stack, access.call = state.time(thread), stack, call
+            access.time, access.stack, access.call = state.time, stack, call
             access.rule, access.unfinished = rule, unfinished
         access.decided_at, access.cover = decided_at, cover
         if turn is not None:
@@ -94,67 +107,73 @@ class Detector(Decisions):
         for other in variable.accesses.values():
             if other.mode not in conflicts or other.thread == thread:
                 continue
-            if self._race(variable, other, access, state.clock):
+            if _race(variable, other, access, state.clock):
                 self._report(name, other, access, interleaved)
                 break
 
+    def decide(
+        self, thread: Hashable, call: Hashable, test: Hashable, mark: int, names: Sequence[Hashable]
+    ) -> None:
+        """What ``thread`` has looked at decides how ``call`` goes on, see ``Atomicity.decide``."""
+        self.calls.decide(self.order.state(thread), call, test, mark, names)
+
     def look_again(self, call: Hashable, owner: Hashable, part: Hashable) -> None:
         """An atomic change follows, which looks for itself: what the call has seen is no matter."""
-        made, variable = self._calls.get(call), self._variables.get(owner, {}).get(part)
-        if made is not None and variable is not None:
-            made.looks.pop(variable, None)
+        variable = self._variables.get(owner, {}).get(part)
+        if variable is not None:
+            self.calls.forget_look(variable, call)
 
     def forget(self, owner: Hashable) -> None:
         """All accesses to parts of ``owner`` so far are over, or it has ceased to exist."""
         self._variables.pop(owner, None)
 
-    def rule(self, finding: Finding) -> None:
-        """Report what another rule has found."""
+    def report(self, finding: Finding) -> None:
+        """Pass on what was found, here or by another rule, unless it is known."""
         if finding.key not in self._keys:
             self._keys.add(finding.key)
             self._found(finding)
 
-    # -- parts ------------------------------------------------------------------------------
-
-    def _other_turn(self, variable: Variable, thread: Hashable, call: Hashable) -> Access | None:
-        """A change by another task: those of one event loop take turns, but only where they await."""
-        for other in variable.accesses.values():
-            if other.thread == thread and other.call != call and other.mode not in LOOKS:
-                return other.copy()
-        return None
-
-    def _race(self, variable: Variable, old: Access, new: Access, clock: Clock) -> bool:
-        """Do two accesses race, whose modes are in conflict?"""
-        modes = {old.mode, new.mode}
-        if not old.cover.isdisjoint(new.cover):
-            return False
-        torn = ACT in modes and old.locks and new.locks  # let go of between look and change
-        # there, who decides by the variable in the next run may come at any moment
-        firmly = torn or old.unfinished or new.unfinished
-        if (clock.firm if firmly else clock.soft).get(old.thread, 0) >= old.time:
-            return False  # handed over
-        if ACT in modes and not modes & LOOKS:
-            return True  # between look and change the other may come, whatever it holds
-        if _may_decide_the_same(old, new) or _may_decide_the_same(new, old):
-            return True
-        if not old.locks.isdisjoint(new.locks):
-            return False
-        if modes == {READ, WRITE} and variable.writes <= 1:
-            # written once, under a lock: that is how something is published, and reading a
-            # reference is atomic
-            write = old if old.mode == WRITE else new
-            return write.unfinished or not write.locks
-        return True
-
     def _report(self, name: str, old: Access, new: Access, interleaved: bool) -> None:
-        together = old.call in self._running and old.call != new.call
+        together = self.calls.is_running(old.call) and old.call != new.call
         grade = OBSERVED if interleaved or together else DISCIPLINE
         if new.rule is not None:
             grade = DOCUMENTED
         what_to_do = new.rule or advice(old, new)
-        self.rule(Finding(grade, name, problem(old, new), what_to_do, old.copy(), new.copy()))
+        self.report(Finding(grade, name, problem(old, new), what_to_do, old.copy(), new.copy()))
+
+
+def _other_turn(variable: Variable, thread: Hashable, call: Hashable) -> Access | None:
+    """A change by another task: those of one event loop take turns, but only where they await."""
+    for other in variable.accesses.values():
+        if other.thread == thread and other.call != call and other.mode not in LOOKS:
+            return other.copy()
+    return None
+
+
+def _race(variable: Variable, old: Access, new: Access, clock: Clock) -> bool:
+    """Whether two accesses race, whose modes are in conflict."""
+    modes = {old.mode, new.mode}
+    if not old.cover.isdisjoint(new.cover):
+        return False
+    torn = ACT in modes and old.locks and new.locks  # let go of between look and change
+    # there, whoever decides by the variable in the next run may come at any moment
+    firmly = torn or old.unfinished or new.unfinished
+    if (clock.firm if firmly else clock.soft).get(old.thread, 0) >= old.time:
+        return False  # handed over
+    if ACT in modes and not modes & LOOKS:
+        return True  # between look and change the other may come, whatever it holds
+    if _may_decide_the_same(old, new) or _may_decide_the_same(new, old):
+        return True
+    if not old.locks.isdisjoint(new.locks):
+        return False
+    if modes == {READ, WRITE} and variable.writes <= 1:
+        # written once, under a lock: that is how something is published, and reading a
+        # reference is atomic
+        write = old if old.mode == WRITE else new
+        return write.unfinished or not write.locks
+    return True
 
 
 def _may_decide_the_same(act: Access, look: Access) -> bool:
-    """Could the one who looked have come to the same change, before it was made?"""
+    """Whether the look could have led to the same change, before that was made."""
     return act.decided_at is not None and look.mode in LOOKS and look.stack[:1] == (act.decided_at,)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+from typing import Any, TypeAlias
+
 from .access_modes import ACT, COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
-    from typing import Any, TypeAlias
-
-    #: A place in the code: file, line, function. The innermost comes first.
-    Frame: TypeAlias = tuple[str, int, str]
+#: A place in the code: file, line, function.
+Frame: TypeAlias = tuple[str, int, str]
 
 #: How many frames of each stack are shown.
 SHOWN_FRAMES = 8
@@ -43,7 +41,7 @@ class Access:
         self.call = call
         #: What is documented about such accesses.
         self.rule = rule
-        #: Is it made by the call that published the object, or said that it is there, after it did?
+        #: It is made by the call that published the object, or said that it is there, after it did.
         self.unfinished = unfinished
         #: Of ``ACT``: the place of the test that decided it.
         self.decided_at: Frame | None = None
@@ -71,15 +69,20 @@ class Access:
 
     @property
     def has_more(self) -> bool:
-        """Was it called from further away?"""
+        """Whether it was called from further away than is shown."""
         return len(self.stack) > SHOWN_FRAMES
 
 
 class Finding:
-    """A race, or a broken rule. ``first`` and ``second``: the two accesses; the second may be None.
+    """A race, or a broken rule.
 
-    ``grade``: ``observed`` (the accesses came in between each other), ``discipline`` (nothing
-    keeps them apart) or ``documented`` (a rule of the library table).
+    Args:
+        grade: ``observed`` (the accesses came in between each other), ``discipline`` (nothing
+            keeps them apart) or ``documented`` (a rule of the library table).
+        variable: what people know the variable as.
+        problem: what is wrong, in words.
+        advice: what to do about it.
+        first, second: the two accesses; the second may be None.
     """
 
     def __init__(

@@ -2,22 +2,20 @@
 
 Two things do. Hand-overs, as a queue, an event or the start of a thread, make a *firm* order. And
 programs build hand-overs of their own: a flag or a count that is changed under a lock, and tested
-under it before somebody goes on (a readers-writer lock, "busy", "ready"). Who decides by such a
-variable comes after those who changed it. That is a *soft* order: it keeps accesses apart, but not
-the steps of one decision.
+under it before somebody goes on (a readers-writer lock, "busy", "ready"). Whoever decides by such
+a variable comes after those who changed it. That is a *soft* order: it keeps accesses apart, but
+not the steps of one decision.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-    from typing import TypeAlias
+from collections.abc import Hashable
+from typing import TypeAlias
 
-    from .findings import Access
+from .findings import Access
 
-    #: The components of a vector clock that are not zero, by thread.
-    Times: TypeAlias = dict[Hashable, int]
+#: The components of a vector clock that are not zero, by thread.
+Times: TypeAlias = dict[Hashable, int]
 
 
 class Clock:
@@ -30,6 +28,7 @@ class Clock:
         self.soft = soft
 
     def copy(self) -> Clock:
+        """The clock as it is now."""
         return Clock(self.firm.copy(), self.soft.copy())
 
     def merge(self, other: Clock) -> None:
@@ -50,18 +49,19 @@ class Variable:
         self.accesses: dict[Hashable, Access] = {}
         #: the calls that changed it, one after another
         self.changes: list[Hashable] = []
-        #: by lock: what those had done who changed it under that lock
+        #: by lock: what was done before by those that changed it under that lock
         self.sent: dict[Hashable, Times] = {}
         #: since there are two threads
         self.writes = 0
 
 
-class Thread:
+class ThreadState:
     """What is known of one thread: its clock, and the locks that it holds."""
 
-    __slots__ = ("changed", "clock", "holds", "locks")
+    __slots__ = ("_name", "changed", "clock", "holds", "locks")
 
     def __init__(self, name: Hashable) -> None:
+        self._name = name
         self.clock = Clock({name: 1}, {name: 1})
         #: Each lock that is held, with the number of the hold. Never changed: looks keep it.
         self.holds: dict[Hashable, int] = {}
@@ -69,70 +69,78 @@ class Thread:
         #: The variables that were changed under each lock since it is held.
         self.changed: dict[Hashable, set[Variable]] = {}
 
-    def time(self, name: Hashable) -> int:
-        return self.clock.firm[name]
+    @property
+    def time(self) -> int:
+        """The component of its clock that is its own."""
+        return self.clock.firm[self._name]
 
-    def sent(self, name: Hashable) -> Clock:
+    def hold(self, lock: Hashable, number: int) -> None:
+        """A lock is held from now on."""
+        self._set_holds({**self.holds, lock: number})
+
+    def give_up(self, lock: Hashable) -> None:
+        """A lock that is held is held no more; what was changed under it is published by it."""
+        self._set_holds({held: number for held, number in self.holds.items() if held != lock})
+        changed = self.changed.pop(lock, None)
+        if changed:
+            for variable in changed:
+                merge(variable.sent.setdefault(lock, {}), self.clock.soft)
+            self._step()
+
+    def sent(self) -> Clock:
         """What was done so far; what comes is later."""
         clock = self.clock.copy()
-        self.step(name)
+        self._step()
         return clock
 
-    def step(self, name: Hashable) -> None:
+    def _set_holds(self, holds: dict[Hashable, int]) -> None:
+        self.holds, self.locks = holds, frozenset(holds)
+
+    def _step(self) -> None:
         """What comes is later than what was."""
-        self.clock.firm[name] += 1
-        self.clock.soft[name] += 1
+        self.clock.firm[self._name] += 1
+        self.clock.soft[self._name] += 1
 
 
-class Order:
-    """The threads: who holds which lock, and who comes after whom."""
+class HappensBefore:
+    """The threads: which locks each holds, and which comes after which."""
 
     def __init__(self) -> None:
-        self._threads: dict[Hashable, Thread] = {}
+        self._threads: dict[Hashable, ThreadState] = {}
         self._holds = 0
 
     def acquire(self, thread: Hashable, lock: Hashable) -> None:
         """``thread`` holds ``lock`` from now on. For reentrant locks: only the outermost time."""
-        state = self._thread(thread)
         self._holds += 1
-        holds = state.holds.copy()
-        holds[lock] = self._holds
-        state.holds, state.locks = holds, frozenset(holds)
+        self.state(thread).hold(lock, self._holds)
 
     def release(self, thread: Hashable, lock: Hashable) -> None:
         """``thread`` gives ``lock`` up; no effect if another thread had taken it."""
-        state = self._thread(thread)
-        if lock not in state.holds:
-            return
-        holds = state.holds.copy()
-        del holds[lock]
-        state.holds, state.locks = holds, frozenset(holds)
-        changed = state.changed.pop(lock, None)
-        if changed:
-            for variable in changed:
-                merge(variable.sent.setdefault(lock, {}), state.clock.soft)
-            state.step(thread)
+        state = self.state(thread)
+        if lock in state.holds:
+            state.give_up(lock)
 
     def send(self, thread: Hashable) -> Clock:
         """What ``thread`` has done so far: to be passed to ``receive`` where it is handed over."""
-        return self._thread(thread).sent(thread)
+        return self.state(thread).sent()
 
     def receive(self, thread: Hashable, clock: Clock) -> None:
         """All that ``clock`` stands for was done before what ``thread`` does from now on."""
-        self._thread(thread).clock.merge(clock)
+        self.state(thread).clock.merge(clock)
 
     def receive_softly(self, thread: Hashable, clock: Clock) -> None:
         """The same, if the program keeps to what it does about its locks here."""
-        merge(self._thread(thread).clock.soft, clock.soft)
+        merge(self.state(thread).clock.soft, clock.soft)
 
     def held(self, thread: Hashable) -> frozenset[Hashable]:
         """The locks that ``thread`` holds."""
-        return self._thread(thread).locks
+        return self.state(thread).locks
 
-    def _thread(self, thread: Hashable) -> Thread:
+    def state(self, thread: Hashable) -> ThreadState:
+        """What is known of a thread; it may be new."""
         state = self._threads.get(thread)
         if state is None:
-            state = self._threads[thread] = Thread(thread)
+            state = self._threads[thread] = ThreadState(thread)
         return state
 
 

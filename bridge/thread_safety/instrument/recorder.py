@@ -83,7 +83,7 @@ class Teller:
         """A call begins on this thread, or goes on here after a pause."""
         self._threads.call = call
         with self.lock:
-            self._detector.begin(call)
+            self._detector.calls.begin(call)
 
     def pause(self) -> None:
         """The call on this thread goes on later."""
@@ -101,7 +101,7 @@ class Teller:
                 self.tell(shared, STRUCTURE, ITERATE, shared.name, stack=stack)
         call, self._threads.call = self._threads.call, None
         with self.lock:
-            self._detector.end(call)
+            self._detector.calls.end(call)
 
     def stack(self) -> tuple[Frame, ...]:
         """Where the calling thread is in the program."""
@@ -116,34 +116,34 @@ class Teller:
     def locks(self) -> frozenset[Hashable]:
         """The locks that the calling thread holds."""
         with self.lock:
-            return self._detector.held(self.thread)
+            return self._detector.order.held(self.thread)
 
     def acquire(self, lock: Hashable) -> None:
         """This thread holds a lock from now on."""
         with self.lock:
-            self._detector.acquire(self.thread, lock)
+            self._detector.order.acquire(self.thread, lock)
 
     def release(self, lock: Hashable, thread: int) -> None:
         """``thread`` holds it no more."""
         with self.lock:
-            self._detector.release(thread, lock)
+            self._detector.order.release(thread, lock)
 
     def send(self) -> Clock:
         """What this thread has done so far, to be handed over."""
         with self.lock:
-            return self._detector.send(self.thread)
+            return self._detector.order.send(self.thread)
 
     def receive(self, clock: Clock | None) -> None:
         """This thread was handed what another one had done."""
         if clock is not None:
             with self.lock:
-                self._detector.receive(self.thread, clock)
+                self._detector.order.receive(self.thread, clock)
 
     def receive_softly(self, clock: Clock | None) -> None:
         """The same, if the program keeps to what it does about its locks here."""
         if clock is not None:
             with self.lock:
-                self._detector.receive_softly(self.thread, clock)
+                self._detector.order.receive_softly(self.thread, clock)
 
     def raw_acquired(self, lock: Any) -> None:
         """A lock that nobody traces was taken, perhaps once more."""

@@ -176,21 +176,21 @@ class NamesProbe(ItemsProbe):
 
     def mark(self) -> int:
         """The point that the call has come to, for the methods below."""
-        return self._detector.mark(self._threads.call or self.thread)
+        return self._detector.calls.mark(self._threads.call or self.thread)
 
     def named(self, name: str, mark: int, value: Any, *names: str) -> Any:
         """``value`` of a local variable: made since ``mark``, and from other local variables."""
         call = self._threads.call or self.thread
-        if names or self._detector.mark(call) != mark:
+        if names or self._detector.calls.mark(call) != mark:
             with self.lock:
-                self._detector.name(call, name, mark, names)
+                self._detector.calls.name(call, name, mark, names)
         return value
 
     def decided(self, test: str | None, mark: int, value: Any, *names: str) -> Any:
         """``value`` of a test that says how the call goes on; for the rest as ``named``."""
         self.test(value)
         call = self._threads.call or self.thread
-        if names or self._detector.mark(call) != mark:
+        if names or self._detector.calls.mark(call) != mark:
             with self.lock:
                 self._detector.decide(self.thread, call, test, mark, names)
         return value
@@ -198,10 +198,10 @@ class NamesProbe(ItemsProbe):
     def settled(self, *tests: str) -> None:
         """What depends on these tests is done."""
         call = self._threads.call or self.thread
-        if self._detector.mark(call):
+        if self._detector.calls.mark(call):
             with self.lock:
                 for test in tests:
-                    self._detector.settle(call, test)
+                    self._detector.calls.settle(call, test)
 
 
 class _Attribute:

@@ -105,7 +105,7 @@ class Rules:
 
     def rule(self, finding: Finding) -> None:
         """Report a finding that something else has made."""
-        self._detector.rule(finding)
+        self._detector.report(finding)
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ class Rules:
         )
         access = Access(probe.thread, 0, "change", probe.locks(), probe.stack(), None)
         with probe.lock:
-            self._detector.rule(
+            self._detector.report(
                 Finding(
                     DOCUMENTED,
                     title,
@@ -174,7 +174,7 @@ class Rules:
         if library.level == "incompatible" and not library.standard:
             stack = Stacks(self._is_own).here()
             access = Access(thread, 0, "import", frozenset(), stack, None)
-            self._detector.rule(
+            self._detector.report(
                 Finding(DOCUMENTED, library.name, f"{module} imports it", library.advice(), access)
             )
 

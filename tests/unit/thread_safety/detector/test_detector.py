@@ -39,11 +39,11 @@ class Scene:
 
     def acquire(self, thread, *locks):
         for lock in locks:
-            self.detector.acquire(thread, lock)
+            self.detector.order.acquire(thread, lock)
 
     def release(self, thread, *locks):
         for lock in locks:
-            self.detector.release(thread, lock)
+            self.detector.order.release(thread, lock)
 
     def locked(self, thread, mode, *locks, line=1, **more):
         self.acquire(thread, *locks)
@@ -51,7 +51,7 @@ class Scene:
         self.release(thread, *locks)
 
     def hand_over(self, giver, taker):
-        self.detector.receive(taker, self.detector.send(giver))
+        self.detector.order.receive(taker, self.detector.order.send(giver))
 
     def test(self, thread, mark, test="if"):
         self.detector.decide(thread, thread, test, mark, ())
@@ -133,16 +133,16 @@ def test_locks_make_no_order(scene):
 
 def test_a_lock_that_was_not_held_is_released_without_effect(scene):
     scene.release("A", "l")
-    assert scene.detector.held("A") == frozenset()
+    assert scene.detector.order.held("A") == frozenset()
 
 
 # -- hand-overs -------------------------------------------------------------------------------
 
 
 def test_what_comes_after_the_hand_over_was_not_handed_over(scene):
-    clock = scene.detector.send("A")
+    clock = scene.detector.order.send("A")
     scene.access("A", WRITE)
-    scene.detector.receive("B", clock)
+    scene.detector.order.receive("B", clock)
     scene.access("B", READ)
     assert scene.found
 
@@ -227,7 +227,7 @@ def test_a_test_that_is_settled_decides_no_more(scene):
     for thread in "AB":
         scene.locked(thread, READ, "l")
         scene.test(thread, 0)
-        scene.detector.settle(thread, "if")
+        scene.detector.calls.settle(thread, "if")
         scene.acquire(thread, "l")
         scene.access(thread, READ, augmented=True)
         scene.access(thread, WRITE)
@@ -238,8 +238,8 @@ def test_a_test_that_is_settled_decides_no_more(scene):
 def test_a_local_variable_carries_its_looks_to_the_test(scene):
     for thread in "AB":
         scene.locked(thread, PEEK, "l")
-        scene.detector.name(thread, "room", 0, ())
-        mark = scene.detector.mark(thread)
+        scene.detector.calls.name(thread, "room", 0, ())
+        mark = scene.detector.calls.mark(thread)
         scene.detector.decide(thread, thread, "if", mark, ["room"])
         scene.locked(thread, GROW, "l")
     assert scene.found
@@ -266,7 +266,7 @@ def test_one_torn_decision_is_enough_if_others_test_the_same(scene):
 
 def busy(scene, thread, mode):
     """``with lock: while busy: wait``; ``busy = True``; work; ``with lock: busy = False``"""
-    mark = scene.detector.mark(thread)
+    mark = scene.detector.calls.mark(thread)
     scene.acquire(thread, "l")
     scene.access(thread, READ, part="busy")
     scene.test(thread, mark)
@@ -292,7 +292,7 @@ def test_a_flag_that_nobody_tests_keeps_nothing_apart(scene):
 
 def test_the_order_of_a_decision_does_not_excuse_its_own_steps(scene):
     for thread in "AB":
-        mark = scene.detector.mark(thread)
+        mark = scene.detector.calls.mark(thread)
         scene.locked(thread, READ, "l", part="rooms")
         scene.test(thread, mark)
         scene.locked(thread, WRITE, "l", part="rooms")
@@ -318,7 +318,7 @@ def test_but_not_if_it_is_written_after_it_was_published(scene):
 
 def test_a_flag_that_is_raised_too_early(scene):
     def begin(thread):
-        mark = scene.detector.mark(thread)
+        mark = scene.detector.calls.mark(thread)
         scene.access(thread, READ, part="ready")
         scene.test(thread, mark)
 
@@ -362,16 +362,16 @@ def test_each_pair_of_lines_is_reported_once(scene):
 
 
 def test_calls_that_ran_at_the_same_time_are_observed(scene):
-    scene.detector.begin("first")
+    scene.detector.calls.begin("first")
     scene.access("A", WRITE, call="first")
     scene.access("B", WRITE, call="second")
     assert scene.found[0].grade == OBSERVED
 
 
 def test_calls_that_had_ended_are_a_matter_of_discipline(scene):
-    scene.detector.begin("first")
+    scene.detector.calls.begin("first")
     scene.access("A", WRITE, call="first")
-    scene.detector.end("first")
+    scene.detector.calls.end("first")
     scene.access("B", WRITE, call="second")
     assert scene.found[0].grade == DISCIPLINE
 
@@ -394,5 +394,5 @@ def test_what_is_documented_is_said(scene):
 def test_other_rules_report_once_as_well(scene):
     access = Access("A", 0, "change", frozenset(), (("f", 1, "g"),), None)
     for _ in range(2):
-        scene.detector.rule(Finding(DOCUMENTED, "cwd", "changed", "do not", access))
+        scene.detector.report(Finding(DOCUMENTED, "cwd", "changed", "do not", access))
     assert len(scene.found) == 1
