@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.testing import PortPeer
-from tests.peers import put_away
+from tests.processes import put_away
 
 HERE = str(Path(__file__).parent)
 

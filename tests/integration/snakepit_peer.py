@@ -28,7 +28,7 @@ import grpc
 
 from bridge._generated import snakepit_bridge_pb2 as pb
 from bridge.testing import PATIENCE_S
-from tests.peers import is_measured
+from tests.processes import is_measured
 
 SERVICE = "snakepit.bridge.BridgeService"
 TYPE_URL = "type.googleapis.com/google.protobuf.StringValue"

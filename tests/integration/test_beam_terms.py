@@ -29,7 +29,7 @@ from bridge.testing.erlang.terms import (
 )
 from bridge.wire.codec import Encoder, decode_value
 from bridge.wire.framing import HEADER_BYTES, encode_header
-from tests.helpers import deep_equal
+from tests.equality import deep_equal
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -17,7 +17,7 @@ from scripts.benchmarks import cli, report
 from scripts.benchmarks.figures import Measurement, Results, Spread, paired_ratio
 from scripts.benchmarks.targets import TARGETS
 from scripts.benchmarks.workloads import WORKLOADS
-from tests.peers import wait_until
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 needs_elixir = pytest.mark.skipif(shutil.which("elixirc") is None, reason="there is no Elixir")

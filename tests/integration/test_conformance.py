@@ -16,9 +16,10 @@ from hypothesis import given, settings
 
 from bridge.errors import CODES, CallError, Cancelled, PoolFull, ShuttingDown, ToolNotFound
 from bridge.testing import PortPeer
-from tests.helpers import deep_equal
-from tests.peers import in_thread, join, put_away, wait_until
+from tests.equality import deep_equal
+from tests.processes import put_away
 from tests.strategies import tensors, wire_values
+from tests.waiting import in_thread, join, wait_until
 
 from .conformance_tools import Meeting
 

@@ -20,7 +20,8 @@ import pytest
 from bridge.errors import CallError, TransportClosed
 from bridge.testing import PortPeer
 from bridge.wire.framing import encode_header
-from tests.peers import put_away, wait_until
+from tests.processes import put_away
+from tests.waiting import wait_until
 
 from .test_life import alive, wait_until_gone
 

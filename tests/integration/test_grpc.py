@@ -33,7 +33,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from bridge._generated import bridge_pb2 as pb
 from bridge.errors import CallError, TransportClosed
 from bridge.testing import PATIENCE_S, PortPeer
-from tests.peers import put_away, wait_until
+from tests.processes import put_away
+from tests.waiting import wait_until
 
 from .conformance_tools import Meeting
 from .grpc_peer import SERVICE, GrpcPeer, details_of

@@ -20,7 +20,8 @@ from grpc_health.v1 import health_pb2
 
 from bridge._generated import bridge_pb2 as pb
 from bridge.errors import CallError
-from tests.peers import put_away, wait_until
+from tests.processes import put_away
+from tests.waiting import wait_until
 
 from .conformance_tools import Meeting
 from .grpc_peer import SERVICE, GrpcPeer, details_of

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bridge.testing import PortPeer
-from tests.peers import wait_until
+from tests.waiting import wait_until
 
 MIB = 1 << 20
 

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.errors import CallError
 from bridge.testing import PortPeer
-from tests.peers import put_away
+from tests.processes import put_away
 
 TOOLS = '''
 import threading, time

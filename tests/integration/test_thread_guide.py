@@ -18,7 +18,7 @@ import pytest
 from bridge import Adapter, Context
 from bridge.adapter import bind_tools
 from bridge.testing import PortPeer
-from tests.peers import WAIT_S, in_thread, join
+from tests.waiting import WAIT_S, in_thread, join
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "thread-safety.md").read_text()

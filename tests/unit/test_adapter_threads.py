@@ -7,7 +7,7 @@ import pytest
 
 from bridge import RequestTracker, ThreadLocalStorage, ThreadSafeAdapter, thread_safe_method, tool
 from bridge.adapter import bind_tools
-from tests.peers import WAIT_S, in_thread, join, passed
+from tests.waiting import WAIT_S, in_thread, join, passed
 
 
 class Forgetful(ThreadSafeAdapter):

@@ -14,7 +14,8 @@ from bridge import (
     current_context,
     tool,
 )
-from tests.peers import WAIT_S, Bench, in_thread, join, passed
+from tests.tool_bench import Bench
+from tests.waiting import WAIT_S, in_thread, join, passed
 
 
 class Held:

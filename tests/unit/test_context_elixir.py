@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from bridge import CallError, Context, tool
-from tests.peers import Bench, passed
+from tests.tool_bench import Bench
+from tests.waiting import passed
 
 
 class Elixir:

@@ -13,7 +13,8 @@ from bridge.wire.codec import Encoder, decode_message, decode_value
 from bridge.wire.framing import HEADER_BYTES, FrameDecoder, encode_header
 from bridge.wire.messages import CallOptions, Notification, Request, Response
 from bridge.wire.values import DTYPES, MAX_RANK
-from tests.helpers import deep_equal, literal
+from tests.equality import deep_equal
+from tests.wire_vectors import literal
 
 TEXT = (Path(__file__).parents[2] / "protos" / "stdio.md").read_text()
 

@@ -13,7 +13,8 @@ import pytest
 from bridge import Context, InvalidParams
 from bridge.adapter import bind_tools
 from bridge.adapters.showcase import Showcase
-from tests.peers import WAIT_S, Bench, in_thread, join
+from tests.tool_bench import Bench
+from tests.waiting import WAIT_S, in_thread, join
 
 THREADS = 8
 #: Every tool that works, with several arguments; each is called by every thread.

@@ -6,11 +6,11 @@ from random import Random
 from typing import Any
 
 from bridge.errors import CallError, LocalProtocolError, RemoteProtocolError
+from bridge.testing import describe
 from bridge.wire.codec import Encoder, decode_message
 from bridge.wire.connection import CancelReceived, Connection, CreditReceived, Fault
 from bridge.wire.framing import encode_header
 from bridge.wire.messages import Notification, Request, Response
-from tests.helpers import describe
 
 from .rules import expected_of_notification, rule, small_buffers
 

@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 
 from bridge._generated import bridge_pb2 as pb
 from bridge.wire.codec import Encoder, decode_value
-from tests.helpers import deep_equal
+from tests.equality import deep_equal
 from tests.integration.grpc_peer import SERVICE, GrpcPeer
 
 from .live_bridge import Finding

@@ -6,7 +6,7 @@ import time
 import weakref
 
 from bridge.calls.deadlines import Deadlines
-from tests.peers import WAIT_S, passed
+from tests.waiting import WAIT_S, passed
 
 HOUR = 3600.0
 

@@ -9,7 +9,8 @@ import weakref
 import pytest
 
 from bridge import CallError, Cancelled, InvalidParams, PoolFull, ToolFailed, ToolNotFound, tool
-from tests.peers import Bench, Unencodable, passed
+from tests.tool_bench import Bench, Unencodable
+from tests.waiting import passed
 
 
 @tool

@@ -7,7 +7,8 @@ import sys
 import threading
 
 from bridge import current_context, tool
-from tests.peers import WAIT_S, Bench, RecordingPeer, passed, wait_until
+from tests.tool_bench import Bench, RecordingPeer
+from tests.waiting import WAIT_S, passed, wait_until
 
 variable = contextvars.ContextVar("variable", default="unset")
 

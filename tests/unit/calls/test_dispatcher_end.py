@@ -6,7 +6,8 @@ import time
 import pytest
 
 from bridge import CallError, Cancelled, Context, DeadlineExceeded, ShuttingDown, tool
-from tests.peers import WAIT_S, Bench, RecordingPeer, in_thread, join, passed, wait_until
+from tests.tool_bench import Bench, RecordingPeer
+from tests.waiting import WAIT_S, in_thread, join, passed, wait_until
 
 
 class Blocking:

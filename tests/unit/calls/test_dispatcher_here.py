@@ -15,7 +15,8 @@ from bridge.errors import (
     ToolNotFound,
 )
 from bridge.wire.messages import CallOptions, Request
-from tests.peers import ENDLESS, Bench, passed, wait_until
+from tests.tool_bench import ENDLESS, Bench
+from tests.waiting import passed, wait_until
 
 
 class Visit:

@@ -23,16 +23,8 @@ from bridge import CallError, Context, tool
 from bridge.calls.event_loop import EventLoop
 from bridge.calls.pool import Lane, Worker
 from bridge.wire.messages import CallOptions, Request
-from tests.peers import (
-    WAIT_S,
-    Bench,
-    RecordingPeer,
-    Unencodable,
-    in_thread,
-    join,
-    passed,
-    wait_until,
-)
+from tests.tool_bench import Bench, RecordingPeer, Unencodable
+from tests.waiting import WAIT_S, in_thread, join, passed, wait_until
 
 #: One for all benches, because a loop and its thread live as long as the process.
 LOOP = EventLoop()

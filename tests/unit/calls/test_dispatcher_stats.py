@@ -7,7 +7,8 @@ import weakref
 import pytest
 
 from bridge import tool
-from tests.peers import Bench, Unencodable, passed, wait_until
+from tests.tool_bench import Bench, Unencodable
+from tests.waiting import passed, wait_until
 
 
 class Busy:

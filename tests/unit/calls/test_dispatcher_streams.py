@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from bridge import Context, current_context, tool
-from tests.peers import WAIT_S, Bench, RecordingPeer, Unencodable, passed, wait_until
+from tests.tool_bench import Bench, RecordingPeer, Unencodable
+from tests.waiting import WAIT_S, passed, wait_until
 
 
 class Counting:

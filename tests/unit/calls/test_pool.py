@@ -10,7 +10,7 @@ import pytest
 
 from bridge.calls.pool import Pool
 from bridge.errors import PoolFull, ShuttingDown
-from tests.peers import WAIT_S, in_thread, join, passed, wait_until
+from tests.waiting import WAIT_S, in_thread, join, passed, wait_until
 
 
 class Job:

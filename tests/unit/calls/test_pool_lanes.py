@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from bridge.errors import PoolFull
-from tests.peers import in_thread, passed, wait_until
+from tests.waiting import in_thread, passed, wait_until
 
 from .test_pool import occupy, pools, submit
 

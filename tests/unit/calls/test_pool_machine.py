@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bridge.calls.pool import Pool
 from bridge.errors import PoolFull
-from tests.peers import passed, wait_until
+from tests.waiting import passed, wait_until
 
 
 class Job:

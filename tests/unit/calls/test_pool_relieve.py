@@ -6,7 +6,7 @@ import pytest
 
 from bridge.calls.pool import Lane
 from bridge.errors import ShuttingDown
-from tests.peers import WAIT_S, in_thread, join, passed, wait_until
+from tests.waiting import WAIT_S, in_thread, join, passed, wait_until
 
 from .test_pool import Job, occupy, pools, submit
 

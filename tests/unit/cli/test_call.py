@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.peers import WAIT_S
+from tests.waiting import WAIT_S
 
 from .conftest import BUFFERED, outcome
 

@@ -12,7 +12,7 @@ from bridge.calls.dispatcher import Dispatcher
 from bridge.calls.pool import Pool
 from bridge.snakepit.adapter import EXECUTE, EXECUTE_STREAMING, SessionContext, load
 from bridge.wire.messages import CallOptions, Request
-from tests.peers import ENDLESS, RecordingPeer
+from tests.tool_bench import ENDLESS, RecordingPeer
 
 numbers = itertools.count()
 

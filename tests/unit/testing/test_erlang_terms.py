@@ -38,7 +38,7 @@ from bridge.testing.erlang.terms import (
     to_python,
 )
 from bridge.wire.codec import Encoder, decode_value
-from tests.helpers import deep_equal
+from tests.equality import deep_equal
 
 #: Every run draws others.
 FEW = settings(max_examples=40)

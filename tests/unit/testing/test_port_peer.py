@@ -18,7 +18,7 @@ import pytest
 
 from bridge.errors import CallError, RemoteProtocolError, TransportClosed
 from bridge.testing import PATIENCE_S, PortPeer
-from tests.peers import in_thread, join, wait_until
+from tests.waiting import in_thread, join, wait_until
 
 HERE = str(Path(__file__).parents[2] / "integration")
 TOOLS = ("--adapter", "adapters:Tools", "--app-dir", HERE, "--grace", "0.3")

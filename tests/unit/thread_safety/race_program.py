@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bridge.thread_safety.checker import ThreadSafetyChecker
 
-from ...peers import WAIT_S
+from ...waiting import WAIT_S
 
 _names = itertools.count()
 

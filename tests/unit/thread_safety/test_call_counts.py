@@ -10,7 +10,7 @@ import pytest
 
 from bridge.thread_safety.call_counts import Monitors
 
-from ...peers import in_thread, join, passed
+from ...waiting import in_thread, join, passed
 
 
 @pytest.fixture

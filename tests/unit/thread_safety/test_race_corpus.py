@@ -17,7 +17,7 @@ import pytest
 from bridge import ThreadSafeAdapter
 from bridge.adapter import bind_tools
 
-from ...peers import WAIT_S, in_thread, join
+from ...waiting import WAIT_S, in_thread, join
 
 RACES = Path(__file__).parents[2] / "races"
 THREADS = 4

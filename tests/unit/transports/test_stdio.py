@@ -14,12 +14,12 @@ from bridge.adapter import bind_tools
 from bridge.calls.dispatcher import Dispatcher
 from bridge.calls.pool import Pool
 from bridge.errors import CallError
+from bridge.testing.connection_pair import frame
 from bridge.transports.stdio.transport import StdioTransport
 from bridge.wire.codec import Encoder, decode_message
 from bridge.wire.framing import FrameDecoder
 from bridge.wire.messages import Notification, Response
-from tests.helpers import frame
-from tests.peers import in_thread, join, passed
+from tests.waiting import in_thread, join, passed
 
 
 class Slow:

@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import EncodeError
+from bridge.testing.connection_pair import frame
 from bridge.transports.stdio.writer import Writer
 from bridge.wire.buffers import LARGE_BYTES, Parts, holds_large
 from bridge.wire.codec import Encoder, decode_message
 from bridge.wire.values import to_wire
-from tests.helpers import deep_equal, frame
-from tests.peers import in_thread, join
+from tests.equality import deep_equal
 from tests.strategies import wire_values
+from tests.waiting import in_thread, join
 
 LARGE = bytes(range(256)) * (LARGE_BYTES // 256)
 

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from bridge.errors import EncodeError, RemoteProtocolError
 from bridge.wire.codec import MAX_BIG_KEYS, Encoder, decode_message, decode_value
 from bridge.wire.messages import Request, Response
-from tests.helpers import Vector, deep_equal, read, vectors
+from tests.equality import deep_equal
 from tests.strategies import call_options, message_ids, wire_values
+from tests.wire_messages import read
+from tests.wire_vectors import Vector, vectors
 
 HUGE = 10**5000  # more digits than Python is willing to print
 

@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import Cancelled, EncodeError, LocalProtocolError, ToolFailed
+from bridge.testing import ConnectionPair, describe
+from bridge.testing.connection_pair import frame
 from bridge.wire.codec import Encoder
 from bridge.wire.connection import CLOSED, DRAINING, OPEN, TRANSITIONS, Connection
 from bridge.wire.messages import CallOptions, Notification, Request, Response
-from tests.helpers import ConnectionPair, deep_equal, describe, encode_message, frame
+from tests.equality import deep_equal
 from tests.strategies import chunks, messages
+from tests.wire_messages import encode_message
 
 ENCODER = Encoder()
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bridge.errors import Cancelled, EncodeError, LocalProtocolError
+from bridge.testing import ConnectionPair, describe
 from bridge.wire.codec import Encoder
 from bridge.wire.connection import Credit
 from bridge.wire.messages import CallOptions, Notification, Request, Response
-from tests.helpers import ConnectionPair, describe
 
 
 @pytest.fixture

@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bridge.errors import Cancelled, EncodeError, LocalProtocolError
+from bridge.testing import describe
+from bridge.testing.connection_pair import frame
 from bridge.wire import framing
 from bridge.wire.codec import Encoder, decode_message
 from bridge.wire.connection import CancelReceived, Connection, CreditReceived, Fault
 from bridge.wire.framing import HEADER_BYTES, PREFIX_BYTES
 from bridge.wire.messages import CallOptions, Notification, Request, Response
-from tests.helpers import deep_equal, describe, frame
+from tests.equality import deep_equal
 from tests.strategies import call_options, chunks
 
 ENCODER = Encoder()

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from bridge.errors import RemoteProtocolError
 from bridge.wire.codec import Encoder, decode_message, peek_msgid
 from bridge.wire.messages import CallOptions, Notification, Request, Response, check_credit
-from tests.helpers import deep_equal, encode_message, literal, read
+from tests.equality import deep_equal
 from tests.strategies import BOUNDARIES, message_ids, messages, tensors, wire_values
+from tests.wire_messages import encode_message, read
+from tests.wire_vectors import literal
 
 # -- options ------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from hypothesis import given
 from bridge.errors import EncodeError, RemoteProtocolError
 from bridge.wire.codec import Encoder, decode_value
 from bridge.wire.values import DTYPES, MAX_RANK
-from tests.helpers import deep_equal
+from tests.equality import deep_equal
 from tests.strategies import tensors
 
 

@@ -12,7 +12,7 @@ from bridge import tool
 from bridge.calls.inline.runner import QuickCalls
 from bridge.errors import CallError
 from bridge.wire.messages import Request
-from tests.peers import Bench
+from tests.tool_bench import Bench
 
 PATIENCE_S = 10
 

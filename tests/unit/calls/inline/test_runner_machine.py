@@ -19,12 +19,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from bridge import tool
 from bridge.calls.inline.latency import QUICK
 from bridge.calls.inline.runner import QuickCalls
+from bridge.testing.connection_pair import frame
 from bridge.transports.stdio.transport import StdioTransport
 from bridge.wire.codec import Encoder, decode_message
 from bridge.wire.framing import HEADER_BYTES
 from bridge.wire.messages import Request, Response
-from tests.helpers import frame
-from tests.peers import WAIT_S, Bench, in_thread, join, passed, wait_until
+from tests.tool_bench import Bench
+from tests.waiting import WAIT_S, in_thread, join, passed, wait_until
 
 ENCODER = Encoder()
 TOOLS = ("first", "second", "third")

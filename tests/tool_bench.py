@@ -1,18 +1,11 @@
-"""A peer that records what the dispatcher sends to it, and a bench to call tools on.
-
-Everything that waits here gives up after ``WAIT_S`` seconds, so a lost answer fails the test.
-"""
+"""Tools on a dispatcher in this process, and a peer that records what is sent to it."""
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-import time
 import types
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from bridge.adapter import bind_tools
@@ -20,58 +13,15 @@ from bridge.calls.call import Call
 from bridge.calls.dispatcher import Dispatcher
 from bridge.calls.pool import Pool
 from bridge.errors import CallError, EncodeError
-from bridge.testing import PortPeer
 from bridge.wire.messages import CallOptions, Request
 
-#: Long enough for a loaded machine; nothing waits so long unless it is broken.
-WAIT_S = 20.0
+from .waiting import WAIT_S, passed, wait_until
+
 ENDLESS = (1 << 40, 1 << 40)
 
 
 class Unencodable:
     """A value that no peer can encode."""
-
-
-def wait_until(condition: Callable[[], bool], what: str = "the condition") -> None:
-    """For what nobody announces: look until it is so."""
-    end = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < end, f"waited {WAIT_S} s for {what}"
-        time.sleep(0.001)
-
-
-def passed(event: threading.Event) -> None:
-    """Wait for the event; fail if it does not come."""
-    assert event.wait(WAIT_S), "the event did not come"
-
-
-def in_thread(function: Callable[..., object], *args: Any) -> threading.Thread:
-    """Run a function beside the test. The caller joins the thread."""
-    thread = threading.Thread(target=function, args=args, daemon=True)
-    thread.start()
-    return thread
-
-
-def join(*threads: threading.Thread) -> None:
-    """Wait for threads to end; fail if one does not."""
-    for thread in threads:
-        thread.join(WAIT_S)
-        assert not thread.is_alive(), f"{thread.name} does not end"
-
-
-def is_measured() -> bool:
-    """Has each process to write down, when it ends, which lines it ran?"""
-    return "COVERAGE_PROCESS_CONFIG" in os.environ
-
-
-def put_away(peer: PortPeer) -> None:
-    """End a bridge at the end of its test: at once, unless it has to write down what it ran."""
-    if is_measured() and peer.exit_status is None:
-        peer.kill(signal.SIGTERM)
-        with suppress(TimeoutError):
-            peer.wait(2.0)
-    peer.kill()
-    peer.__exit__(None, None, None)
 
 
 class RecordingPeer:
