@@ -13,8 +13,8 @@ import grpc
 
 from .._generated import snakepit_bridge_pb2 as pb
 from ..errors import CallError
+from ..transports.grpc.rpc import mark
 from ..transports.grpc.sender import Sender
-from ..transports.grpc.server import mark
 from ..transports.grpc.status import CODES
 from .exchange import StreamExchange, ToolExchange
 from .messages import describe_error, describe_error_as_text, describe_tool

@@ -110,3 +110,13 @@ class PerThread(threading.local):
 
     def __init__(self) -> None:
         self.encoder = Encoder()
+
+
+def mark(behavior: Callable[..., Any], **marks: object) -> Callable[..., Any]:
+    """``behavior`` with attributes that gRPC looks for; a bound method cannot have them."""
+
+    def marked(*args: Any) -> Any:
+        return behavior(*args)
+
+    marked.__dict__.update(marks)
+    return marked

@@ -56,6 +56,16 @@ def check_socket(path: str) -> None:
     raise UsageError(f"cannot listen on {path}: somebody else does; name another socket")
 
 
+def has_ipv6() -> bool:
+    """Whether this machine has itself under an address of IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def credentials(settings: GrpcSettings) -> Any:
     """Of the server. They follow the files: asked for with every new connection."""
     certificates = Certificates(settings)

@@ -18,15 +18,15 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from types import SimpleNamespace
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from ...errors import CallError, ShuttingDown, UsageError
-from .rpc import PerThread, Rpc
-from .security import Guard, check_socket, credentials
+from .rpc import PerThread, Rpc, mark
+from .security import Guard, check_socket, credentials, has_ipv6
 from .settings import Token
+from .standard import Health, Reflection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ _CONTROL_THREADS = 64
 _PATIENCE_S = 0.2
 #: How many requests beyond those that call tools may be in the process.
 _CONTROL_ROOM = 256
+#: How many free ports are tried on both addresses of this machine.
+_PORTS = 8
 #: Until the last answers are on their way; until all that were queued are refused.
 _FLUSH_S, _REFUSE_S = 0.1, 1.0
 _OPTIONS = [
@@ -92,7 +94,7 @@ class GrpcTransport:
         self._services = services
         self._max_message_bytes = max_message_bytes
         self._control = ThreadPoolExecutor(_CONTROL_THREADS, "bridge-grpc-control")
-        self._health = health.HealthServicer()
+        self._health = Health(self._control)
         self._server: Any = None
         self.dispatcher: Dispatcher
         self.threads = PerThread()
@@ -212,16 +214,17 @@ class GrpcTransport:
     # -- parts ------------------------------------------------------------------------------
 
     def _listen(self) -> int:
-        settings, server = self._settings, self._server
+        settings = self._settings
         if settings.is_unix:
             check_socket(settings.host.removeprefix("unix:"))
         # a socket file belongs to this user alone
         umask = os.umask(0o077) if settings.is_unix else None
         try:
-            if settings.tls_cert:
-                port: int = server.add_secure_port(settings.address, credentials(settings))
-            else:
-                port = server.add_insecure_port(settings.address)
+            port = (
+                self._listen_here()
+                if settings.host == "localhost"
+                else self._bind(settings.address)
+            )
         except RuntimeError as error:
             raise UsageError(
                 f"cannot listen on {settings.address}: {error}; is something else there? "
@@ -232,37 +235,38 @@ class GrpcTransport:
                 os.umask(umask)
         return port
 
+    def _listen_here(self) -> int:
+        """Take one port of both addresses that a client may find under ``localhost``.
+
+        Which of them gRPC would take depends on its version and on the hosts file. Raises
+        ``RuntimeError`` if the port is not free.
+        """
+        wanted = self._settings.port
+        for _ in range(_PORTS):
+            port = self._bind(f"127.0.0.1:{wanted}")
+            if not has_ipv6():
+                break
+            try:
+                self._bind(f"[::1]:{port}")
+                break
+            except RuntimeError:
+                # of two free ports with one number, somebody has the other
+                if wanted:
+                    raise
+        return port
+
+    def _bind(self, address: str) -> int:
+        """Raises ``RuntimeError`` if the address cannot be had."""
+        settings, server = self._settings, self._server
+        if settings.tls_cert:
+            port: int = server.add_secure_port(address, credentials(settings))
+        else:
+            port = server.add_insecure_port(address)
+        return port
+
     def _add_services(self) -> None:
         for service in self._services:
             service.add_to(self._server, self)
-        checks = SimpleNamespace(
-            Check=self.aside(self._health.Check),
-            Watch=self.aside(self._health.Watch, experimental_non_blocking=True),
-        )
-        health_pb2_grpc.add_HealthServicer_to_server(checks, self._server)
+        self._health.add_to(self._server)
         if self._settings.reflection:
-            _add_reflection(self._server, [service.name for service in self._services])
-
-
-def mark(behavior: Callable[..., Any], **marks: object) -> Callable[..., Any]:
-    """``behavior`` with attributes that gRPC looks for; a bound method cannot have them."""
-
-    def marked(*args: Any) -> Any:
-        return behavior(*args)
-
-    marked.__dict__.update(marks)
-    return marked
-
-
-def _add_reflection(server: Any, services: list[str]) -> None:
-    from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
-
-    names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    # threads of its own: each client has one as long as its stream is open
-    info = mark(
-        reflection.ReflectionServicer(names).ServerReflectionInfo,
-        experimental_thread_pool=ThreadPoolExecutor(16, "bridge-grpc-reflection"),
-    )
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
-        SimpleNamespace(ServerReflectionInfo=info), server
-    )
+            Reflection([service.name for service in self._services]).add_to(self._server)

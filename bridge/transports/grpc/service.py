@@ -9,8 +9,8 @@ from ..._generated import bridge_pb2 as pb
 from ...errors import CallError, EncodeError, InvalidParams, RemoteProtocolError
 from ...wire.codec import decode_value
 from .exchange import Exchange
+from .rpc import mark
 from .sender import Sender
-from .server import mark
 from .status import CallStatus
 from .values import from_value, to_struct, to_value
 
