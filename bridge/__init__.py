@@ -1,5 +1,14 @@
 """Elixir calls Python: tools, ordinary functions, served over a port on one pool of threads."""
 
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - a checkout may be on the path of any Python
+    _refusal = "bridge needs Python 3.11 or newer, and this is " + sys.version.split()[0]
+    _refusal += ": " + sys.executable
+    if sys.argv[:1] == ["-m"]:  # so it is while "python -m bridge" looks for what to run
+        sys.exit(_refusal)
+    raise ImportError(_refusal)
+
 __version__ = "0.1.0"
 
 from .adapter import (

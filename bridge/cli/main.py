@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from ..process.platforms import check_platform
 from . import options as command_line
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ _COMMANDS = ("tools", "call", "check", "doctor")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: that of the process). Returns the exit code."""
+    check_platform()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in _COMMANDS:
         from .command import run_command

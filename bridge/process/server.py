@@ -115,8 +115,7 @@ class Server:
             self._watch_starter()
         else:
             stdio = self._open_stdio(*settings.descriptors)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._become_child)
+        os.register_at_fork(after_in_child=self._become_child)
         from ..log import forgive_lost_output
 
         forgive_lost_output()

@@ -47,7 +47,7 @@ def end_children() -> None:
     tools started. Started by hand, the group is somebody else's and is left alone. The signal
     reaches this process as well, whose handler has nothing left to do. Who is deaf to it is killed.
     """
-    if not hasattr(os, "getsid") or not os.getsid(0) == os.getpid() == os.getpgrp():
+    if not os.getsid(0) == os.getpid() == os.getpgrp():
         return
     os.killpg(os.getpgrp(), signal.SIGTERM)
     end = time.monotonic() + _MOMENT_S

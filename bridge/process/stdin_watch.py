@@ -58,8 +58,6 @@ def watch_stdin(gone: Callable[[], object]) -> None:
 
 def _is_broken(descriptor: int) -> bool:
     """Is there nobody who reads what is written there?"""
-    if not hasattr(select, "poll"):
-        return False  # Windows, where nobody can tell
     poll = select.poll()
     poll.register(descriptor, 0)  # errors are always told
     return bool(poll.poll(_MOMENT_MS))

@@ -15,6 +15,7 @@ from .. import __version__
 from ..errors import AdapterError
 from ..loading import resolve
 from ..process import stdin_watch
+from ..process.platforms import check_platform
 from ..process.server import Server
 from ..process.settings import Settings, ThreadSafetySettings
 from ..process.shutdown import FATAL
@@ -42,6 +43,7 @@ See docs/coming-from-snakepit.md
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: that of the process). Returns the exit code."""
+    check_platform()
     arguments = list(sys.argv[1:] if argv is None else argv)
     first = arguments[0] if arguments else ""
     if first.startswith("-") and not first.startswith("--") and first != "-h":

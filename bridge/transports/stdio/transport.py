@@ -57,10 +57,8 @@ def claim_descriptors(source: int, sink: int) -> tuple[int, int]:
 
 
 def _private(descriptor: int) -> int:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return os.dup(descriptor)
+    import fcntl  # not on Windows, where programs come no further than saying so
+
     # above 9: a low number could be one that somebody uses by convention
     private = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
     try:
