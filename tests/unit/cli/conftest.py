@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.main import main
-from tests.peers import WAIT_S
+from tests.waiting import WAIT_S
 
 HERE = str(Path(__file__).parent)
 # Python buffers what goes into a pipe, and finds out late that nobody reads it.

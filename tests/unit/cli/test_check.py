@@ -10,7 +10,7 @@ import pytest
 
 from bridge.errors import AdapterError
 from bridge.thread_safety.exercise import check_adapter
-from tests.peers import WAIT_S
+from tests.waiting import WAIT_S
 
 ADAPTER = '''
 import threading
