@@ -8,7 +8,7 @@ import grpc
 from grpc_health.v1 import health
 
 from ...errors import CallError, UsageError
-from .settings import Certificates
+from .credentials import Certificates
 from .status import CallStatus
 
 TYPE_CHECKING = False
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .settings import GrpcSettings, Token
+    from .credentials import Token
+    from .settings import GrpcSettings
 
 
 class Guard(grpc.ServerInterceptor):  # type: ignore[misc]

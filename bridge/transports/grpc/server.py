@@ -23,9 +23,9 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from ...errors import CallError, ShuttingDown, UsageError
+from .credentials import Token
 from .rpc import PerThread, Rpc, mark
 from .security import Guard, check_socket, credentials, has_ipv6
-from .settings import Token
 from .standard import Health, Reflection
 
 TYPE_CHECKING = False
