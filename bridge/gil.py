@@ -20,6 +20,11 @@ def is_enabled() -> bool:
     return getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
+def is_free_threaded() -> bool:
+    """Whether this is a build of Python that can run without the GIL."""
+    return "t" in getattr(sys, "abiflags", "")
+
+
 class GilWatch:
     """Notes, while it is entered, which modules switch the GIL on. For the main thread, once.
 
@@ -67,7 +72,7 @@ def describe_python(gil: GilWatch | None = None) -> dict[str, Any]:
         "version": sys.version.split()[0],
         "implementation": sys.implementation.name,
         "executable": sys.executable,
-        "free_threaded": "t" in getattr(sys, "abiflags", ""),
+        "free_threaded": is_free_threaded(),
         "gil": is_enabled(),
         "gil_enabled_by": [] if gil is None else gil.modules,
     }

@@ -12,7 +12,7 @@ from .. import __version__
 from ..calls.dispatcher import Dispatcher
 from ..calls.pool import Pool
 from ..errors import AdapterError, BridgeError, CallError, UsageError
-from ..gil import GilWatch, describe_python
+from ..gil import GilWatch, describe_python, is_free_threaded
 from ..loading import check_workers, load
 from ..transports.stdio.transport import StdioTransport, claim_descriptors
 from .shutdown import (
@@ -145,6 +145,11 @@ class Server:
 
             services = self._services()
         except ImportError as error:
+            if is_free_threaded():
+                raise UsageError(
+                    "gRPC is not served here: grpcio has no packages for free-threaded Python, "
+                    f"which {sys.executable} is. Serve over stdio, or gRPC with an ordinary build"
+                ) from None
             raise UsageError(
                 f"gRPC needs packages that are not here ({error}): pip install 'beam-bridge[grpc]'"
             ) from None

@@ -26,6 +26,7 @@ def run_as(tmp_path: Path, pretence: str, *arguments: str) -> subprocess.Complet
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        errors="replace",  # frames, perhaps
         timeout=30,
     )
 
@@ -80,3 +81,14 @@ def test_windows_is_refused_in_one_line(tmp_path, arguments):
 def test_the_package_can_be_imported_on_windows(tmp_path):
     done = run_as(tmp_path, WINDOWS, "-c", "from bridge import ThreadSafeAdapter, tool")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("transport", ["grpc", "stdio,grpc"])
+def test_free_threaded_python_without_grpcio_is_told_why(tmp_path, transport):
+    pretence = "sys.abiflags, sys.modules['grpc'] = 't', None"
+    arguments = ["--adapter", "bridge.adapters.showcase", "--transport", transport, "--port", "0"]
+    done = run_as(tmp_path, pretence, "-m", "bridge", *arguments)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "grpcio has no packages for free-threaded Python" in line
+    assert "pip install" not in line
