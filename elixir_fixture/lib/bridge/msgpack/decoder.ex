@@ -1,0 +1,166 @@
+defmodule Bridge.Msgpack.Decoder do
+  @moduledoc false
+
+  # From MessagePack to terms. Pure functions; no atom is made of what arrives.
+  #
+  # `value` reads one value and hands it to `next`, which puts it into the innermost open container
+  # of `stack` and reads on. Every call is a tail call: no input can exhaust the VM's stack, and the
+  # binary is matched in one go. `room` is how many more levels there may be.
+
+  alias Bridge.Msgpack.Extension
+
+  @doc """
+  Decodes a binary that holds exactly one value of at most `max_depth` levels, or says why it does
+  not and at which byte.
+  """
+  @spec decode(binary, pos_integer) ::
+          {:ok, term} | {:error, reason :: String.t(), place :: non_neg_integer}
+  def decode(binary, max_depth) do
+    with {:error, reason, rest} <- value(binary, :end, max_depth) do
+      {:error, text(reason, max_depth), byte_size(binary) - byte_size(rest)}
+    end
+  end
+
+  defp text(:too_deep, max_depth), do: "more than #{max_depth} levels deep"
+  defp text(reason, _max_depth), do: reason
+
+  defp value(<<0::1, n::7, rest::bits>>, stack, room), do: next(rest, stack, room, n)
+
+  defp value(<<0b101::3, n::5, s::binary-size(n), rest::bits>>, stack, room) do
+    next(rest, stack, room, s)
+  end
+
+  defp value(<<0b1001::4, n::4, rest::bits>>, stack, room), do: array(rest, n, stack, room)
+  defp value(<<0b1000::4, n::4, rest::bits>>, stack, room), do: map(rest, n, stack, room)
+  defp value(<<0b111::3, n::5, rest::bits>>, stack, room), do: next(rest, stack, room, n - 32)
+  defp value(<<0xC0, rest::bits>>, stack, room), do: next(rest, stack, room, nil)
+  defp value(<<0xC2, rest::bits>>, stack, room), do: next(rest, stack, room, false)
+  defp value(<<0xC3, rest::bits>>, stack, room), do: next(rest, stack, room, true)
+  defp value(<<0xCB, f::float-64, rest::bits>>, stack, room), do: next(rest, stack, room, f)
+
+  # NaN and the infinities do not match a float.
+  defp value(<<0xCB, sign::1, 0x7FF::11, fraction::52, rest::bits>>, stack, room) do
+    next(rest, stack, room, not_finite(sign, fraction))
+  end
+
+  defp value(<<0xCC, n, rest::bits>>, stack, room), do: next(rest, stack, room, n)
+  defp value(<<0xCD, n::16, rest::bits>>, stack, room), do: next(rest, stack, room, n)
+  defp value(<<0xCE, n::32, rest::bits>>, stack, room), do: next(rest, stack, room, n)
+  defp value(<<0xCF, n::64, rest::bits>>, stack, room), do: next(rest, stack, room, n)
+  defp value(<<0xD0, n::signed, rest::bits>>, stack, room), do: next(rest, stack, room, n)
+  defp value(<<0xD1, n::signed-16, rest::bits>>, stack, room), do: next(rest, stack, room, n)
+  defp value(<<0xD2, n::signed-32, rest::bits>>, stack, room), do: next(rest, stack, room, n)
+  defp value(<<0xD3, n::signed-64, rest::bits>>, stack, room), do: next(rest, stack, room, n)
+
+  defp value(<<0xD9, n, s::binary-size(n), rest::bits>>, stack, room) do
+    next(rest, stack, room, s)
+  end
+
+  defp value(<<0xDA, n::16, s::binary-size(n), rest::bits>>, stack, room) do
+    next(rest, stack, room, s)
+  end
+
+  defp value(<<0xDB, n::32, s::binary-size(n), rest::bits>>, stack, room) do
+    next(rest, stack, room, s)
+  end
+
+  defp value(<<0xC4, n, s::binary-size(n), rest::bits>>, stack, room) do
+    next(rest, stack, room, s)
+  end
+
+  defp value(<<0xC5, n::16, s::binary-size(n), rest::bits>>, stack, room) do
+    next(rest, stack, room, s)
+  end
+
+  defp value(<<0xC6, n::32, s::binary-size(n), rest::bits>>, stack, room) do
+    next(rest, stack, room, s)
+  end
+
+  defp value(<<0xDC, n::16, rest::bits>>, stack, room), do: array(rest, n, stack, room)
+  defp value(<<0xDD, n::32, rest::bits>>, stack, room), do: array(rest, n, stack, room)
+  defp value(<<0xDE, n::16, rest::bits>>, stack, room), do: map(rest, n, stack, room)
+  defp value(<<0xDF, n::32, rest::bits>>, stack, room), do: map(rest, n, stack, room)
+
+  defp value(<<0xCA, f::float-32, rest::bits>>, stack, room), do: next(rest, stack, room, f)
+
+  defp value(<<0xCA, sign::1, 0xFF, fraction::23, rest::bits>>, stack, room) do
+    next(rest, stack, room, not_finite(sign, fraction))
+  end
+
+  defp value(<<0xD4, type::signed, data::binary-size(1), rest::bits>>, stack, room) do
+    extension(rest, stack, room, type, data)
+  end
+
+  defp value(<<0xD5, type::signed, data::binary-size(2), rest::bits>>, stack, room) do
+    extension(rest, stack, room, type, data)
+  end
+
+  defp value(<<0xD6, type::signed, data::binary-size(4), rest::bits>>, stack, room) do
+    extension(rest, stack, room, type, data)
+  end
+
+  defp value(<<0xD7, type::signed, data::binary-size(8), rest::bits>>, stack, room) do
+    extension(rest, stack, room, type, data)
+  end
+
+  defp value(<<0xD8, type::signed, data::binary-size(16), rest::bits>>, stack, room) do
+    extension(rest, stack, room, type, data)
+  end
+
+  defp value(<<0xC7, n, type::signed, data::binary-size(n), rest::bits>>, stack, room) do
+    extension(rest, stack, room, type, data)
+  end
+
+  defp value(<<0xC8, n::16, type::signed, data::binary-size(n), rest::bits>>, stack, room) do
+    extension(rest, stack, room, type, data)
+  end
+
+  defp value(<<0xC9, n::32, type::signed, data::binary-size(n), rest::bits>>, stack, room) do
+    extension(rest, stack, room, type, data)
+  end
+
+  defp value(<<0xC1, _::bits>> = rest, _stack, _room), do: {:error, "0xC1 means nothing", rest}
+  defp value(rest, _stack, _room), do: {:error, "cut short", rest}
+
+  defp next(<<rest::bits>>, {:array, 1, values, stack}, room, value) do
+    next(rest, stack, room + 1, :lists.reverse(values, [value]))
+  end
+
+  defp next(<<rest::bits>>, {:array, left, values, stack}, room, value) do
+    value(rest, {:array, left - 1, [value | values], stack}, room)
+  end
+
+  defp next(<<rest::bits>>, {:key, left, pairs, stack}, room, key) do
+    value(rest, {:value, key, left, pairs, stack}, room)
+  end
+
+  defp next(<<rest::bits>>, {:value, key, 1, pairs, stack}, room, value) do
+    next(rest, stack, room + 1, :maps.from_list(:lists.reverse(pairs, [{key, value}])))
+  end
+
+  defp next(<<rest::bits>>, {:value, key, left, pairs, stack}, room, value) do
+    value(rest, {:key, left - 1, [{key, value} | pairs], stack}, room)
+  end
+
+  defp next(<<>>, :end, _room, value), do: {:ok, value}
+  defp next(<<rest::bits>>, :end, _room, _value), do: {:error, "more than one value", rest}
+
+  defp array(<<rest::bits>>, _n, _stack, 0), do: {:error, :too_deep, rest}
+  defp array(<<rest::bits>>, 0, stack, room), do: next(rest, stack, room, [])
+  defp array(<<rest::bits>>, n, stack, room), do: value(rest, {:array, n, [], stack}, room - 1)
+
+  defp map(<<rest::bits>>, _n, _stack, 0), do: {:error, :too_deep, rest}
+  defp map(<<rest::bits>>, 0, stack, room), do: next(rest, stack, room, %{})
+  defp map(<<rest::bits>>, n, stack, room), do: value(rest, {:key, n, [], stack}, room - 1)
+
+  defp extension(<<rest::bits>>, stack, room, type, data) do
+    case Extension.decode(type, data) do
+      {:ok, value} -> next(rest, stack, room, value)
+      {:error, reason} -> {:error, reason, rest}
+    end
+  end
+
+  defp not_finite(0, 0), do: :infinity
+  defp not_finite(1, 0), do: :neg_infinity
+  defp not_finite(_sign, _fraction), do: :nan
+end
