@@ -28,7 +28,7 @@ defmodule Bridge.SnakepitTest do
     File.write!(path, """
     #!#{python}
     import sys
-    from bridge.snakepit import main
+    from bridge.snakepit.main import main
     sys.exit(main())
     """)
 
