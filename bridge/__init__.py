@@ -11,6 +11,15 @@ if sys.version_info < (3, 11):  # noqa: UP036 - a checkout may be on the path of
 
 __version__ = "0.1.0"
 
+# ``python -m bridge`` puts the working directory first on the path, and this is the first that it
+# runs of ours: without it, a file queue.py in that directory would be imported in place of Python's.
+if (
+    sys.argv[:1] == ["-m"]
+    and sys.orig_argv[-len(sys.argv)].removeprefix("-m").partition(".")[0] == __name__
+    and not sys.flags.safe_path
+):
+    del sys.path[0]
+
 from .adapter import (
     Adapter,
     RequestTracker,

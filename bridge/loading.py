@@ -45,10 +45,11 @@ class LoadedAdapter:
 
 
 def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
-    """Import and build the adapter called ``name``, with ``app_dir`` first on ``sys.path``.
+    """Import and build the adapter called ``name``.
 
     ``name``: ``package.module:Class``, ``package.module.Class``, or ``package.module`` whose
-    functions are tools. ``app_dir``: default: the working directory.
+    functions are tools. ``app_dir``: comes first on ``sys.path``; without it, the working directory
+    comes last, where it replaces no module of anybody else.
 
     Raises ``AdapterError`` with the reason, and the traceback where the user's code failed.
     """
@@ -60,7 +61,10 @@ def resolve(name: str, app_dir: str | None = None) -> object:
     directory = os.path.abspath(app_dir or ".")
     if not os.path.isdir(directory):
         raise AdapterError(f"--app-dir {app_dir}: there is no such directory")
-    if directory not in sys.path[:1]:
+    if not app_dir:
+        if directory not in sys.path:
+            sys.path.append(directory)
+    elif directory not in sys.path[:1]:
         sys.path.insert(0, directory)
     return _resolve(name, directory)
 
@@ -109,14 +113,14 @@ def check_workers(adapter: LoadedAdapter, max_workers: int) -> None:
 def _resolve(name: str, directory: str) -> object:
     module_name, colon, attribute = name.partition(":")
     if colon:
-        return _attribute(_import(module_name, name, directory), attribute, name)
+        return _attribute(_import(module_name, name, directory), attribute, name, directory)
     try:
         return _import(name, name, directory)
     except _NoSuchModule:
         parent, dot, attribute = name.rpartition(".")
         if not dot:
             raise
-        return _attribute(_import(parent, name, directory), attribute, name)
+        return _attribute(_import(parent, name, directory), attribute, name, directory)
 
 
 class _NoSuchModule(AdapterError):
@@ -129,15 +133,15 @@ def _import(module_name: str, name: str, directory: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and (module_name + ".").startswith(error.name + "."):
             raise _NoSuchModule(
-                f"--adapter {name}: there is no module {error.name!r} in {directory} or on the "
+                f"adapter {name}: there is no module {error.name!r} in {directory} or on the "
                 "path of this Python; --app-dir names the directory that holds it"
             ) from None
-        raise AdapterError(f"--adapter {name}: {error}\n{_trace(error)}") from error
+        raise AdapterError(f"adapter {name}: {error}\n{_trace(error)}") from error
     except (Exception, SystemExit) as error:
-        raise AdapterError(f"--adapter {name} could not be imported\n{_trace(error)}") from error
+        raise AdapterError(f"adapter {name} could not be imported\n{_trace(error)}") from error
 
 
-def _attribute(module: ModuleType, attribute: str, name: str) -> object:
+def _attribute(module: ModuleType, attribute: str, name: str, directory: str) -> object:
     try:
         target = getattr(module, attribute)
     except AttributeError:
@@ -147,11 +151,22 @@ def _attribute(module: ModuleType, attribute: str, name: str) -> object:
         ]  # fmt: skip
         hint = f"; it has {', '.join(candidates)}" if candidates else ""
         raise AdapterError(
-            f"--adapter {name}: module {module.__name__!r} has no {attribute!r}{hint}"
+            f"adapter {name}: module {module.__name__!r} has no {attribute!r}{hint}"
+            f"{_other_module(module, directory)}"
         ) from None
     if not isinstance(target, type | ModuleType):
-        raise AdapterError(f"--adapter {name}: {attribute!r} is neither a class nor a module")
+        raise AdapterError(f"adapter {name}: {attribute!r} is neither a class nor a module")
     return target
+
+
+def _other_module(module: ModuleType, directory: str) -> str:
+    """Where ``module`` is from, if ``directory`` has another one of its name, which came too late."""
+    top = module.__name__.partition(".")[0]
+    path = getattr(sys.modules.get(top), "__file__", None) or "built into Python"
+    own = os.path.join(directory, top)
+    if path.startswith(own) or not (os.path.isdir(own) or os.path.isfile(f"{own}.py")):
+        return ""
+    return f". It is {path}; to have that of {directory} instead, give --app-dir {directory}"
 
 
 def _trace(error: BaseException) -> str:

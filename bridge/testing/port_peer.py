@@ -75,7 +75,14 @@ class PortPeer(Inbox):
         self._may_read = threading.Event()
         self._may_read.set()
         self._stderr = tempfile.TemporaryFile()
-        command = [python, "-m", "bridge", *arguments, *(["--fds", "3,4"] if nouse_stdio else [])]
+        command = [
+            python,
+            "-P",
+            "-m",
+            "bridge",
+            *arguments,
+            *(["--fds", "3,4"] if nouse_stdio else []),
+        ]
         try:
             self.process, self._sink, source = open_port(
                 command, self._stderr, nouse_stdio=nouse_stdio, env=env, cwd=cwd

@@ -142,7 +142,7 @@ def test_a_missing_module_names_the_directory_and_the_option(refused, tmp_path):
         "no_such_package.module:Tools",
     ):
         message = refused(name)
-        assert f"--adapter {name}: there is no module 'no_such_" in message
+        assert f"adapter {name}: there is no module 'no_such_" in message
         assert str(tmp_path) in message
         assert "--app-dir" in message
         assert "Traceback" not in message
@@ -191,7 +191,7 @@ def test_a_module_that_its_import_misses_is_told_apart_from_the_module(written, 
 def test_an_error_at_import_is_shown_with_its_traceback(written, refused, source, shown):
     name = written(source)
     message = refused(name)
-    assert message.startswith(f"--adapter {name} could not be imported\n")
+    assert message.startswith(f"adapter {name} could not be imported\n")
     assert shown in message
     assert f"{name}.py" in message
 
