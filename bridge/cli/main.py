@@ -27,13 +27,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         from .command import run_command
 
         return run_command(arguments[0], arguments[1:])
+    if arguments and not arguments[0].startswith("-"):
+        return _no_such_command(arguments[0])
     options = command_line.read(arguments)
     stdio = "stdio" in options.transport
     if stdio and sys.stdin is not None and options.fds == (0, 1) and os.isatty(0):
         print(
             "bridge: this is the port program; Elixir starts it and talks MessagePack to it.\n"
-            "To try a tool from here: bridge call ADAPTER TOOL '[1, 2]'. To serve other programs\n"
-            "over the network: --transport grpc. See bridge --help",
+            "To try a tool from here: python -m bridge call ADAPTER TOOL '[1, 2]'. To serve other\n"
+            "programs over the network: --transport grpc. See python -m bridge --help",
             file=sys.stderr,
         )
         return 2
@@ -57,6 +59,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         log_format=options.log_format,
     )
     return Server(settings).run()
+
+
+def _no_such_command(word: str) -> int:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, _COMMANDS, 1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    print(
+        f"bridge: there is no command {word!r}{meant}\n"
+        f"The commands are {', '.join(_COMMANDS)}; without one the bridge serves an adapter. See "
+        "python -m bridge --help",
+        file=sys.stderr,
+    )
+    return 2
 
 
 def _grpc_settings(options: Options) -> GrpcSettings:

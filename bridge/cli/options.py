@@ -20,15 +20,18 @@ Serve Python functions to Elixir, or any program that speaks MessagePack-RPC ove
 Without a command it serves: Elixir starts it with Port.open and calls its tools. Commands for
 people:
 
-  bridge tools ADAPTER               list the tools of an adapter
-  bridge call ADAPTER TOOL [ARGS]    run one tool here; ARGS is a JSON array or object
-  bridge check ADAPTER               look for races between its tools
-  bridge doctor [ADAPTER]            show interpreter, packages and what is missing
+  python -m bridge tools ADAPTER               list the tools of an adapter
+  python -m bridge call ADAPTER TOOL [ARGS]    run one tool here; ARGS is a JSON array or object
+  python -m bridge check ADAPTER               look for races between its tools
+  python -m bridge doctor [ADAPTER]            try every transport; show what is missing, and
+                                               the command that mends it here
+
+beam-bridge is the same as python -m bridge.
 """
 _EPILOG = """\
 An ADAPTER is MODULE:CLASS, MODULE.CLASS, or MODULE whose functions are marked @tool.
 
-  python -m bridge --adapter my_app.tools:Tools --max-workers 8
+  python -P -m bridge --adapter my_app.tools:Tools --max-workers 8
   python -m bridge call my_app.tools:Tools add '[1, 2]'
 """
 

@@ -34,13 +34,34 @@ def test_version_and_help(run):
         ("call", "x"),
         ("call", "x", "y", "[]", "--timeout", "soon"),
         ("doctor", "--no-such-option"),
-        ("tolls", "x"),
     ],
 )
 def test_what_cannot_be_understood_exits_with_2(run, argv):
     code, out, err = run(*argv)
     assert (code, out) == (2, "")
     assert err.startswith("usage: bridge")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("chek", "check"), ("tool", "tools"), ("Doctor", "doctor"), ("caal", "call"), ("zzz", None)],
+)
+def test_a_command_that_does_not_exist_names_those_that_do(run, word, meant):
+    code, out, err = run(word, "my_tools")
+    assert (code, out) == (2, "")
+    first, second = err.splitlines()
+    assert first.startswith(f"bridge: there is no command {word!r}")
+    assert first.endswith(f"; did you mean {meant}?" if meant else f"{word!r}")
+    assert "tools, call, check, doctor" in second
+    assert "--adapter" not in err, "nobody typed it"
+
+
+@pytest.mark.parametrize("command", [("tools",), ("call", "f"), ("check",), ("doctor",)])
+def test_a_missing_module_names_the_argument_and_no_flag_of_serving(run, command):
+    name, *rest = command
+    _, _, err = run(name, "nosuch:Thing", *rest)
+    assert err.startswith("bridge: adapter nosuch:Thing: there is no module 'nosuch' in ")
+    assert "--adapter" not in err
 
 
 def test_the_version_is_that_of_the_package(start):
