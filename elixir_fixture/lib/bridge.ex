@@ -4,7 +4,7 @@ defmodule Bridge do
 
   In Python:
 
-      # my_app/tools.py
+      # python/my_app/tools.py
       from bridge import Context, ThreadSafeAdapter, tool
 
       class Tools(ThreadSafeAdapter):
@@ -18,6 +18,13 @@ defmodule Bridge do
                   if all(n % d for d in range(2, n)):
                       yield n
 
+          @tool
+          def train(self, steps, ctx: Context):
+              for step in range(steps):
+                  ctx.check()  # raises when nobody waits any more
+                  ctx.progress(step + 1, steps)
+              return f"{steps} steps"
+
   In the application's supervisor:
 
       children = [
@@ -25,7 +32,7 @@ defmodule Bridge do
       ]
 
   The child is started when Python is ready to serve, and is started anew when Python dies. All
-  options are listed at `Bridge.Client.start_link/1`.
+  options are listed at `start_link/1`.
 
   ## Calls
 
@@ -51,7 +58,7 @@ defmodule Bridge do
   A call that runs out of time is cancelled in Python, and so is that of a process that dies. To
   cancel from elsewhere, give the call a tag:
 
-      Bridge.call(MyApp.Python, "train", [data], timeout: :infinity, tag: {:training, 7})
+      Bridge.call(MyApp.Python, "train", [1000], timeout: :infinity, tag: {:training, 7})
 
       # in another process
       Bridge.cancel(MyApp.Python, {:training, 7})
@@ -76,44 +83,295 @@ defmodule Bridge do
         {:error, %Bridge.Error{code: :unavailable, started: false}} -> :try_again
         {:error, error} -> Logger.error(Exception.message(error))
       end
+
+  Its `started` field tells whether the tool may have begun. A client that is not running is such an
+  error, too. What happens when Python dies, or does not read, is written at `Bridge.Client`.
   '''
 
-  alias Bridge.{Client, Error}
+  alias Bridge.{Client, Error, Options}
 
-  @doc "The specification for a supervisor: `{Bridge, opts}`. See `Bridge.Client.child_spec/1`."
+  @typedoc "A running client: its pid or name."
+  @type client :: GenServer.server()
+
+  @typedoc "The name of a tool."
+  @type tool :: String.t() | atom
+
+  @typedoc """
+  Arguments: a list gives them by position, a map or a keyword list by name. `[]` is none.
+
+  `[{:bytes, data}]` is one argument by position, which is bytes. For a parameter that is called
+  `bytes`, write `%{bytes: data}`.
+  """
+  @type args :: [term] | keyword | %{optional(String.t() | atom) => term}
+
+  ## Life
+
+  @doc """
+  The specification of a client under a supervisor: `{Bridge, opts}`.
+
+  Takes the options of `start_link/1`, and checks them. The `:name` is also the child's id, so that
+  several clients can stand side by side. The supervisor waits two seconds longer than `:grace` for
+  the client to stop. The child is `:permanent`: Python and its client are started anew however
+  they end.
+
+  Raises `ArgumentError` as `start_link/1` does.
+
+  ## Examples
+
+      iex> spec = Bridge.child_spec(adapter: "my_app.tools:Tools", name: MyApp.Python, grace: 3)
+      iex> {spec.id, spec.shutdown}
+      {MyApp.Python, 5000}
+
+  """
   @spec child_spec(keyword) :: Supervisor.child_spec()
   defdelegate child_spec(opts), to: Client
 
-  @doc "Starts Python outside of a supervisor. See `Bridge.Client.start_link/1`."
+  @doc """
+  Starts Python, and returns when its adapter is loaded.
+
+  The client is linked to the calling process. It owns the port to `python -m bridge`, and Python
+  ends with it, however it ends.
+
+  ## Options
+
+  #{Options.docs(:start)}
+
+  What Python chose can be seen in `info/1`, under `ready`; `python -m bridge --help` lists its
+  defaults.
+
+  ## Returns
+
+  `{:ok, pid}`, or `{:error, %Bridge.Error{}}` with Python's own message if Python ends or fails
+  before it is ready, and with the code `:deadline_exceeded` after the `:start_timeout`. Nothing of
+  it is left then. A name that is taken is `{:error, {:already_started, pid}}`.
+
+  Raises `ArgumentError` for an option that is unknown, missing or wrong, or if there is no such
+  interpreter, before any process exists.
+
+  ## Examples
+
+      {:ok, python} = Bridge.start_link(adapter: "my_app.tools:Tools", app_dir: "python")
+
+      iex> Bridge.start_link(adapter: "my_app.tools:Tools", grace: :long)
+      ** (ArgumentError) expected :grace to be seconds, an integer or a float, got: :long
+
+      iex> Bridge.start_link(adapter: "my_app.tools:Tools", python: "/no/such/python")
+      ** (ArgumentError) no Python interpreter at "/no/such/python"; give its path or its name on the PATH in the option :python or in the environment variable BRIDGE_PYTHON
+
+  """
   @spec start_link(keyword) :: GenServer.on_start()
   defdelegate start_link(opts), to: Client
 
-  @doc "Calls a tool and waits for its result. See `Bridge.Client.call/4`."
-  @spec call(Client.client(), Client.tool(), Client.args(), keyword) ::
-          {:ok, term} | {:error, Error.t()}
+  @doc """
+  Stops a client and its Python process.
+
+  Calls and streams that run may end within the `:grace`; what is left then, and every new call, is
+  answered `:unavailable`. When this returns `:ok`, the Python process is gone.
+
+  `reason` and `timeout` (milliseconds, or `:infinity`) are those of `GenServer.stop/3`: this exits
+  if the client is not running, ends with another reason, or takes longer than `timeout`. A
+  supervisor starts a client anew that was stopped so; stop its child there with
+  `Supervisor.terminate_child/2`.
+
+  ## Examples
+
+      :ok = Bridge.stop(MyApp.Python)
+
+  """
+  @spec stop(client, reason :: term, timeout) :: :ok
+  defdelegate stop(client, reason \\ :normal, timeout \\ :infinity), to: Client
+
+  ## Calls
+
+  @doc """
+  Calls a tool, and waits for its result.
+
+  `args` are a list by position, or a map or keyword list by name, see `t:args/0`. They are encoded,
+  and the result is decoded, in the calling process. Nothing can arrive in its mailbox late: an
+  answer after the timeout is dropped.
+
+  ## Options
+
+  #{Options.docs(:call)}
+
+  ## Returns
+
+  `{:ok, result}`, or `{:error, %Bridge.Error{}}` with one of these codes, among others:
+
+    * `:invalid_argument` - wrong arguments, or a value that cannot be encoded; the message names it
+    * `:not_found` - no such tool
+    * `:internal` - the tool raised; `type` and `traceback` are Python's
+    * `:deadline_exceeded` - the `:timeout` ran out
+    * `:cancelled` - by `cancel/2`
+    * `:resource_exhausted` - Python's queue is full, or a message is too large
+    * `:unavailable` - Python is gone, going, or was never there
+
+  Where the tool never began, the error has `started: false`, and a retry repeats no work.
+
+  Raises `ArgumentError` for an option that is unknown or wrong, and for `args` that are neither
+  list nor map.
+
+  ## Examples
+
+      iex> Bridge.call(MyApp.Python, "add", [1, 2])
+      {:ok, 3}
+
+      iex> Bridge.call(MyApp.Python, "add", a: 1, b: 2)
+      {:ok, 3}
+
+      iex> {:error, error} = Bridge.call(MyApp.Python, "add", [1, nil])
+      iex> {error.code, error.type, error.started}
+      {:internal, "builtins.TypeError", true}
+
+      iex> {:error, error} = Bridge.call(MyApp.Python, "subtract", [1, 2])
+      iex> {error.code, error.started}
+      {:not_found, false}
+
+      iex> report = fn step, steps, _text -> send(self(), {step, steps}) end
+      iex> Bridge.call(MyApp.Python, "train", [1], timeout: 60_000, on_progress: report)
+      {:ok, "1 steps"}
+
+  """
+  @spec call(client, tool, args, keyword) :: {:ok, term} | {:error, Error.t()}
   defdelegate call(client, tool, args \\ [], opts \\ []), to: Client
 
-  @doc "Calls a tool, and returns the bare result or raises. See `Bridge.Client.call!/4`."
-  @spec call!(Client.client(), Client.tool(), Client.args(), keyword) :: term
+  @doc """
+  Calls a tool as `call/4` does, and returns the bare result or raises `Bridge.Error`.
+
+  ## Examples
+
+      iex> Bridge.call!(MyApp.Python, "add", [1, 2])
+      3
+
+      iex> Bridge.call!(MyApp.Python, "add", [1, &is_map/1])
+      ** (Bridge.Error) invalid_argument: args[1] is a function, which cannot be encoded: &:erlang.is_map/1
+
+  """
+  @spec call!(client, tool, args, keyword) :: term
   defdelegate call!(client, tool, args \\ [], opts \\ []), to: Client
 
-  @doc "The items of a streaming tool, lazily. See `Bridge.Client.stream/4`."
-  @spec stream(Client.client(), Client.tool(), Client.args(), keyword) :: Enumerable.t()
+  @doc """
+  The items of a streaming tool, as a lazy `Stream`.
+
+  The call is made when the stream is enumerated, once for each time. Python is paused when it is
+  `:credit` ahead of the consumer. When the consumer takes no more (`Enum.take/2`, an exception, its
+  death), the generator is closed, and its `finally` runs. The generator's return value is dropped.
+
+  ## Options
+
+  #{Options.docs(:stream)}
+
+  ## Errors
+
+  An error is raised in the consumer, as `Bridge.Error` with the codes of `call/4`, after the items
+  that came before it. The stream of a tool that does not yield is empty.
+
+  Raises `ArgumentError` at once for an option that is unknown or wrong.
+
+  ## Examples
+
+      iex> MyApp.Python |> Bridge.stream("primes", [1_000_000]) |> Enum.take(3)
+      [2, 3, 5]
+
+      iex> MyApp.Python |> Bridge.stream("primes", %{below: 12}) |> Enum.sum()
+      28
+
+  """
+  @spec stream(client, tool, args, keyword) :: Enumerable.t()
   defdelegate stream(client, tool, args \\ [], opts \\ []), to: Client
 
-  @doc "Cancels all calls and streams with a tag. See `Bridge.Client.cancel/2`."
-  @spec cancel(Client.client(), term) :: :ok
+  @doc """
+  Cancels every call and stream in flight that has this tag, from any process.
+
+  They end with `:cancelled`, unless another answer was on its way. Returns `:ok` at once, also when
+  there is nothing to cancel, and when the client is not running. In Python a call that waits in the
+  queue never runs; a tool that runs is asked to end, and goes on until it looks at its `Context`,
+  or yields.
+
+  ## Examples
+
+      iex> Bridge.cancel(MyApp.Python, {:training, 7})
+      :ok
+
+  """
+  @spec cancel(client, tag :: term) :: :ok
   defdelegate cancel(client, tag), to: Client
 
-  @doc "The tools that Python serves. See `Bridge.Client.tools/1`."
-  @spec tools(Client.client()) :: {:ok, [map]} | {:error, Error.t()}
+  ## Questions
+
+  @doc """
+  The tools that Python serves: maps with `"name"`, `"description"`, `"parameters"` and
+  `"streaming"`.
+
+  Python's reader answers this, as it does `stats/1`, `health/1` and `ping/2`: however busy the
+  workers are. All four fail as `call/4` does, after its default timeout at the latest.
+
+  ## Examples
+
+      iex> {:ok, tools} = Bridge.tools(MyApp.Python)
+      iex> for tool <- tools, do: {tool["name"], tool["streaming"]}
+      [{"add", false}, {"primes", true}, {"train", false}]
+
+  """
+  @spec tools(client) :: {:ok, [map]} | {:error, Error.t()}
   defdelegate tools(client), to: Client
 
-  @doc "Python's counters and histograms. See `Bridge.Client.stats/1`."
-  @spec stats(Client.client()) :: {:ok, map} | {:error, Error.t()}
+  @doc """
+  Python's counters and histograms: of the pool, and under `"tools"` of each tool.
+
+  ## Examples
+
+      iex> {:ok, stats} = Bridge.stats(MyApp.Python)
+      iex> {stats["status"], stats["queued"]}
+      {"serving", 0}
+
+  """
+  @spec stats(client) :: {:ok, map} | {:error, Error.t()}
   defdelegate stats(client), to: Client
 
-  @doc "Stops Python and its client. See `Bridge.Client.stop/3`."
-  @spec stop(Client.client(), term, timeout) :: :ok
-  defdelegate stop(client, reason \\ :normal, timeout \\ :infinity), to: Client
+  @doc """
+  Python's health: `"status"` is `"serving"` or `"draining"`.
+
+  ## Examples
+
+      iex> {:ok, %{"status" => status}} = Bridge.health(MyApp.Python)
+      iex> status
+      "serving"
+
+  """
+  @spec health(client) :: {:ok, map} | {:error, Error.t()}
+  defdelegate health(client), to: Client
+
+  @doc """
+  Sends a value to Python and back, however busy its workers are.
+
+  ## Examples
+
+      iex> Bridge.ping(MyApp.Python, "anybody there?")
+      {:ok, "anybody there?"}
+
+  """
+  @spec ping(client, value) :: {:ok, value} | {:error, Error.t()} when value: term
+  defdelegate ping(client, value \\ nil), to: Client
+
+  @doc """
+  What the client itself knows, without asking Python: a map with these keys.
+
+    * `:os_pid` - the process id of Python
+    * `:ready` - what Python told when it was ready: protocol, limits, tools, interpreter
+    * `:calls` - how many calls are in flight
+    * `:outbox` - how many frames wait because Python does not read
+    * `:late_replies` - how many answers came after their call had ended
+
+  An error is that the client is not running.
+
+  ## Examples
+
+      iex> {:ok, info} = Bridge.info(MyApp.Python)
+      iex> {info.calls, info.ready["tools"]}
+      {0, ["add", "primes", "train"]}
+
+  """
+  @spec info(client) :: {:ok, map} | {:error, Error.t()}
+  defdelegate info(client), to: Client
 end

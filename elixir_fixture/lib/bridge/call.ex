@@ -1,16 +1,16 @@
 defmodule Bridge.Call do
-  @moduledoc """
-  One call in flight: what has arrived for its caller, and whether the caller waits. Pure functions.
+  @moduledoc false
 
-    * `from` is the caller while it waits for an answer.
-    * `watch` says which notifications it wants to see: the items of a stream, or progress.
-    * `notes` are the frames of those that it has not seen, newest first. All items are kept, but
-      only the newest progress.
-    * `outcome` is how the call ended, as soon as it is known.
-
-  `take/1` says what the caller gets now; it gets all notes before the outcome. A caller that got
-  notes waits no more until it asks again (`await/2`).
-  """
+  # One call in flight: what has arrived for its caller, and whether the caller waits. Pure functions.
+  #
+  #   * `from` is the caller while it waits for an answer.
+  #   * `watch` says which notifications it wants to see: the items of a stream, or progress.
+  #   * `notes` are the frames of those that it has not seen, newest first. All items are kept, but
+  #     only the newest progress.
+  #   * `outcome` is how the call ended, as soon as it is known.
+  #
+  # `take/1` says what the caller gets now; it gets all notes before the outcome. A caller that got
+  # notes waits no more until it asks again (`await/2`).
 
   alias Bridge.Error
 

@@ -1,13 +1,13 @@
 defmodule Bridge.Caller do
-  @moduledoc """
-  The caller's side of a call: encodes the arguments, waits, and decodes the answer.
+  @moduledoc false
 
-  All of it runs in the caller's own process. The client answers a request with
-  `{:response, frame}`, with `{:error, error}`, or, when items or progress came first, with
-  `{:notes, handle, frames}`. The handle is what to ask with for more.
-  """
+  # The caller's side of a call: encodes the arguments, waits, and decodes the answer.
+  #
+  # All of it runs in the caller's own process. The client answers a request with
+  # `{:response, frame}`, with `{:error, error}`, or, when items or progress came first, with
+  # `{:notes, handle, frames}`. The handle is what to ask with for more.
 
-  alias Bridge.{Client, Connection, Error, Msgpack}
+  alias Bridge.{Connection, Error, Msgpack}
 
   @typep answer :: {:notes, handle, [binary]} | {:response, binary} | {:error, Error.t()}
 
@@ -18,7 +18,7 @@ defmodule Bridge.Caller do
   @type stream :: answer | {:more, handle} | :ended
 
   @doc "Calls a tool with checked options, and waits for its result."
-  @spec call(Client.client(), Client.tool(), Client.args(), keyword) ::
+  @spec call(Bridge.client(), Bridge.tool(), Bridge.args(), keyword) ::
           {:ok, term} | {:error, Error.t()}
   def call(client, tool, args, opts) do
     watch = if opts[:on_progress], do: :progress
@@ -29,7 +29,7 @@ defmodule Bridge.Caller do
   end
 
   @doc "Opens a stream with checked options. Waits for the first items, or for its end."
-  @spec open(Client.client(), Client.tool(), Client.args(), keyword) :: stream
+  @spec open(Bridge.client(), Bridge.tool(), Bridge.args(), keyword) :: stream
   def open(client, tool, args, opts) do
     with {:ok, request} <- request(tool, args, opts, :item), do: ask(client, request)
   end
@@ -66,7 +66,7 @@ defmodule Bridge.Caller do
   def close(_ended), do: :ok
 
   @doc "Asks the client, and waits for its answer. A client that is not there is an error too."
-  @spec ask(Client.client(), question :: term) :: term | {:error, Error.t()}
+  @spec ask(Bridge.client(), question :: term) :: term | {:error, Error.t()}
   def ask(client, question) do
     # The client sets the timeout itself, so that it knows when it stopped waiting.
     GenServer.call(client, question, :infinity)
@@ -90,7 +90,7 @@ defmodule Bridge.Caller do
   ## The request
 
   defp request(tool, args, opts, watch) do
-    timeout = Keyword.get(opts, :timeout, :infinity)
+    timeout = Keyword.fetch!(opts, :timeout)
     options = for {key, value} <- opts, option <- wire_option(key, value), into: %{}, do: option
 
     with {:ok, params} <- params(args),

@@ -13,7 +13,7 @@ defmodule Bridge.Client do
   monitor for each call:
 
     * When the `:timeout` runs out, or the caller dies, Python is told to cancel, and the call is
-      forgotten. A late answer is dropped and counted (see `info/1`); since callers wait inside
+      forgotten. A late answer is dropped and counted (see `Bridge.info/1`); since callers wait inside
       `GenServer.call/3`, nothing can ever turn up in their mailbox.
     * When the Python process dies, every call in flight ends with `:unavailable`, what its tools
       had started is killed, and the client stops with `{:shutdown, {:bridge_exited, status}}`, so
@@ -30,17 +30,13 @@ defmodule Bridge.Client do
   The client never waits for a full pipe. What cannot be written at once stays in an outbox, and
   calls in there time out and are cancelled like others, with `started: false`.
 
-  ## Where things are
-
-    * `Bridge.Options` checks the options
-    * `Bridge.Caller` is the caller's side: it encodes, waits and decodes
-    * `Bridge.Connection` is the client's state, and what each event does to it
-    * `Bridge.Call` is one call in flight, `Bridge.Frame` what a frame is, `Bridge.Outbox` the frames
-      that wait
-    * `Bridge.Python` starts the Python process and makes it go
-
-  Only the functions of this module (and those of `Bridge` that lead here) are for applications.
+  Applications call the functions of `Bridge`, which lead here.
   """
+
+  # Where things are: `Options` checks the options. `Caller` is the caller's side: it encodes, waits
+  # and decodes. `Connection` is the client's state, and what each event does to it; `Call` is one
+  # call in flight, `Frame` what a frame is, `Outbox` the frames that wait. `Python` starts the Python
+  # process and makes it go.
 
   use GenServer
 
@@ -48,56 +44,24 @@ defmodule Bridge.Client do
 
   alias Bridge.{Caller, Connection, Error, Options, Python}
 
-  @typedoc "A running client: its pid or name."
-  @type client :: GenServer.server()
+  @typedoc "See `t:Bridge.client/0`."
+  @type client :: Bridge.client()
 
-  @typedoc "The name of a tool."
-  @type tool :: String.t() | atom
+  @typedoc "See `t:Bridge.tool/0`."
+  @type tool :: Bridge.tool()
 
-  @typedoc """
-  Arguments: a list gives them by position, a map or a keyword list by name. `[]` is none.
-
-  `[{:bytes, data}]` is one argument by position, which is bytes. For a parameter that is called
-  `bytes`, write `%{bytes: data}`.
-  """
-  @type args :: [term] | keyword | %{optional(String.t() | atom) => term}
+  @typedoc "See `t:Bridge.args/0`."
+  @type args :: Bridge.args()
 
   ## Life
 
-  @doc """
-  Starts Python, and returns when its adapter is loaded.
-
-  | option | default | |
-  | --- | --- | --- |
-  | `:adapter` | required | what to serve: `"module:Class"` |
-  | `:app_dir` | working directory | the directory Python finds the adapter's module in |
-  | `:python` | `$BRIDGE_PYTHON`, else `"python3"` | the interpreter: a path, or a name on the `PATH`. For a virtual environment `".venv/bin/python"` |
-  | `:max_workers` | Python's choice | how many calls run at the same time; the others wait in a queue |
-  | `:max_queue` | 1024 | how many calls may wait; one more is answered `:resource_exhausted` |
-  | `:max_message_bytes` | 64 MiB | a longer request is answered `:resource_exhausted` |
-  | `:grace` | 5 | seconds that running calls get to end when the client stops |
-  | `:log_level` | `:warning` | how much Python logs: `:debug`, `:info`, `:warning` or `:error` |
-  | `:args` | `[]` | further arguments for `python -m bridge` |
-  | `:env` | `[]` | environment variables, a map or list of pairs; the value `nil` removes one |
-  | `:cd` | the BEAM's | working directory of the Python process |
-  | `:start_timeout` | 30 000 | milliseconds until Python must be ready; after that it is killed |
-  | `:name` | none | a name as `GenServer.start_link/3` takes it |
-
-  Raises `ArgumentError` for an option that is unknown or wrong, or if there is no such
-  interpreter, before any process exists. If Python ends or fails before it is ready, the result
-  is `{:error, %Bridge.Error{}}` with Python's own message.
-  """
+  @doc "See `Bridge.start_link/1`."
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts) do
     GenServer.start_link(__MODULE__, Options.start!(opts), Keyword.take(opts, [:name]))
   end
 
-  @doc """
-  The specification of a client under a supervisor: `{Bridge.Client, opts}`.
-
-  Takes and checks the options of `start_link/1`. The `:name` is also the child's id, and the
-  supervisor waits two seconds longer than `:grace` for the client to stop.
-  """
+  @doc "See `Bridge.child_spec/1`."
   @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(opts) do
     %{
@@ -107,12 +71,7 @@ defmodule Bridge.Client do
     }
   end
 
-  @doc """
-  Stops a client and its Python process.
-
-  Calls and streams that run may end within the `:grace`; what is left then, and every new call, is
-  answered `:unavailable`. When this returns, the Python process is gone. Exits as `GenServer.stop/3` does.
-  """
+  @doc "See `Bridge.stop/3`."
   @spec stop(client, reason :: term, timeout) :: :ok
   def stop(client, reason \\ :normal, timeout \\ :infinity) do
     GenServer.stop(client, reason, timeout)
@@ -120,30 +79,13 @@ defmodule Bridge.Client do
 
   ## Calls
 
-  @doc """
-  Calls a tool, and waits for its result.
-
-  | option | default | |
-  | --- | --- | --- |
-  | `:timeout` | 5 000 | milliseconds until the call is cancelled and `:deadline_exceeded` is the answer, or `:infinity`; Python knows it too |
-  | `:session` | none | text that names what this call belongs to, for tools that ask |
-  | `:metadata` | none | a map of text to text for the tool, such as `traceparent` |
-  | `:tag` | none | any term, for `cancel/2` |
-  | `:on_progress` | none | a function of `done`, `total` and `text` |
-
-  `:on_progress` runs in the calling process. While it runs, only the newest report is kept for it.
-  If it raises, the call is cancelled.
-
-  Raises `ArgumentError` for an option that is unknown or wrong; all else is an error value.
-  """
+  @doc "See `Bridge.call/4`."
   @spec call(client, tool, args, keyword) :: {:ok, term} | {:error, Error.t()}
   def call(client, tool, args \\ [], opts \\ []) do
     Caller.call(client, tool, args, Options.call!(opts))
   end
 
-  @doc """
-  Calls a tool as `call/4` does, and returns the bare result or raises `Bridge.Error`.
-  """
+  @doc "See `Bridge.call!/4`."
   @spec call!(client, tool, args, keyword) :: term
   def call!(client, tool, args \\ [], opts \\ []) do
     case call(client, tool, args, opts) do
@@ -152,21 +94,7 @@ defmodule Bridge.Client do
     end
   end
 
-  @doc """
-  The items of a streaming tool, as a lazy `Stream`.
-
-  The call is made when the stream is enumerated, once for each time. Python is paused when it is
-  `:credit` ahead of the consumer. When the consumer takes no more (`Enum.take/2`, an exception,
-  its death), the generator is closed. The generator's return value is dropped.
-
-  An error is raised in the consumer, as `Bridge.Error`, after the items that came before it.
-
-  | option | default | |
-  | --- | --- | --- |
-  | `:timeout` | `:infinity` | milliseconds for the stream as a whole |
-  | `:session`, `:metadata`, `:tag` | none | as for `call/4` |
-  | `:credit` | `[items: 16, bytes: 1_048_576]` | how much may wait in the client. It is given back when the consumer takes what waits, so Python can work on while the consumer does |
-  """
+  @doc "See `Bridge.stream/4`."
   @spec stream(client, tool, args, keyword) :: Enumerable.t()
   def stream(client, tool, args \\ [], opts \\ []) do
     opts = Options.stream!(opts)
@@ -174,51 +102,29 @@ defmodule Bridge.Client do
     Stream.resource(open, &Caller.next_items/1, &Caller.close/1)
   end
 
-  @doc """
-  Cancels every call and stream in flight that has this tag.
-
-  They end with `:cancelled`, unless another answer was on its way. Returns at once, also when
-  there is nothing to cancel.
-  """
+  @doc "See `Bridge.cancel/2`."
   @spec cancel(client, tag :: term) :: :ok
   def cancel(client, tag), do: GenServer.cast(client, {:cancel, tag})
 
   ## Questions
 
-  @doc """
-  The tools that Python serves: a list of maps with `"name"`, `"description"`, `"parameters"` and
-  `"streaming"`.
-  """
+  @doc "See `Bridge.tools/1`."
   @spec tools(client) :: {:ok, [map]} | {:error, Error.t()}
   def tools(client), do: call(client, "$/tools")
 
-  @doc """
-  Python's counters and histograms.
-  """
+  @doc "See `Bridge.stats/1`."
   @spec stats(client) :: {:ok, map} | {:error, Error.t()}
   def stats(client), do: call(client, "$/stats")
 
-  @doc """
-  Python's health: `"status"` is `"serving"` or `"draining"`.
-  """
+  @doc "See `Bridge.health/1`."
   @spec health(client) :: {:ok, map} | {:error, Error.t()}
   def health(client), do: call(client, "$/health")
 
-  @doc """
-  Sends a value to Python and back, however busy its workers are.
-  """
+  @doc "See `Bridge.ping/2`."
   @spec ping(client, value) :: {:ok, value} | {:error, Error.t()} when value: term
   def ping(client, value \\ nil), do: call(client, "$/ping", [value])
 
-  @doc """
-  What the client itself knows, without asking Python.
-
-    * `:os_pid` - the process id of Python
-    * `:ready` - what Python told when it was ready: protocol, limits, tools, interpreter
-    * `:calls` - how many calls are in flight
-    * `:outbox` - how many frames wait because Python does not read
-    * `:late_replies` - how many answers came after their call had ended
-  """
+  @doc "See `Bridge.info/1`."
   @spec info(client) :: {:ok, map} | {:error, Error.t()}
   def info(client), do: Caller.ask(client, :info)
 

@@ -1,12 +1,12 @@
 defmodule Bridge.Connection do
-  @moduledoc """
-  What a client keeps: the port to Python, the calls in flight, and the frames that wait.
+  @moduledoc false
 
-  Each function takes the connection and what happened, and returns the connection as it is then. On
-  the way it writes to Python and answers callers. All of it runs in the client's process.
-
-  A call is told apart by its id, which is also the number of its request in the outbox.
-  """
+  # What a client keeps: the port to Python, the calls in flight, and the frames that wait.
+  #
+  # Each function takes the connection and what happened, and returns the connection as it is then. On
+  # the way it writes to Python and answers callers. All of it runs in the client's process.
+  #
+  # A call is told apart by its id, which is also the number of its request in the outbox.
 
   require Logger
 
@@ -53,7 +53,7 @@ defmodule Bridge.Connection do
     }
   end
 
-  @doc "What `Bridge.Client.info/1` tells."
+  @doc "What `Bridge.info/1` tells."
   @spec info(t) :: map
   def info(connection) do
     %{

@@ -2,7 +2,7 @@ defmodule Bridge.Error do
   @moduledoc """
   What went wrong, in Python, on the way, or in the client itself.
 
-  Every function of `Bridge.Client` that can fail answers `{:error, %Bridge.Error{}}`, and its
+  Every function of `Bridge` that can fail answers `{:error, %Bridge.Error{}}`, and its
   twin with an exclamation mark raises the same value.
 
   | field | meaning |
@@ -11,7 +11,7 @@ defmodule Bridge.Error do
   | `message` | text for people: what was wrong, where, and what to do |
   | `type` | the Python class of the exception behind it, such as `"builtins.ValueError"`, or `nil` |
   | `traceback` | the lines of Python's traceback, innermost last; `[]` without one |
-  | `started` | may the tool have begun? `false`: a retry repeats no work; `nil`: not known |
+  | `started` | whether the tool may have begun. `false`: a retry repeats no work; `nil`: not known |
   | `details` | further facts, a map with text keys |
 
   The codes are the names of the gRPC statuses in lower case. The ones a caller meets most:
@@ -22,7 +22,7 @@ defmodule Bridge.Error do
   | `:not_found` | no such tool |
   | `:internal` | the tool raised, or its result cannot be encoded or decoded |
   | `:deadline_exceeded` | the call's `:timeout` ran out |
-  | `:cancelled` | `Bridge.Client.cancel/2` |
+  | `:cancelled` | `Bridge.cancel/2` |
   | `:resource_exhausted` | the queue in Python is full, or a message is too large |
   | `:unavailable` | the Python process is gone, going, or was never there |
   """

@@ -1,18 +1,18 @@
 defmodule Bridge.Frame do
-  @moduledoc """
-  What the client itself reads and writes of a frame. Pure functions.
+  @moduledoc false
 
-  A frame is one message, a MessagePack array:
-
-  | message | shape |
-  | --- | --- |
-  | request | `[0, id, method, params, options]` |
-  | response | `[1, id, error, result]` |
-  | notification | `[2, method, params]` |
-
-  The callers encode and decode what is in it. The client has to know no more than which call it
-  belongs to; the port puts the length in front.
-  """
+  # What the client itself reads and writes of a frame. Pure functions.
+  #
+  # A frame is one message, a MessagePack array:
+  #
+  # | message | shape |
+  # | --- | --- |
+  # | request | `[0, id, method, params, options]` |
+  # | response | `[1, id, error, result]` |
+  # | notification | `[2, method, params]` |
+  #
+  # The callers encode and decode what is in it. The client has to know no more than which call it
+  # belongs to; the port puts the length in front.
 
   alias Bridge.Msgpack
 

@@ -1,28 +1,139 @@
 defmodule Bridge.Options do
-  @moduledoc """
-  Checks the options of `Bridge.Client` and fills in their defaults.
+  @moduledoc false
 
-  The options and what they do are described at the functions that take them. Everything here
-  raises `ArgumentError` for an option that is unknown or wrong, in the process that gave it.
-  """
-
-  @default_grace_s 5
-  @default_start_timeout_ms 30_000
-  @default_timeout_ms 5_000
-  @default_credit [items: 16, bytes: 1_048_576]
+  # The options of `Bridge`: one table. Of it come the checks, the defaults, the command line of
+  # Python and the lists in the documentation. Everything here raises `ArgumentError` for an option
+  # that is unknown or wrong, in the process that gave it.
 
   # What the runtime's timers can count.
   @max_timeout_ms 0xFFFF_FFFF
 
-  # The flags of `python -m bridge`.
-  @flags [:adapter, :app_dir, :max_workers, :max_queue, :max_message_bytes, :grace, :log_level]
-  @start_options @flags ++ [:args, :cd, :env, :name, :python, :start_timeout]
-  @call_options [:timeout, :session, :metadata, :tag, :on_progress]
-  @stream_options [:timeout, :session, :metadata, :tag, :credit]
+  @python "python3"
 
-  @log_levels [:debug, :info, :warning, :error]
+  # Options that several functions take.
+  @of_calls [
+    session: [is: :text, doc: "names what this call belongs to, for tools that ask"],
+    metadata: [is: :map, doc: "text by text for the tool, such as `traceparent`"],
+    tag: [is: :any, doc: "the term to give to `Bridge.cancel/2`"]
+  ]
 
-  @typedoc "How to start Python: what the options of `Bridge.Client.start_link/1` come to."
+  # Each option of a function: what its value must be (`is`), and what it is for. A `default` is
+  # filled in; where there is none, `without` says what happens. A `flag` goes to `python -m bridge`,
+  # under the same name.
+  @table [
+    start: [
+      adapter: [is: :text, required: true, flag: true, doc: "what to serve: `module:Class`"],
+      app_dir: [
+        is: :text,
+        without: "Python's working directory",
+        flag: true,
+        doc: "the directory in which Python finds the adapter's module"
+      ],
+      python: [
+        is: :text,
+        without: "`$BRIDGE_PYTHON`, else `#{@python}`",
+        doc:
+          "the interpreter: a path, or a name on the `PATH`. " <>
+            "For a virtual environment `.venv/bin/python`"
+      ],
+      max_workers: [
+        is: {:integer, 1},
+        without: "Python's choice",
+        flag: true,
+        doc: "how many calls run at the same time; the others wait in a queue"
+      ],
+      max_queue: [
+        is: {:integer, 0},
+        without: "Python's choice",
+        flag: true,
+        doc: "how many calls may wait; one more is answered `:resource_exhausted`"
+      ],
+      max_message_bytes: [
+        is: {:integer, 1},
+        without: "Python's choice",
+        flag: true,
+        doc: "a longer request is answered `:resource_exhausted`"
+      ],
+      grace: [
+        is: :seconds,
+        default: 5,
+        flag: true,
+        doc: "how long running calls may take to end when the client stops"
+      ],
+      log_level: [
+        is: {:one_of, [:debug, :info, :warning, :error]},
+        without: "Python's choice",
+        flag: true,
+        doc: "how much Python logs"
+      ],
+      args: [is: :texts, default: [], doc: "further arguments for `python -m bridge`"],
+      env: [
+        is: :env,
+        default: [],
+        doc: "environment variables of Python; the value `nil` removes one"
+      ],
+      cd: [is: :directory, without: "the BEAM's", doc: "the working directory of Python"],
+      start_timeout: [
+        is: :milliseconds,
+        default: 30_000,
+        doc: "until when Python must be ready; after that it is killed"
+      ],
+      name: [is: :any, doc: "a name as `GenServer.start_link/3` takes it"]
+    ],
+    call:
+      [
+        timeout: [
+          is: :timeout,
+          default: 5_000,
+          doc:
+            "when the call is cancelled, and `:deadline_exceeded` is the answer; " <>
+              "Python knows it, too"
+        ]
+      ] ++
+        @of_calls ++
+        [
+          on_progress: [
+            is: {:function, 3},
+            doc:
+              "gets `done`, `total` and `text` of the tool's reports, in the calling process. " <>
+                "While it runs, only the newest report is kept for it. If it raises, the call " <>
+                "is cancelled"
+          ]
+        ],
+    stream:
+      [timeout: [is: :timeout, default: :infinity, doc: "the time for the stream as a whole"]] ++
+        @of_calls ++
+        [
+          credit: [
+            is: :credit,
+            default: [items: 16, bytes: 1_048_576],
+            doc:
+              "how much may wait in the client. It is given back when the consumer takes what " <>
+                "waits, so Python can work on while the consumer does"
+          ]
+        ]
+  ]
+
+  @types Map.new(@table, fn {function, rows} ->
+           {function, Map.new(rows, fn {name, row} -> {name, row[:is]} end)}
+         end)
+
+  @defaults Map.new(@table, fn {function, rows} ->
+              defaults =
+                for {name, row} <- rows,
+                    Keyword.has_key?(row, :default),
+                    do: {name, row[:default]}
+
+              {function, defaults}
+            end)
+
+  @flags for {name, row} <- @table[:start], row[:flag], do: name
+  @required for {name, row} <- @table[:start], row[:required], do: name
+
+  @typedoc "A function that takes options."
+  @type function_name :: :start | :call | :stream
+
+  @typedoc "How to start Python: what the options of `Bridge.start_link/1` come to."
   @type settings :: %{
           python: Path.t(),
           arguments: [String.t()],
@@ -41,57 +152,70 @@ defmodule Bridge.Options do
   """
   @spec start!(keyword) :: settings
   def start!(opts) do
-    check!(opts, @start_options)
+    filled = check!(opts, :start)
 
-    unless Keyword.has_key?(opts, :adapter) do
-      raise ArgumentError, "the option :adapter is required, got: #{inspect(opts)}"
+    for name <- @required, not Keyword.has_key?(opts, name) do
+      raise ArgumentError, "the option #{inspect(name)} is required, got: #{inspect(opts)}"
     end
 
     %{
-      python: find_python!(opts[:python] || System.get_env("BRIDGE_PYTHON") || "python3"),
+      python: find_python!(filled[:python] || System.get_env("BRIDGE_PYTHON") || @python),
       # -P: a file queue.py or bridge.py where the BEAM runs is not what Python imports
-      arguments: ["-P", "-m", "bridge" | flags(opts)] ++ Keyword.get(opts, :args, []),
-      env: for({name, value} <- Keyword.get(opts, :env, []), do: variable(name, value)),
-      cd: opts[:cd],
-      grace_ms: round(Keyword.get(opts, :grace, @default_grace_s) * 1000),
-      start_timeout_ms: Keyword.get(opts, :start_timeout, @default_start_timeout_ms)
+      arguments: ["-P", "-m", "bridge" | flags(filled)] ++ filled[:args],
+      env: for({name, value} <- filled[:env], do: variable(name, value)),
+      cd: filled[:cd],
+      grace_ms: round(filled[:grace] * 1000),
+      start_timeout_ms: filled[:start_timeout]
     }
   end
 
   @doc """
-  The options of a call.
+  The options of a call, with their defaults.
 
       iex> Bridge.Options.call!(session: "s1")
       [timeout: 5000, session: "s1"]
 
       iex> Bridge.Options.call!(timeout: -1)
-      ** (ArgumentError) expected :timeout to be a number of milliseconds or :infinity, got: -1
+      ** (ArgumentError) expected :timeout to be milliseconds or :infinity, got: -1
 
   """
   @spec call!(keyword) :: keyword
-  def call!(opts) do
-    check!(opts, @call_options)
-    Keyword.put_new(opts, :timeout, @default_timeout_ms)
-  end
+  def call!(opts), do: check!(opts, :call)
 
   @doc """
-  The options of a stream.
+  The options of a stream, with their defaults.
 
       iex> Bridge.Options.stream!(credit: [items: 1])
-      [credit: [bytes: 1_048_576, items: 1]]
+      [timeout: :infinity, credit: [bytes: 1_048_576, items: 1]]
 
   """
   @spec stream!(keyword) :: keyword
   def stream!(opts) do
-    check!(opts, @stream_options)
-    Keyword.update(opts, :credit, @default_credit, &Keyword.merge(@default_credit, &1))
+    opts
+    |> check!(:stream)
+    |> Keyword.update!(:credit, &Keyword.merge(@defaults.stream[:credit], &1))
   end
+
+  @doc """
+  The list of a function's options, for its documentation.
+  """
+  @spec docs(function_name) :: String.t()
+  def docs(function) do
+    Enum.map_join(@table[function], "\n", fn {name, row} ->
+      "  * `#{inspect(name)}` (#{words(row[:is])}; #{default(Map.new(row))}) - #{row[:doc]}"
+    end)
+  end
+
+  defp default(%{required: true}), do: "required"
+  defp default(%{default: value}), do: "default: `#{inspect(value)}`"
+  defp default(%{without: text}), do: "default: #{text}"
+  defp default(_row), do: "default: none"
 
   ## The command line
 
   defp flags(opts) do
-    for key <- @flags, {:ok, value} <- [Keyword.fetch(opts, key)] do
-      "--#{String.replace("#{key}", "_", "-")}=#{value}"
+    for name <- @flags, {:ok, value} <- [Keyword.fetch(opts, name)] do
+      "--#{String.replace("#{name}", "_", "-")}=#{value}"
     end
   end
 
@@ -109,57 +233,62 @@ defmodule Bridge.Options do
 
   ## Checks
 
-  defp check!(opts, known) do
-    for {key, value} <- opts do
-      unless key in known do
-        raise ArgumentError, "unknown option #{inspect(key)}, known are: #{inspect(known)}"
-      end
+  defp check!(opts, function) do
+    types = @types[function]
 
-      {expected, valid?} = rule(key)
+    for {name, value} <- opts do
+      case types do
+        %{^name => type} ->
+          unless valid?(type, value) do
+            raise ArgumentError,
+                  "expected #{inspect(name)} to be #{words(type)}, got: #{inspect(value)}"
+          end
 
-      unless valid?.(value) do
-        raise ArgumentError, "expected #{inspect(key)} to be #{expected}, got: #{inspect(value)}"
+        _unknown ->
+          known = inspect(Keyword.keys(@table[function]))
+          raise ArgumentError, "unknown option #{inspect(name)}, known are: #{known}"
       end
     end
+
+    Keyword.merge(@defaults[function], opts)
   end
 
-  # What an option must be: in words, and as a check.
-  defp rule(key) when key in [:adapter, :app_dir, :python, :session] do
-    {"text", &(is_binary(&1) and &1 != "")}
-  end
+  # What each type is called, and which values are of it.
 
-  defp rule(key) when key in [:max_workers, :max_message_bytes] do
-    {"a positive integer", &(is_integer(&1) and &1 > 0)}
-  end
+  defp words(:text), do: "text"
+  defp words({:integer, least}), do: "an integer, at least #{least}"
+  defp words(:seconds), do: "seconds, an integer or a float"
+  defp words({:one_of, values}), do: "one of #{Enum.map_join(values, ", ", &inspect/1)}"
+  defp words(:texts), do: "a list of text"
+  defp words(:env), do: "a map or list of pairs of text"
+  defp words(:directory), do: "a directory"
+  defp words(:milliseconds), do: "milliseconds"
+  defp words(:timeout), do: "milliseconds or :infinity"
+  defp words(:map), do: "a map"
+  defp words({:function, arity}), do: "a function of #{arity} arguments"
+  defp words(:credit), do: "[items: n, bytes: m], both positive"
+  defp words(:any), do: "any term"
 
-  defp rule(:max_queue), do: {"an integer, at least 0", &(is_integer(&1) and &1 >= 0)}
-  defp rule(:grace), do: {"a number of seconds", &(is_number(&1) and &1 >= 0)}
-  defp rule(:log_level), do: {"one of #{inspect(@log_levels)}", &(&1 in @log_levels)}
-  defp rule(:args), do: {"a list of text", &texts?/1}
-  defp rule(:env), do: {"a map or list of pairs of text, or nil as the value", &env?/1}
-  defp rule(:cd), do: {"a directory", &(is_binary(&1) and File.dir?(&1))}
-  defp rule(:start_timeout), do: {"a number of milliseconds", &(&1 in 0..@max_timeout_ms)}
-  defp rule(:metadata), do: {"a map", &is_map/1}
-  defp rule(:on_progress), do: {"a function of three arguments", &is_function(&1, 3)}
-  defp rule(:credit), do: {"[items: n, bytes: m], both positive", &credit?/1}
-  defp rule(key) when key in [:name, :tag], do: {"anything", fn _any -> true end}
+  defp valid?(:text, value), do: is_binary(value) and value != ""
+  defp valid?({:integer, least}, value), do: is_integer(value) and value >= least
+  defp valid?(:seconds, value), do: is_number(value) and value >= 0
+  defp valid?({:one_of, values}, value), do: value in values
+  defp valid?(:texts, value), do: is_list(value) and Enum.all?(value, &is_binary/1)
 
-  defp rule(:timeout) do
-    {"a number of milliseconds or :infinity", &(&1 == :infinity or &1 in 0..@max_timeout_ms)}
-  end
+  defp valid?(:env, value) when is_list(value) or is_map(value),
+    do: Enum.all?(value, &variable?/1)
 
-  defp texts?(args), do: is_list(args) and Enum.all?(args, &is_binary/1)
+  defp valid?(:env, _value), do: false
+  defp valid?(:directory, value), do: is_binary(value) and File.dir?(value)
+  defp valid?(:milliseconds, value), do: value in 0..@max_timeout_ms
+  defp valid?(:timeout, value), do: value == :infinity or value in 0..@max_timeout_ms
+  defp valid?(:map, value), do: is_map(value)
+  defp valid?({:function, arity}, value), do: is_function(value, arity)
+  defp valid?(:credit, value), do: Keyword.keyword?(value) and Enum.all?(value, &credit?/1)
+  defp valid?(:any, _value), do: true
 
-  defp env?(env) do
-    (is_list(env) or is_map(env)) and
-      Enum.all?(env, fn
-        {name, value} -> is_binary(name) and (is_binary(value) or value == nil)
-        _other -> false
-      end)
-  end
+  defp variable?({name, value}), do: is_binary(name) and (is_binary(value) or value == nil)
+  defp variable?(_other), do: false
 
-  defp credit?(credit) do
-    Keyword.keyword?(credit) and
-      Enum.all?(credit, fn {key, n} -> key in [:items, :bytes] and is_integer(n) and n > 0 end)
-  end
+  defp credit?({key, n}), do: key in [:items, :bytes] and is_integer(n) and n > 0
 end

@@ -1,14 +1,14 @@
 defmodule Bridge.Outbox do
-  @moduledoc """
-  The frames that wait because Python does not read.
+  @moduledoc false
 
-  They are kept by number, and written in the order of their numbers: a request by its id, so that
-  it is easily found and taken back, other frames by a number from the same counter.
-
-  All functions run in the client's process, which owns the port. Nobody tells a process that wrote
-  with `:nosuspend` when the port can take more; so while frames wait the client is sent `:flush`
-  every few milliseconds, and answers with `flush/2`.
-  """
+  # The frames that wait because Python does not read.
+  #
+  # They are kept by number, and written in the order of their numbers: a request by its id, so that
+  # it is easily found and taken back, other frames by a number from the same counter.
+  #
+  # All functions run in the client's process, which owns the port. Nobody tells a process that wrote
+  # with `:nosuspend` when the port can take more; so while frames wait the client is sent `:flush`
+  # every few milliseconds, and answers with `flush/2`.
 
   @retry_ms 2
 
@@ -34,7 +34,7 @@ defmodule Bridge.Outbox do
   @spec size(t) :: non_neg_integer
   def size(outbox), do: :gb_trees.size(outbox.frames)
 
-  @doc "Does the frame with this number wait?"
+  @doc "Whether the frame with this number waits."
   @spec waits?(t, pos_integer) :: boolean
   def waits?(outbox, number), do: :gb_trees.is_defined(number, outbox.frames)
 

@@ -1,10 +1,10 @@
 defmodule Bridge.Python do
-  @moduledoc """
-  The Python process: how it is started, and how it is made to go.
+  @moduledoc false
 
-  It is the child of a port, which belongs to the process that calls `start/1` and brings it one
-  message for each frame, and one for the end. That process traps exits.
-  """
+  # The Python process: how it is started, and how it is made to go.
+  #
+  # It is the child of a port, which belongs to the process that calls `start/1` and brings it one
+  # message for each frame, and one for the end. That process traps exits.
 
   require Logger
 

@@ -17,8 +17,8 @@ defmodule Bridge.OptionsTest do
         )
 
       assert settings.arguments ==
-               ~w(-P -m bridge --adapter=tools:Tools --max-workers=2 --log-level=info) ++
-                 ~w(--log-format json)
+               ~w(-P -m bridge --adapter=tools:Tools --max-workers=2 --grace=5) ++
+                 ~w(--log-level=info --log-format json)
     end
 
     test "gives times in milliseconds" do
