@@ -6,7 +6,6 @@ as much as starting Python. Plain functions say all that is needed in their code
 
 from __future__ import annotations
 
-from .calls.inline.latency import Pace
 from .context import Context
 from .errors import InvalidParams
 
@@ -151,8 +150,6 @@ class Tool:
         parameters, self._context_name, self._context_index = _read_parameters(function)
         #: Has the function a parameter annotated ``Context``?
         self.wants_context = self._context_name is not None
-        waits = self.wants_context or self.streaming or self.is_async or self.serial
-        self.pace = Pace(never=waits)
         self.parameters = parameters
         positional = [p for p in parameters if p.kind in ("positional", "either")]
         kinds = {p.kind for p in parameters}
@@ -167,6 +164,13 @@ class Tool:
 
     def __repr__(self) -> str:
         return f"<Tool {self.signature}>"
+
+    def calling(self, function: Callable[..., Any]) -> Tool:
+        """The same tool, but another function that does its work; its arguments bind as before."""
+        tool = Tool.__new__(Tool)
+        tool.__dict__.update(self.__dict__)
+        tool.function = function
+        return tool
 
     @property
     def signature(self) -> str:

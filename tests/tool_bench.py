@@ -11,6 +11,7 @@ from typing import Any
 from bridge.adapter import bind_tools
 from bridge.calls.call import Call
 from bridge.calls.dispatcher import Dispatcher
+from bridge.calls.interfaces import Output, Peer, Sink
 from bridge.calls.pool import Pool
 from bridge.errors import CallError, EncodeError
 from bridge.wire.messages import CallOptions, Request
@@ -24,8 +25,8 @@ class Unencodable:
     """A value that no peer can encode."""
 
 
-class RecordingPeer:
-    """Implements ``call.Peer``. ``events``: what was sent, ``(kind, key, *rest)``, in order.
+class RecordingPeer(Peer):
+    """Keeps what it is sent. ``events``: what was sent, ``(kind, key, *rest)``, in order.
 
     ``credit``: how many items it takes before ``grant``; None: all of them.
     """
@@ -97,8 +98,8 @@ class RecordingPeer:
             raise EncodeError("a value of type Unencodable cannot be sent")
 
 
-class RecordingSink:
-    """Implements ``call.Sink`` for one call of a ``RecordingPeer``."""
+class RecordingSink(Sink):
+    """The items of one call of a ``RecordingPeer``."""
 
     def __init__(self, peer: RecordingPeer, call: Call) -> None:
         self._peer = peer
@@ -121,13 +122,15 @@ class Bench:
         max_workers: int = 2,
         max_queue: int = 100,
         peer: RecordingPeer | None = None,
+        elixir: Any = None,
+        output: Output | None = None,
     ) -> None:
         module = types.ModuleType("bench_tools")
         for number, function in enumerate(functions):
             setattr(module, getattr(function, "__name__", f"tool_{number}"), function)
         self.peer = peer or RecordingPeer()
-        self.pool = Pool(max_workers, max_queue)
-        self.dispatcher = Dispatcher(bind_tools(module), self.pool)
+        self.pool = Pool(max_workers, max_queue, output)
+        self.dispatcher = Dispatcher(bind_tools(module), self.pool, elixir=elixir)
         self._last_key = 0
         weakref.finalize(self, self.pool.close)  # the threads end with the test
 

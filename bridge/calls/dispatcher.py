@@ -9,7 +9,6 @@ its context or returns. Until then the worker is *abandoned*: busy with a call t
 
 from __future__ import annotations
 
-import threading
 import time
 
 from ..errors import (
@@ -23,8 +22,8 @@ from ..errors import (
 )
 from .call import Call
 from .deadlines import Deadlines
-from .event_loop import EventLoop
-from .pool import Worker
+from .runtime import CallRuntime
+from .served_tool import ServedTool
 from .stats import add_up
 
 TYPE_CHECKING = False
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
     from ..context import Elixir
     from ..tool import Tool
     from ..wire.messages import Request
-    from .call import Peer
+    from .interfaces import Peer
+    from .job import Worker
     from .pool import Pool
 
 #: How often the end of the process looks whether a call has ended.
@@ -44,30 +44,38 @@ _MOMENT_S = 0.1
 
 
 class Dispatcher:
-    """Serves ``tools`` on ``pool`` for every transport.
+    """Serves tools on a pool for every transport.
 
-    ``dispatch``, ``cancel`` and ``fail`` may be called by any thread and do not block.
+    ``dispatch``, ``cancel``, ``expire`` and ``fail`` may be called by any thread and do not block.
+
+    Args:
+        tools: what is served, by name.
+        pool: where it runs.
+        elixir: the way back to the program that calls; None: there is none.
+        python: the interpreter, as health checks show it.
+        reports: what else the statistics contain, by name; each is called when they are asked for.
     """
 
-    def __init__(self, tools: Mapping[str, Tool], pool: Pool) -> None:
-        self.tools = tools
+    def __init__(
+        self,
+        tools: Mapping[str, Tool],
+        pool: Pool,
+        *,
+        elixir: Elixir | None = None,
+        python: Mapping[str, Any] | None = None,
+        reports: Mapping[str, Callable[[], Any]] | None = None,
+    ) -> None:
+        self.tools = {
+            name: ServedTool(tool, pool.new_serial_queue() if tool.serial else None)
+            for name, tool in tools.items()
+        }
         self.pool = pool
-        self.lanes = {name: pool.new_lane() for name, tool in tools.items() if tool.serial}
-        self.event_loop = EventLoop()
-        #: Calls without an answer. Keys are unique in the process: stdio uses the ids of its
-        #: requests, which are below 2**64; other transports count upwards from there.
-        self.calls: dict[int, Call] = {}
-        #: Held while the callbacks of a call change hands; rare and short.
-        self.interrupting = threading.Lock()
+        self.runtime = CallRuntime(elixir)
         self.draining = False
-        #: The interpreter, as health checks show it; set by the server.
-        self.python: dict[str, Any] = {}
-        #: What else the statistics contain, by name.
-        self.reports: dict[str, Callable[[], Any]] = {}
-        #: The way back to the program that calls; set by a transport that has one.
-        self.elixir: Elixir | None = None
-        #: Who runs calls without a worker, and must hear of a fork too; see ``disown``.
-        self.on_fork: list[Callable[[Callable[..., NoReturn]], None]] = []
+        self.python = dict(python or {})
+        self._reports = dict(reports or {})
+        #: Calls without an answer, by key; see ``CallRuntime``. Others may look.
+        self.calls = self.runtime.calls
         self._deadlines = Deadlines(self.calls, self._expire)
         #: Calls that are just being interrupted, until their answer is sent.
         self._ending: set[Call] = set()
@@ -91,12 +99,6 @@ class Dispatcher:
             self._refuse(call, error)
             return
         self.watch_deadline(call)
-
-    def new_account(self, name: str) -> Worker:
-        """For a thread that runs calls without being one of the pool's: a worker to give to them."""
-        account = Worker(name)
-        self.pool.guests.append(account)
-        return account
 
     def watch_deadline(self, call: Call) -> None:
         """End the call when its time is up."""
@@ -122,7 +124,7 @@ class Dispatcher:
         except CallError as error:
             peer.send_error(request.msgid, error)
             return None
-        call = Call(self, request, tool, args, kwargs, peer, arrived)
+        call = Call(self.runtime, request, tool, args, kwargs, peer, arrived)
         self.calls[call.key] = call
         return call
 
@@ -134,8 +136,8 @@ class Dispatcher:
         was queued, or refused, and some other thread answers it; the calling one may wait for
         that, as it is no worker any more.
         """
-        lane = call.lane
-        if worker is None or (lane is not None and not lane.try_enter()):
+        serial = call.serial
+        if worker is None or (serial is not None and not serial.try_enter()):
             try:
                 self.pool.submit(call)
             except CallError as error:
@@ -148,8 +150,8 @@ class Dispatcher:
         try:
             call.run(worker, now)
         finally:
-            if lane is not None:
-                self.pool.leave(lane)
+            if serial is not None:
+                self.pool.leave(serial)
         return True
 
     def cancel(self, key: int) -> bool:
@@ -169,12 +171,17 @@ class Dispatcher:
         for key in list(self.calls):
             self._interrupt(key, ShuttingDown, reason)
 
-    def disown(self, leave: Callable[..., NoReturn]) -> None:
+    def is_in_flight(self, key: int) -> bool:
+        """Whether a call has no answer yet."""
+        return key in self.calls
+
+    def refuse_new(self) -> None:
+        """Refuse every call that comes from now on. Any thread; again: no effect."""
+        self.draining = True
+
+    def forked(self, leave: Callable[[], NoReturn]) -> None:
         """In a process that a tool has forked: answer no call, and ``leave`` where one would be."""
-        for call in list(self.calls.values()):
-            call.disown(leave)
-        for disown in self.on_fork:
-            disown(leave)
+        self.runtime.forked(leave)
 
     def drain(self, grace: float) -> bool:
         """Accept nothing more and wait, at most ``grace`` seconds, until all is answered.
@@ -182,7 +189,7 @@ class Dispatcher:
         What is not by then is answered ``unavailable``. Returns whether every call ended by
         itself. Not on a worker: it would wait for itself.
         """
-        self.draining = True
+        self.refuse_new()
         ended = _wait(lambda: not self._unfinished(), grace)
         self.cancel_all("the bridge is shutting down, and the call did not end within the grace")
         _wait(lambda: not self._ending, _MOMENT_S)
@@ -193,7 +200,7 @@ class Dispatcher:
         return _wait(lambda: all(worker.job is None for worker in self._everyone()), seconds)
 
     def _unfinished(self) -> bool:
-        """Is there a call whose answer is not sent yet? A claimed one may still be encoded."""
+        """Whether a call has its answer not sent yet. A claimed one may still be encoded."""
         return bool(self.calls or self._ending or self.pool.queued) or any(
             worker.job is not None and not self._is_abandoned(worker) for worker in self._everyone()
         )
@@ -202,10 +209,10 @@ class Dispatcher:
 
     def describe_tools(self) -> list[dict[str, Any]]:
         """All tools, by name."""
-        return [self.tools[name].describe() for name in sorted(self.tools)]
+        return [self.tools[name].tool.describe() for name in sorted(self.tools)]
 
     def health(self) -> dict[str, Any]:
-        """Is it serving, and has it room? ``abandoned``: workers whose caller has gone."""
+        """Whether it serves, and has room. ``abandoned``: workers whose caller has gone."""
         workers = self.pool.workers
         queued = self.pool.queued
         busy = sum(worker.job is not None for worker in workers)
@@ -234,8 +241,8 @@ class Dispatcher:
             in_flight[call.tool.name] = in_flight.get(call.tool.name, 0) + 1
         tools = {}
         for name, tool in self.tools.items():
-            tallies = (worker.tallies.get(tool) for worker in workers)
-            total = add_up(tally for tally in tallies if tally is not None)
+            parts = (worker.stats.get(tool) for worker in workers)
+            total = add_up(part for part in parts if part is not None)
             tools[name] = {**total.describe(), "in_flight": in_flight.get(name, 0)}
         return {
             **self.health(),
@@ -246,7 +253,7 @@ class Dispatcher:
             "tools": tools,
             "workers": [self._describe_worker(worker, now) for worker in self.pool.workers],
             "readers": [self._describe_worker(worker, now) for worker in self.pool.guests],
-            **{name: report() for name, report in self.reports.items()},
+            **{name: report() for name, report in self._reports.items()},
         }
 
     # -- parts ------------------------------------------------------------------------------
@@ -275,7 +282,7 @@ class Dispatcher:
                 return False
             # read after the claim: a worker that starts the call later finds it answered
             error = make_error(call.started)
-            with self.interrupting:
+            with self.runtime.interrupting:
                 self._interrupted[error.code] = self._interrupted.get(error.code, 0) + 1
             call.interrupt(error)
             self.pool.discard(call)

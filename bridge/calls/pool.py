@@ -9,112 +9,30 @@ from collections import deque
 from queue import SimpleQueue
 
 from ..errors import PoolFull, ShuttingDown
+from .interfaces import Output
+from .job import SerialQueue, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, Protocol
-
-    class Job(Protocol):
-        """What the pool runs. ``lane``: jobs of one lane never run at the same time."""
-
-        lane: Lane | None
-
-        def run(self, worker: Worker, now: float) -> float:
-            """Do the work on ``worker``, from ``now`` on. Returns the time when it ended.
-
-            Both are instants of ``time.monotonic()``. Must not raise.
-            """
-
-
-def nothing() -> None:
-    """The hook of a pool that nobody listens to."""
-
-
-def never() -> bool:
-    """No output waits, in a pool that nobody listens to."""
-    return False
-
-
-class Lane:
-    """Keeps jobs apart that must not run at the same time. A job that waits occupies no worker."""
-
-    __slots__ = ("_lock", "busy", "waiting")
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.busy = False
-        self.waiting: deque[Job] = deque()
-
-    def enter(self, job: Job) -> bool:
-        """True: the lane is the job's. False: it waits, and ``leave`` will return it."""
-        with self._lock:
-            if self.busy:
-                self.waiting.append(job)
-                return False
-            self.busy = True
-            return True
-
-    def try_enter(self) -> bool:
-        """True: the lane is the caller's. False: it is busy, and nothing waits for it."""
-        with self._lock:
-            was_busy, self.busy = self.busy, True
-            return not was_busy
-
-    def discard(self, job: Job) -> bool:
-        """Take back a job that waits. False if it does not."""
-        with self._lock:
-            try:
-                self.waiting.remove(job)
-            except ValueError:
-                return False
-            return True
-
-    def leave(self) -> Job | None:
-        """Give the lane up; the job that has it now, or None."""
-        with self._lock:
-            if self.waiting:
-                return self.waiting.popleft()
-            self.busy = False
-            return None
-
-
-class Worker:
-    """One place in the pool, and the thread that has it. It alone writes here; anybody may read.
-
-    ``job``: what it runs now, since ``since``; ``jobs`` and ``busy_s``: what it ran so far.
-    ``tallies`` belongs to whoever submits the jobs: counters that need no lock.
-    """
-
-    __slots__ = ("name", "thread", "job", "since", "jobs", "busy_s", "tallies")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.thread: threading.Thread | None = None
-        self.job: Job | None = None
-        self.since = 0.0
-        self.jobs = 0
-        self.busy_s = 0.0
-        self.tallies: dict[Any, Any] = {}
+    from .job import Job
 
 
 class Pool:
     """At most ``max_workers`` threads, started when they are needed, and a bounded queue.
 
-    ``max_queue``: how many jobs may wait; one more is refused at once.
-
     Waking a thread costs more than a short job. So a worker takes jobs until there are none, and
     one sleeper at a time is woken: it wakes the next if it finds more to do. That also makes it
-    the lookout for output that a worker leaves behind when it goes on to another job, if
-    ``has_output`` says that there is some: ``before_wait`` is called by every worker before it
-    sleeps, ``before_next`` by a worker that has no sleeper to wake. Whoever collects the workers'
-    output sets these.
+    the lookout for output that a worker leaves behind when it goes on to another job.
 
-    Guarantees: a job that was accepted and not discarded is run exactly once; jobs start in the
-    order of submission, except those of a busy lane; ``submit`` never blocks.
+    Args:
+        max_workers: how many threads run jobs, at least 1.
+        max_queue: how many jobs may wait; one more is refused at once.
+        output: what workers leave to be written. It is flushed by every worker before it sleeps,
+            and nudged by a worker that goes on to another job and has no sleeper to wake.
+            Default: jobs that write nothing.
     """
 
-    def __init__(self, max_workers: int, max_queue: int) -> None:
+    def __init__(self, max_workers: int, max_queue: int, output: Output | None = None) -> None:
         if max_workers < 1 or max_queue < 0:
             raise ValueError(f"a pool of {max_workers} workers with a queue of {max_queue}")
         self.max_workers = max_workers
@@ -122,16 +40,14 @@ class Pool:
         self.workers: list[Worker] = []
         #: Threads from elsewhere that run jobs as well, each with a worker for its account.
         self.guests: list[Worker] = []
-        self.before_wait = nothing
-        self.before_next = nothing
-        self.has_output: Callable[[], bool] = never
+        self._output = output or Output()
         self._jobs: deque[Job] = deque()
         self._idle: list[Worker] = []
         # True wakes a worker, False ends it. A token that nobody needed any more wakes the next
         # one that sleeps, in vain: it clears _waking, and nothing is lost.
         self._tokens: SimpleQueue[bool] = SimpleQueue()
         self._waking = False
-        self._lanes: list[Lane] = []
+        self._serial: list[SerialQueue] = []
         self._growing = threading.Lock()
         self._closed = False
 
@@ -142,13 +58,19 @@ class Pool:
     @property
     def queued(self) -> int:
         """How many jobs wait."""
-        return len(self._jobs) + sum(len(lane.waiting) for lane in self._lanes)
+        return len(self._jobs) + sum(len(queue.waiting) for queue in self._serial)
 
-    def new_lane(self) -> Lane:
-        """A lane for jobs that must not run at the same time."""
-        lane = Lane()
-        self._lanes.append(lane)
-        return lane
+    def new_serial_queue(self) -> SerialQueue:
+        """Make a queue for jobs that must not run at the same time."""
+        queue = SerialQueue()
+        self._serial.append(queue)
+        return queue
+
+    def new_guest(self, name: str) -> Worker:
+        """Make a worker for a thread that runs jobs without being one of the pool's."""
+        guest = Worker(name)
+        self.guests.append(guest)
+        return guest
 
     def submit(self, job: Job) -> None:
         """Run the job on a worker, soon. Any thread, never blocks.
@@ -158,26 +80,26 @@ class Pool:
         """
         if self._closed:
             raise ShuttingDown("the bridge is shutting down", started=False)
-        if len(self._jobs) >= self.max_queue or self._lanes:
+        if len(self._jobs) >= self.max_queue or self._serial:
             self._check_room(job)
-        if job.lane is None or job.lane.enter(job):
+        if job.serial is None or job.serial.enter(job):
             self._enqueue(job)
 
     def discard(self, job: Job) -> bool:
         """Take a job back that has not started. False if it has, or is not here."""
-        lane = job.lane
-        if lane is not None and lane.discard(job):
+        serial = job.serial
+        if serial is not None and serial.discard(job):
             return True
         try:
             self._jobs.remove(job)
         except ValueError:
             return False
-        if lane is not None:
-            self.leave(lane)
+        if serial is not None:
+            self.leave(serial)
         return True
 
     def withdraw(self) -> list[Job]:
-        """Take back all jobs that have not started, but those that wait for a lane."""
+        """Take back all jobs that have not started, but those that wait for their turn in a serial queue."""
         jobs: list[Job] = []
         while True:
             try:
@@ -196,9 +118,9 @@ class Pool:
         self._idle.append(worker)
         self._start(worker)
 
-    def leave(self, lane: Lane) -> None:
-        """Give up a lane that was entered with ``try_enter``: the next job in it may start."""
-        job = lane.leave()
+    def leave(self, serial: SerialQueue) -> None:
+        """End a turn that began with ``try_enter``: the next job of the queue may start."""
+        job = serial.leave()
         if job is not None:
             self._enqueue(job)
 
@@ -213,11 +135,11 @@ class Pool:
 
     def _check_room(self, job: Job) -> None:
         """Raise ``PoolFull`` if the job would have to wait, and there is no room for it."""
-        lane = job.lane
-        in_lanes = sum(len(lane.waiting) for lane in self._lanes)
+        serial = job.serial
+        in_turn = sum(len(queue.waiting) for queue in self._serial)
         beyond = len(self._jobs) - self._free()  # jobs that no free worker is about to take
-        must_wait = beyond >= 0 or (lane is not None and lane.busy)
-        if must_wait and in_lanes + max(beyond, 0) >= self.max_queue:
+        must_wait = beyond >= 0 or (serial is not None and serial.busy)
+        if must_wait and in_turn + max(beyond, 0) >= self.max_queue:
             raise PoolFull(
                 f"{self.max_workers} workers are busy and {self.queued} calls wait, which is "
                 "the limit (--max-queue); try again later",
@@ -249,7 +171,7 @@ class Pool:
 
     def _work(self, worker: Worker) -> None:
         thread = worker.thread
-        jobs, idle, clock = self._jobs, self._idle, time.monotonic
+        jobs, idle, output, clock = self._jobs, self._idle, self._output, time.monotonic
         now = 0.0
         resting = True  # is it in _idle? There it counts as free until it has a job in hand
         while True:
@@ -257,7 +179,7 @@ class Pool:
                 job = jobs.popleft()
             except IndexError:
                 if not resting:
-                    self.before_wait()
+                    output.flush()
                     idle.append(worker)
                     resting = True  # and look once more, for who has not seen it there
                 elif self._tokens.get():
@@ -275,7 +197,7 @@ class Pool:
                     # submitted while this one still counted as free, and nobody else is
                     self._grow()
                 now = clock()
-            if not self._waking and (jobs or (not resting and self.has_output())):
+            if not self._waking and (jobs or (not resting and output.waits())):
                 self._call_lookout()
             resting = False
             worker.since = now
@@ -291,8 +213,8 @@ class Pool:
             worker.job = None
             worker.jobs += 1
             worker.busy_s += now - worker.since
-            if job.lane is not None:
-                self.leave(job.lane)
+            if job.serial is not None:
+                self.leave(job.serial)
             del job  # what the job holds must not live until the next one
 
     def _call_lookout(self) -> None:
@@ -301,4 +223,4 @@ class Pool:
             self._waking = True
             self._tokens.put(True)
         else:
-            self.before_next()
+            self._output.nudge()

@@ -53,7 +53,7 @@ class Histogram:
         }
 
 
-class Tally:
+class ToolStats:
     """What one worker counted for one tool: calls that ended there."""
 
     __slots__ = ("calls", "errors", "wait", "run")
@@ -93,12 +93,12 @@ class Tally:
         }
 
 
-def add_up(tallies: Iterable[Tally]) -> Tally:
+def add_up(parts: Iterable[ToolStats]) -> ToolStats:
     """The sum over workers."""
-    total = Tally()
-    for tally in tallies:
-        total.calls += tally.calls
-        total.errors += tally.errors
-        total.wait.merge(tally.wait)
-        total.run.merge(tally.run)
+    total = ToolStats()
+    for part in parts:
+        total.calls += part.calls
+        total.errors += part.errors
+        total.wait.merge(part.wait)
+        total.run.merge(part.run)
     return total

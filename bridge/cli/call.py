@@ -10,6 +10,7 @@ import sys
 import threading
 
 from ..calls.dispatcher import Dispatcher
+from ..calls.interfaces import Peer, Sink
 from ..calls.pool import Pool
 from ..errors import CallError
 from ..loading import load
@@ -21,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..calls.call import Call
+    from ..calls.interfaces import CallView
     from ..loading import LoadedAdapter
 
 SUMMARY = "Run one tool in this process, as a caller would see it."
@@ -78,7 +79,7 @@ def _run_call(adapter: LoadedAdapter, name: str, params: Any, timeout_s: float |
     return peer.code
 
 
-class _Console:
+class _Console(Peer, Sink):
     """A peer that shows the outcome of one call: results on stdout, the rest on stderr."""
 
     def __init__(self) -> None:
@@ -105,7 +106,7 @@ class _Console:
         self.code = FAILED
         self.answered.set()
 
-    def open_stream(self, call: Call) -> _Console:
+    def open_stream(self, call: CallView) -> _Console:
         return self
 
     def wait(self) -> None:

@@ -14,14 +14,18 @@ from ..calls.pool import Pool
 from ..errors import AdapterError, BridgeError, CallError, UsageError
 from ..gil import GilWatch, describe_python, is_free_threaded
 from ..loading import check_workers, load
-from ..transports.stdio.transport import StdioTransport, claim_descriptors
+from ..transports.stdio.channel import Channel
+from ..transports.stdio.descriptors import PrivatePipes
+from ..transports.stdio.peer import StdioPeer
+from ..transports.stdio.reader import StdioReader
+from ..wire.connection import Connection
+from .fork import Forks
 from .shutdown import (
     CLEAN,
     FATAL,
     USAGE,
     complain,
     end_children,
-    forget_signals,
     handle_signals,
     leave,
     leave_fork,
@@ -31,10 +35,12 @@ from .shutdown import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, NoReturn
 
     from ..loading import LoadedAdapter
     from ..thread_safety.checker import ThreadSafetyChecker
+    from ..tool import Tool
     from ..transports.grpc.server import GrpcTransport, Service
     from .settings import Settings
 
@@ -50,55 +56,93 @@ _MARGIN_S = 0.4
 _GONE = ("peer gone", "parent gone")
 
 
+def bridge_services() -> Sequence[Service]:
+    """What clients of the gRPC server can call. Raises ``ImportError``: a package is missing."""
+    from ..transports.grpc.service import BridgeService
+
+    return [BridgeService()]
+
+
 class Server:
-    """One process, from its start to its exit code. ``run`` belongs to the main thread."""
+    """One process, from its start to its exit code. ``run`` belongs to the main thread.
 
-    #: Does it matter that answers come within microseconds? Over gRPC they do not, and switching
-    #: more often costs a tenth of the calls.
-    switches_often = False
+    Args:
+        settings: what the command line says.
+        load: finds the adapter to serve by its name and its directory.
+        services: makes what clients of the gRPC server can call; called only if there is one.
+        switches_often: whether answers are to come within microseconds although other tools
+            compute. Over stdio they are in any case; over gRPC that costs a tenth of the calls.
+    """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        load: Callable[[str, str | None], LoadedAdapter] = load,
+        services: Callable[[], Sequence[Service]] = bridge_services,
+        switches_often: bool = False,
+    ) -> None:
         self._settings = settings
+        self._load = load
+        self._services = services
+        self._switches_often = switches_often or settings.descriptors is not None
         # not an Event: a signal handler may interrupt the thread that waits for it
         self._reasons: SimpleQueue[str] = SimpleQueue()
         self._parent = os.getppid()
-        self._checker: ThreadSafetyChecker | None = None
-        #: The private descriptors of the protocol, if it is spoken over pipes.
-        self._pipes: tuple[int, ...] = ()
-        self._dispatcher: Dispatcher | None = None
+
+    def end(self, reason: str) -> None:
+        """Have the process drain and end. Any thread, signal handlers too."""
+        self._reasons.put(reason)
 
     def run(self) -> int:
-        """Serve until there is a reason to end, and end the process. Returns only what went wrong."""
+        """Serve until there is a reason to end, and end the process.
+
+        Returns:
+            The exit code, if the process never came to serve; else it does not return.
+        """
         settings = self._settings
         try:
-            stdio = self._take_process()
+            pipes = self._take_process()
         except OSError as error:
             complain(f"--fds {settings.descriptors}: {error}")
             return USAGE
+        forks = Forks()
+        channel = None if pipes is None else self._open_channel(pipes, forks)
+        peer = None if channel is None else StdioPeer(channel)
         try:
             with GilWatch() as gil:
                 grpc = self._open_grpc()
-                self._begin_check()
-                adapter = self._load()
-            dispatcher = self._open_dispatcher(adapter)
-            dispatcher.python = describe_python(gil)
-            handle_signals(self._reasons.put)
+                checker = self._begin_check()
+                adapter = self._load(settings.adapter, settings.app_dir)
+            tools = self._set_up(adapter, checker)
+            output = None if channel is None else channel.writer
+            dispatcher = Dispatcher(
+                tools,
+                Pool(settings.max_workers, settings.max_queue, output),
+                elixir=None if grpc is None else grpc.elixir,
+                python=describe_python(gil),
+                reports={} if checker is None else {"thread_safety": checker.get_report},
+            )
+            forks.add(lambda: dispatcher.forked(leave_fork))
+            handle_signals(self.end)
             port = None if grpc is None else grpc.start(dispatcher)
             self._announce(port)
         except (AdapterError, UsageError) as error:
-            return self._refuse(error, stdio)
-        if stdio is not None:
+            return self._refuse(error, peer)
+        if peer is not None:
             # the first message, before a request that came early can be answered
-            stdio.ready(self._describe(adapter, dispatcher, port))
-        self._configure_logs(stdio)
+            peer.ready(self._describe(dispatcher, port))
+        self._configure_logs(peer)
         if gil.modules:
             _warn_of_gil(gil.modules)
-        if stdio is not None:
-            stdio.start(dispatcher)
+        if pipes is not None and channel is not None and peer is not None:
+            self._read(pipes, channel, peer, dispatcher, forks)
         reason = self._wait()
-        return self._end(reason, dispatcher, stdio, grpc, adapter)
+        return self._end(reason, dispatcher, channel, peer, grpc, adapter, checker)
 
-    def _take_process(self) -> StdioTransport | None:
+    # -- the start ----------------------------------------------------------------------------
+
+    def _take_process(self) -> PrivatePipes | None:
         """Make the process what the bridge needs, before any code of an adapter runs in it.
 
         Raises ``OSError`` if a descriptor of the protocol is not open.
@@ -108,30 +152,44 @@ class Server:
             faulthandler.enable(2)  # says on stderr which line of which tool has crashed it
         except OSError:
             pass  # there is no stderr
-        if self.switches_often or settings.descriptors is not None:
+        if self._switches_often:
             sys.setswitchinterval(SWITCH_INTERVAL_S)
-        stdio = None
+        pipes = None
         if settings.descriptors is None:
             self._watch_starter()
         else:
-            stdio = self._open_stdio(*settings.descriptors)
-        os.register_at_fork(after_in_child=self._become_child)
+            pipes = PrivatePipes(*settings.descriptors)
         from ..log import forgive_lost_output
 
         forgive_lost_output()
-        return stdio
+        return pipes
 
-    def _open_stdio(self, source: int, sink: int) -> StdioTransport:
-        reader, writer = self._pipes = claim_descriptors(source, sink)
-        return StdioTransport(
-            reader,
-            writer,
-            max_message_bytes=self._settings.max_message_bytes,
-            gone=lambda: self._reasons.put("peer gone"),
-            shutdown=lambda: self._reasons.put("shutdown"),
+    def _open_channel(self, pipes: PrivatePipes, forks: Forks) -> Channel:
+        forks.add(pipes.forked)
+        connection = Connection(self._settings.max_message_bytes)
+        return Channel(pipes.writer, connection, lambda: self.end("peer gone"))
+
+    def _read(
+        self,
+        pipes: PrivatePipes,
+        channel: Channel,
+        peer: StdioPeer,
+        dispatcher: Dispatcher,
+        forks: Forks,
+    ) -> None:
+        """Begin to take requests from the pipe."""
+        reader = StdioReader(
+            pipes.reader,
+            channel,
+            peer,
+            dispatcher,
+            gone=lambda: self.end("peer gone"),
+            shutdown=lambda: self.end("shutdown"),
             # one worker means that the tools must not run at the same time
             inline=self._settings.inline and self._settings.max_workers > 1,
         )
+        forks.add(reader.forked)
+        reader.start()
 
     def _open_grpc(self) -> GrpcTransport | None:
         settings = self._settings
@@ -155,61 +213,43 @@ class Server:
             ) from None
         return GrpcTransport(settings.grpc, settings.max_message_bytes, services)
 
-    def _open_dispatcher(self, adapter: LoadedAdapter) -> Dispatcher:
-        """Set the adapter up, and the dispatcher that calls it. Raises ``AdapterError``."""
-        settings, checker = self._settings, self._checker
-        check_workers(adapter, settings.max_workers)
-        if checker is not None:
-            checker.watch_adapter(adapter)
+    def _set_up(
+        self, adapter: LoadedAdapter, checker: ThreadSafetyChecker | None
+    ) -> Mapping[str, Tool]:
+        """Set the adapter up. Returns the tools to serve. Raises ``AdapterError``."""
+        check_workers(adapter, self._settings.max_workers)
+        tools = adapter.tools if checker is None else checker.watch_adapter(adapter)
         adapter.setup()
-        pool = Pool(settings.max_workers, settings.max_queue)
-        self._dispatcher = dispatcher = Dispatcher(adapter.tools, pool)
-        if checker is not None:
-            dispatcher.reports["thread_safety"] = checker.get_report
-        return dispatcher
+        return tools
 
-    # -- what other kinds of process may want otherwise ---------------------------------------
-
-    def _load(self) -> LoadedAdapter:
-        """The adapter to serve. Raises ``AdapterError``."""
-        return load(self._settings.adapter, self._settings.app_dir)
-
-    def _services(self) -> list[Service]:
-        """What clients of the gRPC server can call. Raises ``ImportError``."""
-        from ..transports.grpc.service import BridgeService
-
-        return [BridgeService()]
-
-    # -- parts --------------------------------------------------------------------------------
-
-    def _begin_check(self) -> None:
+    def _begin_check(self) -> ThreadSafetyChecker | None:
         settings = self._settings
         if settings.thread_safety is None:
-            return
+            return None
         from ..thread_safety.checker import ThreadSafetyChecker, log
 
         checker = ThreadSafetyChecker.for_adapter(
             settings.adapter, settings.app_dir, strict=settings.thread_safety.strict, note=log
         )
-        self._checker = checker.__enter__()  # for the rest of the process
+        return checker.__enter__()  # for the rest of the process
 
-    def _write_report(self) -> None:
+    def _write_report(self, checker: ThreadSafetyChecker | None) -> None:
         settings = self._settings.thread_safety
-        if self._checker is None or settings is None or settings.report is None:
+        if checker is None or settings is None or settings.report is None:
             return
         import json
 
         try:
             with open(settings.report, "w") as file:
-                json.dump(self._checker.get_report(), file, indent=2)
+                json.dump(checker.get_report(), file, indent=2)
         except OSError as error:
             complain(f"--thread-safety-report {settings.report}: {error.strerror}")
 
-    def _refuse(self, error: BridgeError, stdio: StdioTransport | None) -> int:
+    def _refuse(self, error: BridgeError, peer: StdioPeer | None) -> int:
         """Say why there is nothing to serve, to people and to the peer."""
         complain(str(error))
-        if stdio is not None:
-            stdio.refuse(CallError(str(error), code="failed_precondition"))
+        if peer is not None:
+            peer.refuse(CallError(str(error), code="failed_precondition"))
         return FATAL
 
     def _announce(self, port: int | str | None) -> None:
@@ -243,19 +283,21 @@ class Server:
         self,
         reason: str,
         dispatcher: Dispatcher,
-        stdio: StdioTransport | None,
+        channel: Channel | None,
+        peer: StdioPeer | None,
         grpc: GrpcTransport | None,
         adapter: LoadedAdapter,
+        checker: ThreadSafetyChecker | None,
     ) -> NoReturn:
         grace = self._settings.grace_s
         # whatever hangs from here on, a tool, close() or a peer that does not read: leave
         self._leave_after(grace + _MARGIN_S)
         if grpc is not None:
             grpc.drain()
-        if stdio is not None:
-            stdio.drain()
+        if channel is not None:
+            channel.connection.drain()
         if reason in _GONE:
-            dispatcher.draining = True
+            dispatcher.refuse_new()
             if grpc is not None:
                 grpc.refuse_queued()  # before there are workers for them
             dispatcher.cancel_all("the caller is gone")
@@ -267,13 +309,13 @@ class Server:
         if grpc is not None:
             grpc.close(idle)
         dispatcher.pool.close()
-        self._write_report()
+        self._write_report(checker)
         try:
             adapter.close()
         except (Exception, SystemExit) as error:
             complain(f"close() of {adapter.name} failed: {error!r}")
-        if stdio is not None and reason not in _GONE:
-            stdio.bye(reason)
+        if peer is not None and reason not in _GONE:
+            peer.bye(reason)
         end_children()
         if idle:
             run_exit_handlers()
@@ -299,38 +341,22 @@ class Server:
                 "stdin has ended: whoever started this process is gone, and it leaves as well "
                 "(with stdin from /dev/null it would stay)"
             )
-            self._reasons.put("peer gone")
+            self.end("peer gone")
 
         if stdin_watch.is_there():
             stdin_watch.watch_stdin(gone)
 
-    def _become_child(self) -> None:
-        """A tool has forked this process, and only the tool's thread is here.
-
-        Calls and peer are the parent's: nothing is answered here, and nobody's pipe held open.
-        """
-        forget_signals()
-        if self._pipes:
-            null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-            for descriptor in self._pipes:
-                os.dup2(null, descriptor, inheritable=False)
-            os.close(null)
-        if self._dispatcher is not None:
-            self._dispatcher.disown(leave_fork)
-
-    def _configure_logs(self, stdio: StdioTransport | None) -> None:
+    def _configure_logs(self, peer: StdioPeer | None) -> None:
         settings = self._settings
         if "logging" in sys.modules or settings.log_level in ("debug", "info"):
             from .. import log
 
             def send(level: str, logger: str, text: str, fields: dict[str, Any]) -> bool:
-                return stdio is not None and stdio.send_log(level, logger, text, fields, None)
+                return peer is not None and peer.send_log(level, logger, text, fields, None)
 
             log.configure(settings.log_level, settings.log_format, send)
 
-    def _describe(
-        self, adapter: LoadedAdapter, dispatcher: Dispatcher, port: int | str | None
-    ) -> dict[str, Any]:
+    def _describe(self, dispatcher: Dispatcher, port: int | str | None) -> dict[str, Any]:
         settings = self._settings
         return {
             "protocol": PROTOCOL_VERSION,
@@ -341,7 +367,7 @@ class Server:
                 "max_workers": settings.max_workers,
                 "max_queue": settings.max_queue,
             },
-            "tools": sorted(adapter.tools),
+            "tools": sorted(dispatcher.tools),
             "python": dispatcher.python,
             "pid": os.getpid(),
             "grpc_port": port,

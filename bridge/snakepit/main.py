@@ -26,7 +26,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..loading import LoadedAdapter
     from ..transports.grpc.server import Service
 
 #: Up to 0.8 Snakepit kills a worker 2 seconds after SIGTERM, later after 6.
@@ -56,54 +55,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.health_check:
         return _check(options.adapter)
     _look_like_python()
-    return Worker(options).run()
+    return serve(options)
 
 
-class Worker(Server):
-    """The process as Snakepit knows it: it announces a port, and ends with its stdin."""
+def serve(options: argparse.Namespace) -> int:
+    """Serve as Snakepit knows it: announce a port, and end with stdin. Returns the exit code."""
+    ready_file = os.environ.get(_READY_FILE)
+    settings = Settings(
+        options.adapter,
+        # without --max-workers Snakepit sends one call at a time
+        max_workers=max(1, options.max_workers),
+        max_message_bytes=_MAX_MESSAGE_BYTES,
+        grace_s=options.grace,
+        descriptors=None,
+        # both addresses that a client may find under this name
+        grpc=GrpcSettings(host="localhost", port=options.port),
+        ready_file=ready_file,
+        thread_safety=ThreadSafetySettings() if options.thread_safety_check else None,
+        log_level=_log_level(options.thread_safety_check),
+    )
 
-    # Heartbeats need the interpreter even while every worker keeps it busy: with 16 such workers and
-    # Python's own 5 ms, each takes more than a second.
-    switches_often = True
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self._ready_file = os.environ.get(_READY_FILE)
-        self._elixir_address: str | None = options.elixir_address
-        super().__init__(
-            Settings(
-                options.adapter,
-                # without --max-workers Snakepit sends one call at a time
-                max_workers=max(1, options.max_workers),
-                max_message_bytes=_MAX_MESSAGE_BYTES,
-                grace_s=options.grace,
-                descriptors=None,
-                # both addresses that a client may find under this name
-                grpc=GrpcSettings(host="localhost", port=options.port),
-                ready_file=self._ready_file,
-                thread_safety=ThreadSafetySettings() if options.thread_safety_check else None,
-                log_level=_log_level(options.thread_safety_check),
-            )
-        )
-
-    def run(self) -> int:
-        stdin_watch.watch_stdin(lambda: self._reasons.put("peer gone"))
-        if sys.stdout is not None:
-            # Elixir logs what tools print, and shall not wait for it
-            sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-        return super().run()
-
-    def _load(self) -> LoadedAdapter:
-        return adapter.load(self._settings.adapter, self._settings.app_dir)
-
-    def _services(self) -> list[Service]:
+    def services() -> Sequence[Service]:
         from .elixir import SnakepitElixir
         from .service import SnakepitService
 
         elixir = None
-        if self._elixir_address:
-            elixir = SnakepitElixir(self._elixir_address, _MAX_MESSAGE_BYTES)
+        if options.elixir_address:
+            elixir = SnakepitElixir(options.elixir_address, _MAX_MESSAGE_BYTES)
         # the file came with 0.8.1; by then errors had become objects
-        return [SnakepitService(structured=self._ready_file is not None, elixir=elixir)]
+        return [SnakepitService(structured=ready_file is not None, elixir=elixir)]
+
+    # Heartbeats need the interpreter even while every worker keeps it busy: with 16 such workers
+    # and Python's own 5 ms, each takes more than a second.
+    server = Server(settings, load=adapter.load, services=services, switches_often=True)
+    stdin_watch.watch_stdin(lambda: server.end("peer gone"))
+    if sys.stdout is not None:
+        # Elixir logs what tools print, and shall not wait for it
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    return server.run()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -45,17 +45,16 @@ class SnakepitService:
     def __init__(self, *, structured: bool, elixir: SnakepitElixir | None = None) -> None:
         self._structured = structured
         self._transport: GrpcTransport
-        self._elixir = elixir
+        self.elixir = elixir
         self._sessions = _Sessions()
 
     def add_to(self, server: Any, transport: GrpcTransport) -> None:
         """Register the methods with a ``grpc.Server``."""
         self._transport = transport
-        if self._elixir is not None:
-            self._elixir.tools = [
+        if self.elixir is not None:
+            self.elixir.tools = [
                 pb.ToolRegistration(**describe_tool(tool)) for tool in self._tools()
             ]
-            transport.dispatcher.elixir = self._elixir
         aside: dict[str, tuple[Callable[..., Any], Any]] = {
             "Ping": (self._ping, pb.PingRequest),
             "Heartbeat": (self._heartbeat, pb.HeartbeatRequest),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..loading import LoadedAdapter
+    from ..tool import Tool
     from .detector.findings import Finding, Frame
 
     Function = TypeVar("Function", bound=Callable[..., Any])
@@ -148,11 +149,13 @@ class ThreadSafetyChecker:
             self._probe.watch(adapter, type(adapter).__name__)
         return adapter
 
-    def watch_adapter(self, adapter: LoadedAdapter) -> None:
-        """Watch an adapter that is about to be served; its tools become calls of their own."""
+    def watch_adapter(self, adapter: LoadedAdapter) -> dict[str, Tool]:
+        """Watch an adapter that is about to be served. Returns its tools, as calls of their own."""
         self.watch(adapter.target)
-        for tool in adapter.tools.values():
-            tool.function = self.wrap(tool.function, tool.name, tool.serial)
+        return {
+            name: tool.calling(self.wrap(tool.function, tool.name, tool.serial))
+            for name, tool in adapter.tools.items()
+        }
 
     def check_thread_safe(self, function: Function) -> Function:
         """Decorator: every call of ``function`` counts as a call of its own.

@@ -823,7 +823,7 @@ def test_stdio_alone_never_imports_grpc():
     with PortPeer(*ADAPTER) as stdio:
         loaded = set(stdio.call("modules"))
         assert stdio.ready["grpc_port"] is None
-    assert "bridge.transports.stdio.transport" in loaded
+    assert "bridge.transports.stdio.reader" in loaded
     assert not [name for name in loaded if name.partition(".")[0] in ("grpc", "google")]
     assert not [name for name in loaded if name.startswith("bridge.transports.grpc.server")]
 

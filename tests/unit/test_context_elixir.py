@@ -35,8 +35,8 @@ def bench():
     return Bench(ask, tools)
 
 
-def test_the_context_hands_on_its_call(bench):
-    bench.dispatcher.elixir = Elixir()
+def test_the_context_hands_on_its_call():
+    bench = Bench(ask, tools, elixir=Elixir())
     asked = bench.result(bench.start("ask", session="s"))
     assert asked == ["ask", "s", "shout", {"text": "a", "name": "b", "self": "c"}]
     assert bench.result(bench.start("tools", session="s")) == {"shout": {"session": "s"}}

@@ -31,7 +31,7 @@ def loaded_by(module: str) -> set[str]:
 
 def test_nothing_heavy_is_loaded_to_serve() -> None:
     loaded = loaded_by("bridge.process.server")
-    assert "bridge.transports.stdio.transport" in loaded
+    assert "bridge.transports.stdio.reader" in loaded
     assert not loaded & HEAVY
     assert not {name for name in loaded if name.startswith("bridge.thread_safety")}
 

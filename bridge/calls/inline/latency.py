@@ -18,8 +18,8 @@ QUICK_S = 100e-6
 _FIRST, _MOST = 8, 4096
 
 
-class Pace:
-    """The pace of one tool. Any thread may note a run; a lost one does not matter."""
+class LatencyGate:
+    """How quick one tool has been. Any thread may note a run; a lost one does not matter."""
 
     __slots__ = ("state", "_left", "_wanted")
 

@@ -1,14 +1,17 @@
-"""A duty that must never stand still, and two threads for it: one has it, the other stands by.
+"""Two threads for one role that must never stand still: one leads, the other stands by.
 
-The one on duty says when it begins a piece of work that could hold it up, and when that is done.
-When a piece lasts too long, the other takes the duty over; who has lost it finds out when its
-piece is done, and stands by from then on.
+The leader says when it begins a piece of work that could hold it up, and when that is done. When
+a piece lasts too long, the one that stands by takes the role over; whoever has lost it finds out
+when its piece is done, and stands by from then on. (The Leader/Followers pattern of Schmidt et
+al., Pattern-Oriented Software Architecture, volume 2, with the handing over made by a watchdog.)
 
-========  =====================================================
-on duty   ``working()`` → watched; ``done()`` → not watched
-watched   piece too old → the other is on duty, this one is late
-late      ``working()``, ``done()`` say so → standing by
-========  =====================================================
+=======  ==========================================================
+state    what happens
+=======  ==========================================================
+leads    ``watch()`` → watched; ``release()`` → leads
+watched  the piece is too old → the other leads, this one is late
+late     ``watch()`` and ``release()`` say so → stands by
+=======  ==========================================================
 """
 
 from __future__ import annotations
@@ -21,26 +24,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: A piece of work may last so long.
+#: A piece of work may last so long, in seconds.
 LIMIT_S = 0.001
 #: After so many looks without any work the one that stands by sleeps until there is some.
 _IDLE_LOOKS = 50
 
 
-class Relay:
-    """``serve(turn)`` is called on a thread that comes on duty, with the number of its turn.
+class Watchdog:
+    """Runs ``lead`` on one of two threads, and on the other when the first is held up.
 
-    It returns when it has lost the duty, or for good after ``end()``.
+    Args:
+        lead: called on a thread that gets the role, with the number of its term (1, 2, …) and
+            that of the thread (0 or 1). It returns when it has lost the role, or for good after
+            ``end()``.
+        name: of the threads, which get ``-1`` and ``-2`` behind it.
     """
 
-    def __init__(self, serve: Callable[[int], None], name: str) -> None:
-        self._serve = serve
+    def __init__(self, lead: Callable[[int, int], None], name: str) -> None:
+        self._lead = lead
         self._name = name
         self._lock = threading.Lock()
-        #: The number of the turn that has the duty. Anybody may read it.
-        self.turn = 1
-        #: Does the other one stand by? If not, nobody would take over from a piece that hangs.
-        #: For the one on duty, who alone can lose it.
+        #: The number of the term that leads. Any thread may read it.
+        self.term = 1
+        #: Whether the other thread stands by. If not, nobody would take over from a piece that
+        #: hangs. For the leader, who alone can lose the role.
         self.watched = False
         #: When the piece of work began; 0.0: there is none.
         self._since = 0.0
@@ -50,21 +57,30 @@ class Relay:
         self._ended = False
 
     def start(self) -> None:
-        """Start both threads; the first has the duty."""
-        for number, run in ((1, self._begin), (2, self._go_on)):
-            name = f"{self._name}-{number}"
-            threading.Thread(target=run, name=name, daemon=True).start()
+        """Start both threads; the first leads."""
+        for number, run in enumerate((self._begin, self._go_on)):
+            threading.Thread(
+                target=run, args=(number,), name=f"{self._name}-{number + 1}", daemon=True
+            ).start()
 
     def end(self) -> None:
-        """The duty is over. On duty."""
+        """End the role for good. The leader calls it."""
         with self._lock:
             self._ended = True
             self._wake.put(None)
 
-    def working(self, turn: int, now: float) -> bool:
-        """A piece of work begins, or the next one. False: the duty was lost, and it must not."""
+    def watch(self, term: int, now: float) -> bool:
+        """Begin a piece of work, or the next one.
+
+        Args:
+            term: that of the caller.
+            now: ``time.monotonic()``; the piece may last ``LIMIT_S`` from then on.
+
+        Returns:
+            False if the role was lost: then the caller must not do the work.
+        """
         with self._lock:
-            if self.turn != turn:
+            if self.term != term:
                 return False
             self._since = now
             self._pieces += 1
@@ -73,26 +89,26 @@ class Relay:
                 self._wake.put(None)
         return True
 
-    def done(self, turn: int) -> bool:
-        """The work is done. False: the duty was lost meanwhile."""
+    def release(self, term: int) -> bool:
+        """End the watch: the work is done. False if the role was lost meanwhile."""
         with self._lock:
-            if self.turn != turn:
+            if self.term != term:
                 return False
             self._since = 0.0
         return True
 
-    def _begin(self) -> None:
-        self._serve(1)
-        self._go_on()
+    def _begin(self, number: int) -> None:
+        self._lead(1, number)
+        self._go_on(number)
 
-    def _go_on(self) -> None:
+    def _go_on(self, number: int) -> None:
         while not self._ended:
-            turn = self._stand_by()
-            if turn:
-                self._serve(turn)
+            term = self._stand_by()
+            if term:
+                self._lead(term, number)
 
     def _stand_by(self) -> int:
-        """Watch until the duty is to be taken over; the number of the turn, 0 if it is over."""
+        """Watch until the role is to be taken over; the number of the term, 0 if all is over."""
         looks = pieces = 0
         self.watched = True
         while not self._ended:
@@ -103,8 +119,8 @@ class Relay:
                     if self._since == since:
                         self._since = 0.0
                         self.watched = False
-                        self.turn += 1
-                        return self.turn
+                        self.term += 1
+                        return self.term
             looks = 0 if pieces != self._pieces else looks + 1
             pieces = self._pieces
             if looks >= _IDLE_LOOKS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from ...calls.interfaces import Peer, Sink
 from ...wire.messages import CallOptions, Request
 from .rpc import MOMENT_S
 
@@ -12,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ...calls.call import Call
+    from ...calls.interfaces import CallView
     from ...errors import CallError
     from ...wire.messages import Params
     from .sender import Sender
@@ -24,7 +25,7 @@ _SLACK_S, _SLACK_SHARE = 0.01, 0.012
 _HIDDEN = frozenset(["authorization", "user-agent"])
 
 
-class Exchange:
+class Exchange(Peer, Sink):
     """The call that a request asks for, and its peer: keeps the outcome for the request's thread.
 
     Services derive from it and say what goes over the wire. Made by a behavior, on its thread.
@@ -69,7 +70,7 @@ class Exchange:
         request = Request(rpc.key, tool, params, self._options(session))
         call = dispatcher.admit(request, self, rpc.arrived)
         if call is not None:
-            if call.lane is not None or worker is None:
+            if call.serial is not None or worker is None:
                 self._answered = threading.Event()
             if not context.add_callback(self._is_over):
                 self._is_over()
@@ -122,7 +123,7 @@ class Exchange:
         if self._answered is not None:
             self._answered.set()
 
-    def open_stream(self, call: Call) -> Exchange:
+    def open_stream(self, call: CallView) -> Exchange:
         return self
 
     def send_progress(self, key: int, done: float, total: float | None, text: str | None) -> None:

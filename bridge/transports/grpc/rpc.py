@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 
+from ...calls.job import Job
 from ...wire.codec import Encoder
 
 TYPE_CHECKING = False
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ...calls.pool import Lane, Worker
+    from ...calls.job import SerialQueue, Worker
     from ...errors import CallError
     from .server import GrpcTransport
 
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 MOMENT_S = 0.0005
 
 
-class Rpc:
+class Rpc(Job):
     """One request as a job of the pool, and the Future that gRPC wants to have for it."""
 
-    lane: Lane | None = None
+    serial: SerialQueue | None = None
     #: Why no tool shall run; set before the request is handled.
     refusal: CallError | None = None
     _has_begun = False

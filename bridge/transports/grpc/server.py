@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from ...calls.dispatcher import Dispatcher
+    from ...context import Elixir
     from .settings import GrpcSettings
 
     class Service(Protocol):
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 
         #: Its full name, ``package.Service``.
         name: str
+        # elixir: the way back to the program that calls, if it has one
+
+        @property
+        def elixir(self) -> Elixir | None: ...
 
         def add_to(self, server: Any, transport: GrpcTransport) -> None:
             """Register the methods with a ``grpc.Server``.
@@ -103,6 +108,11 @@ class GrpcTransport:
         self._keys = _FIRST_KEY
         #: Requests that were handled, which gRPC does not know yet.
         self.completed: deque[Rpc] = deque()
+
+    @property
+    def elixir(self) -> Elixir | None:
+        """The way back to the program that calls, if one of the services has it."""
+        return next((s.elixir for s in self._services if s.elixir is not None), None)
 
     # -- life -------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ...context import Elixir
     from ...wire.messages import Params
     from .server import GrpcTransport
 
@@ -27,6 +28,7 @@ class BridgeService:
     """Requests and responses are bytes to gRPC, so that what cannot be decoded is answered here."""
 
     name = pb.DESCRIPTOR.services_by_name["Bridge"].full_name
+    elixir: Elixir | None = None
 
     def add_to(self, server: Any, transport: GrpcTransport) -> None:
         """Register the methods with a ``grpc.Server``."""

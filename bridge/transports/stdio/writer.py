@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from queue import SimpleQueue
 
+from ...calls.interfaces import Output
 from ...wire.buffers import LARGE_BYTES
 from ...wire.framing import encode_header
 
@@ -27,7 +28,7 @@ SMALL_BYTES = 1 << 12
 _MAX_BUFFERS = 1024
 
 
-class Writer:
+class Writer(Output):
     """Frames messages and writes them to a descriptor. Any thread may use it.
 
     ``closed``: called once, by the thread that finds that nobody reads any more.

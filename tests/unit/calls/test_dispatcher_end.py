@@ -298,7 +298,7 @@ def test_a_call_of_a_forked_process_says_nothing_and_leaves_where_it_would_answe
 
     @tool
     def speaks(ctx: Context):
-        bench.dispatcher.disown(lambda *_: left.set())
+        bench.dispatcher.forked(left.set)
         ctx.progress(1)
         return "for nobody"
 

@@ -22,7 +22,7 @@ from tests.waiting import passed, wait_until
 class Visit:
     """A request that is a job: its call is admitted and run on the worker that takes it."""
 
-    lane = None
+    serial = None
 
     def __init__(self, bench, key, name, args, between=lambda call: None, **options):
         self.bench = bench

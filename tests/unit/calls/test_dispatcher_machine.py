@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bridge import CallError, Context, tool
 from bridge.calls.event_loop import EventLoop
-from bridge.calls.pool import Lane, Worker
+from bridge.calls.job import SerialQueue, Worker
 from bridge.wire.messages import CallOptions, Request
 from tests.tool_bench import Bench, RecordingPeer, Unencodable
 from tests.waiting import WAIT_S, in_thread, join, passed, wait_until
@@ -127,8 +127,8 @@ class Work(RecordingPeer):
 class Probe:
     """A job that shows that a worker, or a lane, is still there."""
 
-    def __init__(self, together: threading.Barrier | None, lane: Lane | None) -> None:
-        self.together, self.lane = together, lane
+    def __init__(self, together: threading.Barrier | None, lane: SerialQueue | None) -> None:
+        self.together, self.serial = together, lane
         self.done = threading.Event()
 
     def run(self, worker: Worker, now: float) -> float:
@@ -153,7 +153,7 @@ class Calls(RuleBasedStateMachine):
     ) -> None:
         self.bench = Bench(*self.tools(), max_workers=max_workers, max_queue=max_queue)
         self.dispatcher, self.pool = self.bench.dispatcher, self.bench.pool
-        self.dispatcher.event_loop = LOOP
+        self.dispatcher.runtime.event_loop = LOOP
         self.timed = timed
         self.end = end
         self.works: list[Work] = []
@@ -163,7 +163,9 @@ class Calls(RuleBasedStateMachine):
         # the model
         self.running: list[Work] = []
         self.ready: list[Work] = []
-        self.lanes: dict[str, list[Work]] = {name: [] for name in SERIAL}  # the first has the lane
+        self.serials: dict[str, list[Work]] = {
+            name: [] for name in SERIAL
+        }  # the first has the lane
         self.interrupted: Counter[str] = Counter()
         self.begun: list[int] = []
         self.ran = 0
@@ -265,11 +267,11 @@ class Calls(RuleBasedStateMachine):
         self.dispatcher.dispatch(Request(work.key, work.name, [work.number], options), work)
 
     def has_room(self, name: str) -> bool:
-        must_wait = bool(self.lanes.get(name)) or len(self.running) == self.pool.max_workers
+        must_wait = bool(self.serials.get(name)) or len(self.running) == self.pool.max_workers
         return not must_wait or self.waiting() < self.pool.max_queue
 
     def waiting(self) -> int:
-        return len(self.ready) + sum(len(lane[1:]) for lane in self.lanes.values())
+        return len(self.ready) + sum(len(lane[1:]) for lane in self.serials.values())
 
     @rule(plan=PLANS)
     def call(self, plan: tuple[Any, ...]) -> None:
@@ -308,7 +310,7 @@ class Calls(RuleBasedStateMachine):
             work.expected, work.started_when_answered = (refusal, None), False
             work.check_answer()
             return
-        lane = self.lanes.get(name)
+        lane = self.serials.get(name)
         if lane is not None:
             lane.append(work)
             if lane[0] is not work:
@@ -368,17 +370,17 @@ class Calls(RuleBasedStateMachine):
         self.take_back(work)
 
     def queued(self) -> list[Work]:
-        return [*self.ready, *(work for lane in self.lanes.values() for work in lane[1:])]
+        return [*self.ready, *(work for lane in self.serials.values() for work in lane[1:])]
 
     def take_back(self, work: Work) -> None:
         if work in self.ready:
             self.ready.remove(work)
             self.leave_lane(work)
         elif work not in self.running:
-            self.lanes[work.name].remove(work)
+            self.serials[work.name].remove(work)
 
     def leave_lane(self, work: Work) -> None:
-        lane = self.lanes.get(work.name)
+        lane = self.serials.get(work.name)
         if lane:
             assert lane.pop(0) is work
             self.ready += lane[:1]
@@ -532,8 +534,8 @@ class Calls(RuleBasedStateMachine):
         for probe in probes:
             passed(probe.done)
         wait_until(self.at_rest, "free workers")
-        for lane in self.dispatcher.lanes.values():
-            probe = Probe(None, lane)
+        for name in SERIAL:
+            probe = Probe(None, self.dispatcher.tools[name].serial)
             self.pool.submit(probe)
             passed(probe.done)
         self.pool.close()

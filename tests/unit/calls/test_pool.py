@@ -8,6 +8,7 @@ import weakref
 
 import pytest
 
+from bridge.calls.interfaces import Output
 from bridge.calls.pool import Pool
 from bridge.errors import PoolFull, ShuttingDown
 from tests.waiting import WAIT_S, in_thread, join, passed, wait_until
@@ -17,7 +18,7 @@ class Job:
     """Runs ``body`` on a worker, then ends when ``leave`` is set (as it is unless it is held)."""
 
     def __init__(self, body=lambda: None, lane=None, held=False):
-        self.lane = lane
+        self.serial = lane
         self.body = body
         self.runs = 0
         self.thread = None
@@ -40,8 +41,8 @@ def pools():
     """Makes pools that are closed afterwards."""
     made = []
 
-    def make(max_workers, max_queue=100):
-        made.append(Pool(max_workers, max_queue))
+    def make(max_workers, max_queue=100, output=None):
+        made.append(Pool(max_workers, max_queue, output))
         return made[-1]
 
     yield make
@@ -235,17 +236,33 @@ def test_a_worker_shows_what_it_runs_and_what_it_ran(pools):
     assert 0 <= worker.busy_s <= time.monotonic() - before
 
 
-def test_the_hooks_tell_whether_the_worker_has_more_to_do(pools):
-    pool, heard = pools(1), []
+class Heard(Output):
+    """Output that always waits, and notes what it is told."""
+
+    def __init__(self, heard, done):
+        self.heard, self.done = heard, done
+
+    def waits(self):
+        return True
+
+    def flush(self):
+        self.heard.append("flush")
+        self.done.set()
+
+    def nudge(self):
+        self.heard.append("nudge")
+
+
+def test_the_output_is_told_whether_the_worker_has_more_to_do(pools):
+    heard, done = [], threading.Event()
+    pool = pools(1, output=Heard(heard, done))
     (running,) = occupy(pool)
     others = [submit(pool, lambda: heard.append("job")) for _ in range(2)]
-    done = threading.Event()
-    pool.has_output = lambda: True
-    pool.before_next = lambda: heard.append("next")
-    pool.before_wait = lambda: (heard.append("wait"), done.set())
+    heard.clear()
+    done.clear()
     running.leave.set()
     passed(done)
-    assert heard == ["next", "job", "next", "job", "wait"]
+    assert heard == ["nudge", "job", "nudge", "job", "flush"]
     assert all(job.runs == 1 for job in others)
 
 

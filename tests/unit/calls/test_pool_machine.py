@@ -18,7 +18,7 @@ from tests.waiting import passed, wait_until
 
 class Job:
     def __init__(self, lane):
-        self.lane = lane
+        self.serial = lane
         self.started, self.leave, self.ended = (threading.Event() for _ in range(3))
         self.runs = 0
         self.discarded = False
@@ -37,12 +37,12 @@ class PoolMachine(RuleBasedStateMachine):
     @initialize(max_workers=st.integers(1, 3), max_queue=st.integers(0, 3))
     def make(self, max_workers, max_queue):
         self.pool = Pool(max_workers, max_queue)
-        self.lane = self.pool.new_lane() if isinstance(self, LaneMachine) else None
+        self.serial = self.pool.new_serial_queue() if isinstance(self, LaneMachine) else None
         self.accepted = []
         self.running = []
         self.ready = []
         self.in_lane = []
-        self.lane_owner = None
+        self.serial_owner = None
 
     @rule()
     def submit(self):
@@ -50,7 +50,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     def _submit(self, lane):
         job = Job(lane)
-        lane_busy = lane is not None and self.lane_owner is not None
+        lane_busy = lane is not None and self.serial_owner is not None
         must_wait = lane_busy or len(self.running) == self.pool.max_workers
         if must_wait and len(self.ready) + len(self.in_lane) == self.pool.max_queue:
             assert not self._accepts(job), "more jobs wait than may"
@@ -63,7 +63,7 @@ class PoolMachine(RuleBasedStateMachine):
             return
         self.ready.append(job)
         if lane is not None:
-            self.lane_owner = job
+            self.serial_owner = job
 
     def _accepts(self, job):
         try:
@@ -93,10 +93,10 @@ class PoolMachine(RuleBasedStateMachine):
         self._pass_on(job)
 
     def _pass_on(self, job):
-        if job is self.lane_owner:
-            self.lane_owner = self.in_lane.pop(0) if self.in_lane else None
-            if self.lane_owner is not None:
-                self.ready.append(self.lane_owner)
+        if job is self.serial_owner:
+            self.serial_owner = self.in_lane.pop(0) if self.in_lane else None
+            if self.serial_owner is not None:
+                self.ready.append(self.serial_owner)
 
     @invariant()
     def the_pool_does_what_the_model_does(self):
@@ -128,7 +128,7 @@ class LaneMachine(PoolMachine):
 
     @rule()
     def submit_to_lane(self):
-        self._submit(self.lane)
+        self._submit(self.serial)
 
 
 TestPool = PoolMachine.TestCase

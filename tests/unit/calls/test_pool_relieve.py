@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from bridge.calls.pool import Lane
+from bridge.calls.job import SerialQueue
 from bridge.errors import ShuttingDown
 from tests.waiting import WAIT_S, in_thread, join, passed, wait_until
 
@@ -162,7 +162,7 @@ def test_jobs_that_were_taken_back_make_room(pools):
 
 def test_what_waits_for_a_lane_is_not_taken_back(pools):
     pool = pools(2)
-    lane = pool.new_lane()
+    lane = pool.new_serial_queue()
     (first,) = occupy(pool, 1, lane)
     (other,) = occupy(pool, 1)
     in_lane, plain = submit(pool, lane=lane), submit(pool)
@@ -199,7 +199,7 @@ def test_each_job_is_either_taken_back_or_run(pools):
 
 
 def test_a_lane_is_entered_by_one_at_a_time():
-    lane = Lane()
+    lane = SerialQueue()
     assert lane.try_enter() is True
     assert lane.try_enter() is False
     assert not lane.waiting
@@ -209,7 +209,7 @@ def test_a_lane_is_entered_by_one_at_a_time():
 
 def test_a_lane_that_a_job_has_is_not_entered_and_nobody_waits_for_it(pools):
     pool = pools(2)
-    lane = pool.new_lane()
+    lane = pool.new_serial_queue()
     (first,) = occupy(pool, 1, lane)
     assert lane.try_enter() is False
     assert pool.queued == 0
@@ -220,7 +220,7 @@ def test_a_lane_that_a_job_has_is_not_entered_and_nobody_waits_for_it(pools):
 
 def test_whoever_leaves_a_lane_lets_the_next_job_start(pools):
     pool = pools(2)
-    lane = pool.new_lane()
+    lane = pool.new_serial_queue()
     assert lane.try_enter()
     first, second = submit(pool, lane=lane, held=True), submit(pool, lane=lane)
     assert pool.queued == 2
@@ -234,7 +234,7 @@ def test_whoever_leaves_a_lane_lets_the_next_job_start(pools):
 
 def test_of_many_that_try_at_once_one_enters():
     for _ in range(50):
-        lane, entered = Lane(), []
+        lane, entered = SerialQueue(), []
         together = threading.Barrier(4, timeout=WAIT_S)
 
         def enter(lane=lane, entered=entered, together=together):

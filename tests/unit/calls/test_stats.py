@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.calls.stats import Histogram, Tally, add_up
+from bridge.calls.stats import Histogram, ToolStats, add_up
 
 microseconds = st.integers(0, 10**12)
 durations = st.lists(microseconds, max_size=50)
@@ -19,7 +19,7 @@ def filled(values):
 
 
 def tallied(values, errors=0):
-    tally = Tally()
+    tally = ToolStats()
     tally.calls, tally.errors = len(values), errors
     tally.wait, tally.run = filled(values), filled(values[:1])
     return tally

@@ -325,7 +325,7 @@ def test_the_context_leads_to_elixir(serve):
     error = served.execute("x", session="s")
     assert error.code == "failed_precondition"
     assert "no way back to Elixir" in error.message
-    served.dispatcher.elixir = Elixir()
+    served.dispatcher.runtime.elixir = Elixir()
     assert served.execute("x", session="s") == [{"s": {}}, ["s", "shout", {"name": "x"}]]
 
 

@@ -15,8 +15,11 @@ from bridge.calls.dispatcher import Dispatcher
 from bridge.calls.pool import Pool
 from bridge.errors import CallError
 from bridge.testing.connection_pair import frame
-from bridge.transports.stdio.transport import StdioTransport
+from bridge.transports.stdio.channel import Channel
+from bridge.transports.stdio.peer import StdioPeer
+from bridge.transports.stdio.reader import StdioReader
 from bridge.wire.codec import Encoder, decode_message
+from bridge.wire.connection import Connection
 from bridge.wire.framing import FrameDecoder
 from bridge.wire.messages import Notification, Response
 from tests.waiting import in_thread, join, passed
@@ -56,18 +59,22 @@ class Tools:
 
 
 class Wire:
-    """A transport in this process, with the peer's ends of its pipes."""
+    """A bridge in this process, with the peer's ends of its pipes."""
 
     def __init__(self, inline: bool = True) -> None:
         source, self.to_bridge = os.pipe()
         self.from_bridge, self._sink = os.pipe()
         self.gone = threading.Event()
         self.tools = Tools()
-        self.dispatcher = Dispatcher(bind_tools(self.tools), Pool(2, 2))
-        self.transport = StdioTransport(
+        self.connection = Connection(1 << 20)
+        channel = Channel(self._sink, self.connection, self.gone.set)
+        self.dispatcher = Dispatcher(bind_tools(self.tools), Pool(2, 2, channel.writer))
+        self.peer = StdioPeer(channel)
+        self.reader = StdioReader(
             source,
-            self._sink,
-            max_message_bytes=1 << 20,
+            channel,
+            self.peer,
+            self.dispatcher,
             gone=self.gone.set,
             shutdown=lambda: None,
             inline=inline,
@@ -84,7 +91,7 @@ class Wire:
         while not any(type(message) is Response for message in messages):
             messages += self.read()
         assert self.dispatcher.wait_until_idle(10.0)
-        self.transport.bye("the end")
+        self.peer.bye("the end")
         while messages[-1] != Notification("$/bye", ["the end"]):
             messages += self.read()
         return messages[:-1]
@@ -100,7 +107,7 @@ class Wire:
     def close(self) -> None:
         os.close(self.to_bridge)
         passed(self.gone)
-        self.transport._source.close()  # a process just ends
+        self.reader.close()  # a process just ends
         for descriptor in (self.from_bridge, self._sink):
             os.close(descriptor)
 
@@ -127,9 +134,9 @@ def test_a_bug_on_the_reader_counts_as_a_peer_that_is_gone(inline, wire, monkeyp
         raise RuntimeError("a bug")
 
     subject = wire(inline=inline)
-    monkeypatch.setattr(subject.transport, "_handle_all", bug)
+    monkeypatch.setattr(subject.reader, "_handle_all", bug)
     monkeypatch.setattr(threading, "excepthook", lambda args: bugs.append(args.exc_value))
-    subject.transport.start(subject.dispatcher)
+    subject.reader.start()
     subject.request(1, "report")
     passed(subject.gone)
     subject.request(2, "report")
@@ -139,7 +146,7 @@ def test_a_bug_on_the_reader_counts_as_a_peer_that_is_gone(inline, wire, monkeyp
 def test_an_answer_that_overtakes_an_item_is_the_last_word(wire, monkeypatch):
     """The call is cancelled between the worker's look and its sending."""
     subject = wire()
-    item = subject.transport._connection.item
+    item = subject.connection.item
 
     def overtaken(encoder: Any, msgid: int, credit: Any, value: Any) -> Any:
         message = item(encoder, msgid, credit, value)
@@ -147,8 +154,8 @@ def test_an_answer_that_overtakes_an_item_is_the_last_word(wire, monkeypatch):
             assert subject.dispatcher.cancel(msgid)
         return message
 
-    monkeypatch.setattr(subject.transport._connection, "item", overtaken)
-    subject.transport.start(subject.dispatcher)
+    monkeypatch.setattr(subject.connection, "item", overtaken)
+    subject.reader.start()
     subject.request(1, "count", stream={"items": 100, "bytes": 1 << 20})
     *items, response = subject.read_to_the_end()
     assert items == [Notification("$/item", [1, number]) for number in range(3)]
@@ -158,15 +165,15 @@ def test_an_answer_that_overtakes_an_item_is_the_last_word(wire, monkeypatch):
 def test_an_answer_that_overtakes_progress_is_the_last_word(wire, monkeypatch):
     """The call is cancelled between the tool's report and its sending."""
     subject = wire()
-    send_progress = subject.transport.send_progress
+    send_progress = subject.peer.send_progress
 
     def overtaken(key: int, done: float, *rest: Any) -> None:
         if done == 3:
             assert subject.dispatcher.cancel(key)
         send_progress(key, done, *rest)
 
-    monkeypatch.setattr(subject.transport, "send_progress", overtaken)
-    subject.transport.start(subject.dispatcher)
+    monkeypatch.setattr(subject.peer, "send_progress", overtaken)
+    subject.reader.start()
     subject.request(1, "report")
     *reports, response = subject.read_to_the_end()
     assert [report.params[1] for report in reports] == [0, 1, 2]
@@ -175,7 +182,7 @@ def test_an_answer_that_overtakes_progress_is_the_last_word(wire, monkeypatch):
 
 def test_an_error_that_takes_long_to_encode_holds_up_no_other_answer(wire):
     subject = wire()
-    subject.transport.start(subject.dispatcher)
+    subject.reader.start()
     subject.request(1, "fail")
     passed(subject.tools.slow.begun)
     subject.request(2, "count", stream={"items": 1, "bytes": 1 << 20})

@@ -9,7 +9,7 @@ from collections import deque
 import pytest
 
 from bridge import tool
-from bridge.calls.inline.runner import QuickCalls
+from bridge.calls.inline.runner import InlineRunner
 from bridge.errors import CallError
 from bridge.wire.messages import Request
 from tests.tool_bench import Bench
@@ -17,12 +17,12 @@ from tests.tool_bench import Bench
 PATIENCE_S = 10
 
 
-class Duty:
-    """A relay that never changes hands."""
+class Calm:
+    """A watchdog that never takes over."""
 
-    turn = 1
+    term = 1
 
-    def working(self, turn: int, now: float) -> bool:
+    def watch(self, term: int, now: float) -> bool:
         return True
 
 
@@ -45,9 +45,9 @@ def bench(gates):
 def begin(bench, msgid=1):
     """Run one call on a thread of its own, as far as its tool waits."""
     dispatcher = bench.dispatcher
-    quick = QuickCalls(dispatcher, bench.peer, "test-reader")
+    quick = InlineRunner(dispatcher, bench.peer, "test-reader")
     batch = deque([(Request(msgid, "waits", [msgid]), dispatcher.tools["waits"])])
-    thread = threading.Thread(target=quick.run, args=(batch, Duty(), 1))
+    thread = threading.Thread(target=quick.run, args=(batch, Calm(), 1))
     thread.start()
     return quick, thread
 
@@ -57,7 +57,7 @@ def test_it_is_no_call_for_others_until_somebody_takes_over(bench, gates):
     assert gates["begun"].wait(PATIENCE_S)
     assert bench.dispatcher.calls == {}
     assert not bench.dispatcher.cancel(1)
-    quick.take_over()
+    quick.share()
     assert list(bench.dispatcher.calls) == [1]
     gates["go"].set()
     thread.join(PATIENCE_S)
@@ -68,7 +68,7 @@ def test_it_is_no_call_for_others_until_somebody_takes_over(bench, gates):
 def test_once_it_is_cancelled_its_id_may_be_used_again(bench, gates):
     quick, thread = begin(bench)
     assert gates["begun"].wait(PATIENCE_S)
-    quick.take_over()
+    quick.share()
     assert bench.dispatcher.cancel(1)
     call = bench.dispatcher.admit(Request(1, "waits", [7]), bench.peer, time.monotonic())
     gates["go"].set()

@@ -1,6 +1,6 @@
 """Quick tools on the thread that reads, some of which suddenly hang: nothing may be lost by it.
 
-A real ``StdioTransport`` over pipes, in this process. After each step everything must be answered
+A real ``StdioReader`` over pipes, in this process. After each step everything must be answered
 but the calls that hang, and a ping must come back; at the end each request has one response.
 """
 
@@ -18,10 +18,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bridge import tool
 from bridge.calls.inline.latency import QUICK
-from bridge.calls.inline.runner import QuickCalls
+from bridge.calls.inline.runner import InlineRunner
 from bridge.testing.connection_pair import frame
-from bridge.transports.stdio.transport import StdioTransport
+from bridge.transports.stdio.channel import Channel
+from bridge.transports.stdio.peer import StdioPeer
+from bridge.transports.stdio.reader import StdioReader
 from bridge.wire.codec import Encoder, decode_message
+from bridge.wire.connection import Connection
 from bridge.wire.framing import HEADER_BYTES
 from bridge.wire.messages import Request, Response
 from tests.tool_bench import Bench
@@ -50,23 +53,27 @@ class Bridge:
     def __init__(self) -> None:
         self.hangs: dict[int, Hang] = {}
         self.runs: list[int] = []
-        self.bench = Bench(*map(self.make_tool, TOOLS), max_workers=MOST_HANGING + 2)
-        self.dispatcher = self.bench.dispatcher
         source, self.to_bridge = os.pipe()
         self.from_bridge, sink = os.pipe()
         self.ends = [self.from_bridge, sink]
         self.gone = threading.Event()
-        self.transport = StdioTransport(
+        channel = Channel(sink, Connection(1 << 20), self.gone.set)
+        self.bench = Bench(
+            *map(self.make_tool, TOOLS), max_workers=MOST_HANGING + 2, output=channel.writer
+        )
+        self.dispatcher = self.bench.dispatcher
+        self.reader = StdioReader(
             source,
-            sink,
-            max_message_bytes=1 << 20,
+            channel,
+            StdioPeer(channel),
+            self.dispatcher,
             gone=self.gone.set,
             shutdown=lambda: None,
             inline=True,
         )
         self.responses: dict[int, list[Response]] = {}
         self.changed = threading.Condition()
-        self.transport.start(self.dispatcher)
+        self.reader.start()
         self.receiver = in_thread(self.receive)
         self.last_id = 0
 
@@ -119,7 +126,7 @@ class Bridge:
     def prove(self) -> None:
         """All tools have proven quick (again)."""
         for served in self.dispatcher.tools.values():
-            served.pace.state = QUICK
+            served.latency.state = QUICK
 
     def call(self, name: str, **options: Any) -> tuple[int, bytes]:
         """The id and the payload of a call that returns its id."""
@@ -134,7 +141,7 @@ class Bridge:
         join(self.receiver)
         os.close(self.to_bridge)
         passed(self.gone)
-        self.transport._source.close()
+        self.reader.close()
         self.bench.pool.close()
         for descriptor in self.ends:
             os.close(descriptor)
@@ -275,8 +282,8 @@ def test_what_was_done_before_one_that_hangs_is_answered_meanwhile() -> None:
 def test_two_that_hang_at_once_hold_nobody_up() -> None:
     """The first one holds up a thread that reads, and the second one must not the other."""
     bridge = Bridge()
-    relay = bridge.transport._relay
-    wait_until(lambda: relay._asleep, "the thread that stands by to sleep, as there is no work")
+    watchdog = bridge.reader._watchdog
+    wait_until(lambda: watchdog._asleep, "the thread that stands by to sleep, as there is no work")
     bridge.prove()
     ids = []
     for name in ("first", "second", "third"):
@@ -293,16 +300,16 @@ def test_two_that_hang_at_once_hold_nobody_up() -> None:
 
 
 class LostJustNow:
-    """A relay that is taken over between the look at it and the call that begins then."""
+    """A watchdog that takes over between the look at it and the call that begins then."""
 
     looks = 0
 
     @property
-    def turn(self) -> int:
+    def term(self) -> int:
         self.looks += 1
         return min(self.looks, 2)
 
-    def working(self, turn: int, now: float) -> bool:
+    def watch(self, term: int, now: float) -> bool:
         return True
 
 
@@ -310,7 +317,7 @@ def test_a_call_that_begins_while_the_duty_is_lost_can_be_cancelled() -> None:
     """Who has taken over looked for it before it was there."""
     hang = Hang()
     bench = Bench(tool(name="hangs")(lambda: hang.wait()))
-    quick = QuickCalls(bench.dispatcher, bench.peer, "test-reader")
+    quick = InlineRunner(bench.dispatcher, bench.peer, "test-reader")
     batch = deque([(Request(1, "hangs", []), bench.dispatcher.tools["hangs"])])
     thread = in_thread(quick.run, batch, LostJustNow(), 1)
     passed(hang.begun)

@@ -1,4 +1,4 @@
-"""Lanes: jobs of one lane never overlap, and those that wait occupy no worker."""
+"""Serial queues: jobs of one of them never overlap, and those that wait occupy no worker."""
 
 import threading
 from collections import deque
@@ -15,7 +15,7 @@ __all__ = ["pools"]
 
 def test_jobs_of_a_lane_run_one_after_the_other_in_order(pools):
     pool, inside, order = pools(4), [], []
-    lane = pool.new_lane()
+    lane = pool.new_serial_queue()
 
     def body(number):
         inside.append(number)
@@ -33,7 +33,7 @@ def test_jobs_of_a_lane_run_one_after_the_other_in_order(pools):
 
 def test_a_job_that_waits_for_its_lane_leaves_the_workers_to_others(pools):
     pool = pools(2)
-    lane, other_lane = pool.new_lane(), pool.new_lane()
+    lane, other_lane = pool.new_serial_queue(), pool.new_serial_queue()
     (first,) = occupy(pool, 1, lane)
     second = submit(pool, lane=lane)
     assert pool.queued == 1
@@ -46,7 +46,7 @@ def test_a_job_that_waits_for_its_lane_leaves_the_workers_to_others(pools):
 
 def test_a_job_that_waits_for_its_lane_can_be_taken_back(pools):
     pool = pools(2)
-    lane = pool.new_lane()
+    lane = pool.new_serial_queue()
     (first,) = occupy(pool, 1, lane)
     second, third = submit(pool, lane=lane), submit(pool, lane=lane)
     assert pool.discard(second) is True
@@ -59,7 +59,7 @@ def test_a_job_that_waits_for_its_lane_can_be_taken_back(pools):
 
 def test_a_job_that_is_taken_back_with_the_lane_in_hand_passes_it_on(pools):
     pool = pools(1)
-    lane = pool.new_lane()
+    lane = pool.new_serial_queue()
     (running,) = occupy(pool)
     owner, heir = submit(pool, lane=lane), submit(pool, lane=lane)
     assert pool.discard(owner) is True
@@ -71,7 +71,7 @@ def test_a_job_that_is_taken_back_with_the_lane_in_hand_passes_it_on(pools):
 def test_a_job_that_raises_gives_its_lane_up(pools, monkeypatch):
     monkeypatch.setattr("sys.excepthook", lambda *error: None)
     pool = pools(2)
-    lane = pool.new_lane()
+    lane = pool.new_serial_queue()
     submit(pool, lambda: 1 / 0, lane=lane)
     passed(submit(pool, lane=lane).started)
 
@@ -79,7 +79,7 @@ def test_a_job_that_raises_gives_its_lane_up(pools, monkeypatch):
 def test_a_job_taken_back_while_its_lane_is_passed_on_breaks_nothing(pools):
     """The race is forced: the lane's queue has the other thread run while it is asked for jobs."""
     pool = pools(1)
-    lane = pool.new_lane()
+    lane = pool.new_serial_queue()
     (first,) = occupy(pool, 1, lane)
     armed = threading.Event()
 
@@ -110,7 +110,7 @@ def test_a_job_taken_back_while_its_lane_is_passed_on_breaks_nothing(pools):
 
 def test_jobs_that_wait_for_their_lane_are_run_after_close_too(pools):
     pool = pools(1)
-    lane = pool.new_lane()
+    lane = pool.new_serial_queue()
     (first,) = occupy(pool, 1, lane)
     second = submit(pool, lane=lane)
     pool.close()
@@ -120,7 +120,7 @@ def test_jobs_that_wait_for_their_lane_are_run_after_close_too(pools):
 
 def test_jobs_that_wait_for_their_lane_count_for_the_limit(pools):
     pool = pools(4, 2)
-    lane = pool.new_lane()
+    lane = pool.new_serial_queue()
     (first,) = occupy(pool, 1, lane)
     waiting = [submit(pool, lane=lane) for _ in range(2)]
     with pytest.raises(PoolFull):
@@ -132,7 +132,7 @@ def test_jobs_that_wait_for_their_lane_count_for_the_limit(pools):
 
 def test_a_full_lane_does_not_keep_others_from_free_workers(pools):
     pool = pools(3, 3)
-    lane = pool.new_lane()
+    lane = pool.new_serial_queue()
     (first,) = occupy(pool, 1, lane)
     for _ in range(3):
         submit(pool, lane=lane)

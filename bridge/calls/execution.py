@@ -1,0 +1,125 @@
+"""The one way to run a tool and to answer its call: on a worker, inline, and in the race check."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+
+from ..errors import CallError, EncodeError, ToolFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextvars import Context as Variables
+    from typing import Any
+
+    from .interfaces import Peer
+    from .served_tool import ServedTool
+
+#: A traceback on the wire has at most this many lines, the innermost ones.
+_MAX_TRACEBACK_LINES = 100
+_OWN_DIRECTORY = os.path.join(os.path.dirname(__file__), "")
+
+
+class Running(ABC):
+    """What ``execute`` asks of the call that it runs. Its thread alone calls these."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def take_arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        """Hand the arguments over, and keep nothing of them. Raises ``CallError``: they are wrong."""
+
+    @abstractmethod
+    def claim(self) -> bool:
+        """Whether the answer is for this thread to give. If so its key may be used again."""
+
+    @abstractmethod
+    def finish(self, value: Any) -> Any:
+        """Bring what a deferred tool returned to its end: await it, or send it item by item."""
+
+    @abstractmethod
+    def answered_elsewhere(self) -> None:
+        """Note that somebody else has given the answer."""
+
+
+def execute(running: Running, tool: ServedTool, variables: Variables, peer: Peer, key: int) -> bool:
+    """Run a tool, and answer its call unless somebody has.
+
+    Nothing else calls a tool. Whatever the tool, its result or its exception do, the call has its
+    answer when this returns, and nothing of them is kept.
+
+    Args:
+        running: the call.
+        tool: its tool.
+        variables: the ``contextvars`` in which all of it runs.
+        peer: who gets the answer.
+        key: under which key.
+
+    Returns:
+        Whether the call failed.
+    """
+    failure: BaseException | None = None
+    result: Any = None
+    try:
+        args, kwargs = running.take_arguments()
+        result = variables.run(tool.function, *args, **kwargs)
+        del args, kwargs  # what is large in them need not live until the result is sent
+        if tool.deferred:
+            result = variables.run(running.finish, result)
+    except BaseException as error:
+        # the one place where a tool's exceptions end, SystemExit and KeyboardInterrupt too
+        failure = error
+        if isinstance(error, MemoryError):
+            # its frames hold what the tool took; without it there is no room for an answer
+            error.__traceback__ = error.__context__ = None
+    if not running.claim():
+        running.answered_elsewhere()
+        failed = failure is not None
+        failure = None  # its traceback would keep this frame alive, and with it what it holds
+        return failed
+    if failure is None:
+        try:
+            peer.send_result(key, result)
+            return False
+        except EncodeError as error:
+            failure = unencodable(tool.name, error)
+    peer.send_error(key, describe_failure(failure))
+    failure = None
+    return True
+
+
+def unencodable(tool: str, error: EncodeError) -> CallError:
+    """The answer to a call whose result, or one item of it, has no form on the wire."""
+    return ToolFailed(f"{tool}: {error}", type="bridge.errors.EncodeError", started=True)
+
+
+def describe_failure(failure: BaseException) -> CallError:
+    """The exception of a tool as an error for its caller. A ``CallError`` is passed on."""
+    if isinstance(failure, CallError):
+        if failure.started is None:
+            failure.started = True
+        return failure
+    kind = type(failure)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        lines = _format(failure)
+        message = str(failure)
+    except Exception:
+        # no text, or still no memory for one
+        lines, message = [], ""
+    return ToolFailed(
+        message or kind.__qualname__,
+        type=name,
+        traceback=lines[-_MAX_TRACEBACK_LINES:],
+        started=True,
+    )
+
+
+def _format(failure: BaseException) -> list[str]:
+    import traceback
+
+    summary = traceback.TracebackException.from_exception(failure)
+    # how the bridge came to call the tool says nothing to the caller
+    while summary.stack and summary.stack[0].filename.startswith(_OWN_DIRECTORY):
+        del summary.stack[0]
+    return "".join(summary.format()).splitlines()

@@ -1,0 +1,100 @@
+"""What a transport is to the calls that it brings: subclass these to add one.
+
+``Peer`` and ``Sink`` take the outcome of a call, ``Output`` is what a pool tells when its workers
+pause. What the pool runs is a ``Job``, in ``job.py``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from ..errors import CallError
+
+
+class CallView(ABC):
+    """What a transport sees of a call that runs: its key, and whether somebody still waits for it.
+
+    ``key``: the number under which its peer knows the call. ``interruption``: why nobody waits any
+    more, None while somebody does. ``metadata``, ``session``: what the caller sent along.
+    """
+
+    __slots__ = ()
+
+    key: int
+    interruption: CallError | None
+    session: str | None
+    metadata: Mapping[str, str]
+
+
+class Sink(ABC):
+    """The way of one call's items to its peer, at the peer's pace. The call's worker uses it."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Block until the peer takes another item, or the call is interrupted."""
+
+    @abstractmethod
+    def send(self, item: Any) -> None:
+        """Send an item.
+
+        Args:
+            item: whatever the tool yielded.
+
+        Raises:
+            EncodeError: it has no form on the wire; nothing was sent.
+        """
+
+
+class Peer(ABC):
+    """Where the outcome of a call goes: a transport. Any thread may call any of these."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def send_result(self, key: int, result: Any) -> None:
+        """Answer the call ``key`` with what its tool returned.
+
+        Raises:
+            EncodeError: the result has no form on the wire; nothing was sent.
+        """
+
+    @abstractmethod
+    def send_error(self, key: int, error: CallError) -> None:
+        """Answer the call ``key`` with an error. Never raises."""
+
+    @abstractmethod
+    def open_stream(self, call: CallView) -> Sink:
+        """Return where the items of a streaming call go."""
+
+    @abstractmethod
+    def send_progress(self, key: int, done: float, total: float | None, text: str | None) -> None:
+        """Send it, or drop it if the peer does not read. Never blocks, never raises."""
+
+    @abstractmethod
+    def send_log(
+        self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None
+    ) -> object:
+        """Send it, or drop it if the peer does not read. Never blocks, never raises."""
+
+
+class Output:
+    """What workers leave behind to be written, for a pool: this one has nothing to write."""
+
+    __slots__ = ()
+
+    def waits(self) -> bool:
+        """Whether something is to be written. Any thread, often; must be cheap."""
+        return False
+
+    def flush(self) -> None:
+        """Write what waits. A worker calls it before it sleeps."""
+
+    def nudge(self) -> None:
+        """Have what waits written soon. A worker that has no sleeper to wake calls it."""

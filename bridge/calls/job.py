@@ -1,0 +1,96 @@
+"""What the pool runs, where it runs, and what keeps jobs apart that must not run together."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Job(ABC):
+    """A piece of work for one worker of the pool.
+
+    ``serial``: the queue of jobs that never run at the same time as this one; None: no such queue.
+    """
+
+    __slots__ = ()
+
+    serial: SerialQueue | None
+
+    @abstractmethod
+    def run(self, worker: Worker, now: float) -> float:
+        """Do the work. Must not raise.
+
+        Args:
+            worker: where the work is done; this is its thread.
+            now: when the worker took the job, an instant of ``time.monotonic()``.
+
+        Returns:
+            When the work ended, as ``now``.
+        """
+
+
+class Worker:
+    """One place in the pool, and the thread that has it. It alone writes here; anybody may read.
+
+    ``job``: what it runs now, since ``since``; None: nothing; ``jobs`` and ``busy_s``: what it ran so far.
+    ``stats`` belongs to whoever submits the jobs: counters that need no lock.
+    """
+
+    __slots__ = ("name", "thread", "job", "since", "jobs", "busy_s", "stats")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.thread: threading.Thread | None = None
+        self.job: object = None
+        self.since = 0.0
+        self.jobs = 0
+        self.busy_s = 0.0
+        self.stats: dict[Any, Any] = {}
+
+
+class SerialQueue:
+    """Lets one job at a time run. One that waits occupies no worker. Any thread may use it."""
+
+    __slots__ = ("_lock", "busy", "waiting")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.busy = False
+        self.waiting: deque[Job] = deque()
+
+    def enter(self, job: Job) -> bool:
+        """True: it is the turn of the job. False: it waits, and ``leave`` will return it."""
+        with self._lock:
+            if self.busy:
+                self.waiting.append(job)
+                return False
+            self.busy = True
+            return True
+
+    def try_enter(self) -> bool:
+        """True: it is the caller's turn. False: it is another's, and nothing waits for it."""
+        with self._lock:
+            was_busy, self.busy = self.busy, True
+            return not was_busy
+
+    def discard(self, job: Job) -> bool:
+        """Take back a job that waits. False if it does not."""
+        with self._lock:
+            try:
+                self.waiting.remove(job)
+            except ValueError:
+                return False
+            return True
+
+    def leave(self) -> Job | None:
+        """End a turn. Returns the job whose turn it is now, or None."""
+        with self._lock:
+            if self.waiting:
+                return self.waiting.popleft()
+            self.busy = False
+            return None

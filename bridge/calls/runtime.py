@@ -1,0 +1,50 @@
+"""What all calls of a process share."""
+
+from __future__ import annotations
+
+import threading
+
+from .event_loop import EventLoop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from ..context import Elixir
+    from .call import Call
+
+
+class CallRuntime:
+    """The calls in flight, and what a call needs while it runs. The dispatcher makes it.
+
+    ``calls``: those without an answer. Keys are unique in the process: stdio uses the ids of its
+    requests, which are below 2**64; other transports count upwards from there.
+    ``interrupting``: held while the callbacks of a call change hands; rare and short.
+
+    Args:
+        elixir: the way back to the program that calls; None: there is none.
+    """
+
+    __slots__ = ("calls", "interrupting", "event_loop", "elixir", "_leave_fork")
+
+    def __init__(self, elixir: Elixir | None = None) -> None:
+        self.calls: dict[int, Call] = {}
+        self.interrupting = threading.Lock()
+        self.event_loop = EventLoop()
+        self.elixir = elixir
+        self._leave_fork: Callable[[], NoReturn] | None = None
+
+    def forked(self, leave: Callable[[], NoReturn]) -> None:
+        """In a process that a tool has forked: answer nothing, and ``leave`` instead.
+
+        The locks on the way to a peer may be held by threads that are not here.
+        """
+        self._leave_fork = leave
+        for call in list(self.calls.values()):
+            call.forked()
+
+    def answered_elsewhere(self) -> None:
+        """Note that a call which ran here is not to be answered here. Leaves a forked process."""
+        if self._leave_fork is not None:
+            self._leave_fork()

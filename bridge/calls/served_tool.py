@@ -1,0 +1,42 @@
+"""A tool as one process serves it."""
+
+from __future__ import annotations
+
+from .inline.latency import LatencyGate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..tool import Tool
+    from .job import SerialQueue
+
+
+class ServedTool:
+    """A ``Tool`` and what serving it keeps: its place in a serial queue, how quick it has been.
+
+    ``function``: what is called, by ``execution.execute`` alone. ``deferred``: its value is not
+    the result yet, but a coroutine or a stream. ``serial``: calls of this tool wait here for each
+    other; None: they may run together. ``latency``: whether it is quick enough to run on the
+    thread that reads.
+    """
+
+    __slots__ = (
+        *("tool", "name", "function", "bind", "arity", "streaming", "is_async"),
+        *("wants_context", "deferred", "serial", "latency"),
+    )
+
+    def __init__(self, tool: Tool, serial: SerialQueue | None) -> None:
+        self.tool = tool
+        self.name = tool.name
+        self.function = tool.function
+        self.bind = tool.bind
+        self.arity = tool.arity
+        self.streaming = tool.streaming
+        self.is_async = tool.is_async
+        self.wants_context = tool.wants_context
+        self.deferred = tool.streaming or tool.is_async
+        self.serial = serial
+        # what waits for others must not wait on the thread that reads
+        self.latency = LatencyGate(never=self.deferred or tool.wants_context or tool.serial)
+
+    def __repr__(self) -> str:
+        return f"<ServedTool {self.tool.signature}>"

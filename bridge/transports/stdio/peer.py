@@ -1,0 +1,132 @@
+"""What the bridge says to the program at the other end of the pipes."""
+
+from __future__ import annotations
+
+import threading
+
+from ...calls.interfaces import Peer
+from ...errors import CallError, EncodeError
+from .stream import Stream
+from .writer import SMALL_BYTES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ...calls.interfaces import CallView
+    from ...wire.connection import Fault
+    from .channel import Channel
+
+
+class StdioPeer(Peer):
+    """The one peer of a process that serves stdio. Any thread may use it.
+
+    Args:
+        channel: the way to it.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._connection = channel.connection
+        self._writer = channel.writer
+        self._own = channel.own
+        #: Streams that wait for credit, by the key of their call.
+        self._paused: dict[int, Stream] = {}
+        self._counting = threading.Lock()
+        #: How many lines of progress and log were dropped because the peer does not read.
+        self.dropped = 0
+        self._ended = False
+
+    # -- of the process ---------------------------------------------------------------------
+
+    def ready(self, info: dict[str, Any]) -> None:
+        """Tell the peer that the bridge serves: the first message."""
+        self._notify("$/ready", [info])
+        self._writer.flush()
+
+    def refuse(self, error: CallError) -> None:
+        """Tell the peer why the bridge cannot start, and wait until that is written."""
+        self._notify("$/error", [error.to_wire()])
+        self._writer.flush_and_wait()
+
+    def answer(self, key: int, result: Any) -> None:
+        """Answer a request to the bridge itself. Does not wait for a peer that does not read."""
+        self._writer.send(self._connection.result(self._own.encoder, key, result))
+
+    def fault(self, fault: Fault) -> None:
+        """Say that something came which is wrong, and ends no request in flight."""
+        self._writer.send(self._connection.fault(self._own.encoder, fault))
+
+    def flush(self) -> None:
+        """Write what waits, unless another thread does it just now."""
+        self._writer.flush()
+
+    def bye(self, reason: str) -> None:
+        """Say the last message. Returns when all is written: a peer that does not read blocks it."""
+        self._notify("$/bye", [reason])
+        self._ended = True
+        self._writer.flush_and_wait()
+
+    # -- of its calls (calls.interfaces.Peer) -----------------------------------------------
+
+    def send_result(self, key: int, result: Any) -> None:
+        # as answer() does, without the call: this runs for every call of a tool
+        message = self._connection.result(self._own.encoder, key, result)
+        self._writer.send(message)
+        if len(message) >= SMALL_BYTES and self._channel.is_flooded:
+            # the worker makes no more of it; a reader that runs quick calls is watched
+            self._writer.flush_and_wait()
+
+    def send_error(self, key: int, error: CallError) -> None:
+        message = self._connection.error(self._own.encoder, key, error)
+        with self._channel.order:
+            self._writer.send(message)
+        self.wake_stream(key)
+        self._writer.nudge()
+
+    def open_stream(self, call: CallView) -> Stream:
+        return Stream(self._channel, call, self._paused)
+
+    def wake_stream(self, key: int) -> None:
+        """Have the worker of a call look again whether it has credit, if it waits for some."""
+        stream = self._paused.get(key)
+        if stream is not None:
+            stream.wake()
+
+    def send_progress(self, key: int, done: float, total: float | None, text: str | None) -> None:
+        message = self._encode_if_read("$/progress", [key, done, total, text])
+        if message is None:
+            return
+        with self._channel.order:
+            if self._connection.is_in_flight(key):
+                self._writer.send(message)
+        self._writer.nudge()
+
+    def send_log(
+        self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None
+    ) -> bool:
+        """Whether there is a peer that will get it, or from which it was dropped."""
+        if self._ended:
+            return False
+        message = self._encode_if_read("$/log", [level, logger, text, fields, key])
+        if message is not None:
+            self._writer.send(message)
+            self._writer.nudge()
+        return True
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _notify(self, method: str, params: list[Any]) -> None:
+        self._writer.send(self._own.encoder.notification(method, params))
+
+    def _encode_if_read(self, method: str, params: list[Any]) -> bytes | None:
+        """A notification, or None if the peer does not read: then it is dropped, and counted."""
+        if self._ended or self._channel.is_flooded:
+            with self._counting:
+                self.dropped += 1
+            return None
+        try:
+            return self._own.encoder.notification(method, params)
+        except EncodeError as error:
+            fallback = [str(error) if isinstance(p, str | dict) else p for p in params]
+            return self._own.encoder.notification(method, fallback)

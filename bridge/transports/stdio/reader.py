@@ -1,0 +1,171 @@
+"""What the program at the other end of the pipes says: read, told apart, and run or handed on.
+
+No tool may hold the reader up. Tools that have proven quick run here, on the thread that reads,
+while a second thread stands by to read on when one takes long after all (``Watchdog``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ...calls.inline.latency import QUICK
+from ...calls.inline.runner import InlineRunner
+from ...calls.inline.watchdog import Watchdog
+from ...wire.connection import CancelReceived, CreditReceived
+from ...wire.messages import Request
+from .channel import MAX_BACKLOG_BYTES
+from .requests import BridgeRequests
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ...calls.dispatcher import Dispatcher
+    from ...calls.inline.runner import Batch
+    from .channel import Channel
+    from .peer import StdioPeer
+
+#: When the backlog and what was read meanwhile are so much, nothing is read any more, cancels
+#: included.
+_FLOOD_BYTES = 2 * MAX_BACKLOG_BYTES
+_NAME = "bridge-reader"
+
+
+class StdioReader:
+    """Reads one peer's messages and has them served, on two threads of its own.
+
+    Args:
+        descriptor: where they come from, private to this object.
+        channel: the way back.
+        peer: who gets the answers.
+        dispatcher: who runs the tools.
+        gone: called once when the peer has closed its end.
+        shutdown: called when it asks the bridge to end.
+        inline: whether tools that have proven quick run on the thread that reads.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        channel: Channel,
+        peer: StdioPeer,
+        dispatcher: Dispatcher,
+        *,
+        gone: Callable[[], object],
+        shutdown: Callable[[], object],
+        inline: bool = False,
+    ) -> None:
+        self._source = open(descriptor, "rb", buffering=0)
+        self._connection = channel.connection
+        self._writer = channel.writer
+        self._peer = peer
+        self._dispatcher = dispatcher
+        self._requests = BridgeRequests(dispatcher, peer, shutdown)
+        self._gone = gone
+        self._watchdog = Watchdog(self._read, _NAME)
+        #: Calls of quick tools that the leading thread has read and is about to run.
+        self._batch: Batch = deque()
+        #: For each of the two threads.
+        self._runners = [
+            InlineRunner(dispatcher, peer, f"{_NAME}-{number}") for number in (1, 2) if inline
+        ]
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._watchdog.start()
+
+    def close(self) -> None:
+        """Give the descriptor back. Only after the peer is gone."""
+        self._source.close()
+
+    def forked(self) -> None:
+        """In a process that a tool has forked: what runs here is answered by the parent."""
+        for runner in self._runners:
+            runner.forked()
+
+    # -- the two threads --------------------------------------------------------------------
+
+    def _read(self, term: int, thread: int) -> None:
+        """Read, and run what is quick, until the role is lost or the peer is gone."""
+        lost = False
+        try:
+            if term > 1:
+                self._take_over()
+            lost = self._read_until_lost(term, thread)
+        finally:
+            if not lost:
+                # end of file, an unreadable descriptor or a bug here: nobody can reach us any more
+                self._watchdog.end()
+                self._gone()
+
+    def _read_until_lost(self, term: int, thread: int) -> bool:
+        """True: the role was lost. False: the peer is gone."""
+        connection, writer, batch = self._connection, self._writer, self._batch
+        unread = 0  # how much was read since the peer does not read
+        while True:
+            try:
+                count = self._source.readinto(connection.get_buffer())
+            except OSError:
+                count = 0
+            if not count:
+                return False
+            self._handle_all(connection.buffer_updated(count))
+            if batch:
+                self._runners[thread].run(batch, self._watchdog, term)
+                writer.flush()  # still watched: it may block
+                if not self._watchdog.release(term):
+                    return True
+            else:
+                writer.nudge()  # not flush(): this thread must see a cancel though nobody reads
+            backlog = writer.backlog
+            if backlog <= MAX_BACKLOG_BYTES:
+                unread = 0
+                continue
+            unread += count
+            if backlog + unread > _FLOOD_BYTES:
+                # the peer writes without reading: take no more of it until it does
+                writer.flush_and_wait()
+                unread = 0
+
+    def _take_over(self) -> None:
+        """Have the other thread's call, which was to be quick, be a call like any other."""
+        for runner in self._runners:
+            runner.share()
+        while self._batch:
+            try:
+                request, _ = self._batch.popleft()
+            except IndexError:
+                break
+            self._dispatcher.dispatch(request, self._peer)
+        self._writer.nudge()
+
+    # -- what was read ----------------------------------------------------------------------
+
+    def _handle_all(self, events: list[Any]) -> None:
+        # in a function of its own, whose end lets go of the last one: it may hold much
+        dispatcher = self._dispatcher
+        inline = bool(self._runners) and self._watchdog.watched and not dispatcher.draining
+        tools, batch = dispatcher.tools, self._batch
+        for event in events:
+            if type(event) is Request:
+                tool = tools.get(event.method)
+                if tool is not None and inline and tool.latency.state == QUICK:
+                    batch.append((event, tool))
+                elif tool is None and event.method.startswith("$/"):
+                    self._requests.serve(event)
+                else:
+                    dispatcher.dispatch(event, self._peer)
+            else:
+                self._handle(event)
+
+    def _handle(self, event: Any) -> None:
+        kind = type(event)
+        if kind is CancelReceived:
+            self._dispatcher.cancel(event.msgid)
+        elif kind is CreditReceived:
+            self._peer.wake_stream(event.msgid)
+        elif event.in_flight:
+            self._dispatcher.fail(event.msgid, event.error)
+        else:
+            self._peer.fault(event)
