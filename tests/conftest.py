@@ -1,0 +1,34 @@
+"""What holds for every test: it leaves no process behind that would disturb the next."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.processes import Processes, has_failed, note_failure
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    report = yield
+    if report.failed:
+        note_failure(item)
+    return report
+
+
+@pytest.fixture(scope="session")
+def processes() -> Processes:
+    """The processes that may outlive the test which started them."""
+    return Processes()
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_process(processes: Processes, request: pytest.FixtureRequest) -> Iterator[None]:
+    """End what the test has started and not ended, and say which test it was."""
+    before = processes.children()
+    yield
+    left = processes.end(processes.children() - before - processes.shared)
+    if left and not has_failed(request.node):
+        pytest.fail("left running: " + "; ".join(left), pytrace=False)
