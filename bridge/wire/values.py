@@ -147,7 +147,7 @@ def explain_unencodable(name: str, value: Any, cause: Exception) -> EncodeError:
     """The error that says where in ``value``, called ``name``, the trouble is, and what it is."""
     try:
         found = _find_unencodable(name, value)
-    except RecursionError:
+    except (RecursionError, MemoryError):
         found = None
     if "recursion" in str(cause):
         found = name, "it is nested too deeply (more than 1023 levels), or contains itself"
