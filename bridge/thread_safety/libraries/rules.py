@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: Watched by the operations themselves, not by calls.
 _WATCHED = frozenset(["numpy", "builtins", "array", "collections"])
 
+#: The modules that show what others define.
+_PUBLIC = {"posix": "os", "_signal": "signal", "_py_warnings": "warnings"}
+
 
 class Rules:
     """The library table at work. While it is entered, notes what the program imports.
@@ -133,7 +136,7 @@ class Rules:
     def _find(self, module: str, name: str) -> tuple[str, Library, str] | None:
         key = module, name
         if key not in self._functions:
-            module = {"posix": "os", "nt": "os", "_signal": "signal"}.get(module, module)
+            module = _PUBLIC.get(module, module)
             title = f"{module}.{name}"
             found = self._table.for_name(title)
             self._functions[key] = None
