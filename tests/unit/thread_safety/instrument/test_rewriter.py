@@ -95,6 +95,8 @@ def run(tree, name="snippet"):
     return module
 
 
+# from Python 3.14 on
+@pytest.mark.filterwarnings("ignore:'return' in a 'finally' block:SyntaxWarning")
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_a_rewritten_program_does_the_same(name):
     source = SNIPPETS[name]
