@@ -14,9 +14,10 @@ from ..calls.interfaces import Peer, Sink
 from ..calls.pool import Pool
 from ..errors import CallError
 from ..loading import load
+from ..options import Seconds
 from ..wire.codec import Encoder
 from ..wire.messages import CallOptions, Request
-from .command import ADAPTER_HELP, CLEAN, FAILED, USAGE, discard_output
+from .command import ADAPTER_HELP, CLEAN, FAILED, USAGE, discard_output, reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "Run one tool in this process, as a caller would see it."
 _BAR = 30
+_TIMEOUT = Seconds()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "arguments", nargs="?", default="[]", help="a JSON array (by position) or object (by name)"
     )
     parser.add_argument(
-        "--timeout", type=float, metavar="SECONDS", help="the deadline of the call (default: none)"
+        "--timeout",
+        type=reader(_TIMEOUT),
+        metavar=_TIMEOUT.metavar,
+        help="the deadline of the call (default: none)",
     )
 
 

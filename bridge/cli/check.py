@@ -7,18 +7,25 @@ import json
 import sys
 
 from ..errors import AdapterError
-from .command import ADAPTER_HELP, CLEAN, FAILED, USAGE
+from ..options import WholeNumber
+from ..thread_safety.exercise import CALLS, THREADS, check_adapter
+from .command import ADAPTER_HELP, CLEAN, FAILED, USAGE, reader
 
 SUMMARY = "Run an adapter's tools from several threads; report races."
+#: A race needs two threads, and two calls.
+_NUMBER = WholeNumber(2)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``bridge check`` takes to its ``parser``."""
     parser.add_argument("adapter", help=ADAPTER_HELP)
-    parser.add_argument("--threads", type=int, default=4, metavar="N", help="(default: 4)")
-    parser.add_argument(
-        "--calls", type=int, default=50, metavar="N", help="about so many in all (default: 50)"
-    )
+    for flag, default, text in (
+        ("--threads", THREADS, "that call tools at once (default: %(default)s)"),
+        ("--calls", CALLS, "about so many in all (default: %(default)s)"),
+    ):
+        parser.add_argument(
+            flag, type=reader(_NUMBER), default=default, metavar=_NUMBER.metavar, help=text
+        )
     parser.add_argument("--json", action="store_true", help="the report for programs")
     parser.epilog = (
         "Tools without arguments are called as they are, others with their examples, "
@@ -29,11 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command. Returns its exit code: 1 if something was found, 2 if nothing could run."""
-    from ..thread_safety.exercise import check_adapter
-
-    if options.threads < 2 or options.calls < 2:
-        print("bridge: a race needs two threads, and two calls", file=sys.stderr)
-        return USAGE
     try:
         report = check_adapter(options.adapter, options.app_dir, options.threads, options.calls)
     except AdapterError as error:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from importlib import import_module
 
 from ..errors import AdapterError
+from .arguments import did_you_mean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
+
+    from ..options import Kind
 
 CLEAN, FAILED, USAGE = 0, 1, 2
 ADAPTER_HELP = "MODULE:CLASS, MODULE.CLASS or MODULE"
@@ -43,7 +47,11 @@ def run_command(name: str, argv: Sequence[str]) -> int:
         metavar="DIR",
         help="where to import the adapter from (default: the working directory)",
     )
-    options = parser.parse_args(argv)
+    options, unknown = parser.parse_known_args(argv)
+    for word in unknown:
+        flag = word.partition("=")[0]
+        known = re.findall(r"--[a-z-]+", parser.format_usage())
+        parser.error(f"there is no {flag}{did_you_mean(flag, known)}")
     try:
         code: int = command.run(options)
         sys.stdout.flush()  # here, where a reader that has left can be dealt with
@@ -54,6 +62,18 @@ def run_command(name: str, argv: Sequence[str]) -> int:
         discard_output()
         code = CLEAN
     return code
+
+
+def reader(kind: Kind) -> Callable[[str], Any]:
+    """What argparse wants as the ``type`` of an argument whose values are of this kind."""
+
+    def read(text: str) -> Any:
+        try:
+            return kind.read(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r}: must be {kind.wants}") from None
+
+    return read
 
 
 def discard_output() -> None:

@@ -10,6 +10,7 @@ from importlib import metadata
 
 from .. import __version__
 from ..loading import load
+from ..process.settings import default_workers
 from .command import CLEAN, FAILED
 
 SUMMARY = "Show what this interpreter has, and what is missing."
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
             healthy = healthy and not needed
         print(f"{package:<11} {note}")
     print(f"elixir      {_elixir()}")
-    print(f"workers     {min(32, (os.cpu_count() or 1) + 4)} by default ({os.cpu_count()} cores)")
+    print(f"workers     {default_workers()} by default ({os.cpu_count()} cores)")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         print(f"{name:<11} {_descriptor(number)}")
     if options.adapter:

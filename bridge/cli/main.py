@@ -1,99 +1,76 @@
-"""The command line: arguments to settings, and the subcommands for people."""
+"""The command line: serve what it names, or run a command for people."""
 
 from __future__ import annotations
 
 import os
 import sys
 
+from ..errors import UsageError
 from ..process.platforms import check_platform
-from . import options as command_line
+from ..process.shutdown import CLEAN, USAGE, complain
+from .arguments import did_you_mean, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..process.settings import ThreadSafetySettings
-    from ..transports.grpc.settings import GrpcSettings
-    from .options import Options
-
 _COMMANDS = ("tools", "call", "check", "doctor")
+_ON_A_TERMINAL = """\
+this is the port program; Elixir starts it and talks MessagePack to it.
+To try a tool from here: python -m bridge call ADAPTER TOOL '[1, 2]'. To serve other
+programs over the network: --transport grpc. See python -m bridge --help"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line ``argv`` (default: that of the process). Returns the exit code."""
+    """Run a command line, on the main thread.
+
+    Args:
+        argv: The words after the program's name; default: those of the process.
+
+    Returns:
+        The exit code, 2 for a command line that could not be understood. A process that has served
+        ends by itself and does not come back.
+
+    Raises:
+        SystemExit: On a platform where the bridge does not run; with 0 or 2, if a command for
+            people has shown its help, or did not understand its arguments.
+    """
     check_platform()
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments and arguments[0] in _COMMANDS:
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in _COMMANDS:
         from .command import run_command
 
-        return run_command(arguments[0], arguments[1:])
-    if arguments and not arguments[0].startswith("-"):
-        return _no_such_command(arguments[0])
-    options = command_line.read(arguments)
-    stdio = "stdio" in options.transport
-    if stdio and sys.stdin is not None and options.fds == (0, 1) and os.isatty(0):
-        print(
-            "bridge: this is the port program; Elixir starts it and talks MessagePack to it.\n"
-            "To try a tool from here: python -m bridge call ADAPTER TOOL '[1, 2]'. To serve other\n"
-            "programs over the network: --transport grpc. See python -m bridge --help",
-            file=sys.stderr,
-        )
-        return 2
+        return run_command(words[0], words[1:])
+    if words and not words[0].startswith("-"):
+        complain(_explain_command(words[0]))
+        return USAGE
+    if "--help" in words or "-h" in words:
+        from .help import format_help
+
+        print(format_help(), end="")
+        return CLEAN
+    if "--version" in words:
+        from .. import __version__
+
+        print(f"bridge {__version__}")
+        return CLEAN
+    try:
+        settings = read(words)
+    except UsageError as error:
+        complain(str(error))
+        return USAGE
+    if settings.descriptors == (0, 1) and sys.stdin is not None and os.isatty(0):
+        complain(_ON_A_TERMINAL)
+        return USAGE
 
     from ..process.server import Server
-    from ..process.settings import Settings
 
-    settings = Settings(
-        options.adapter,
-        app_dir=options.app_dir,
-        max_workers=options.max_workers,
-        max_queue=options.max_queue,
-        max_message_bytes=options.max_message_bytes,
-        grace_s=options.grace,
-        descriptors=options.fds if stdio else None,
-        grpc=_grpc_settings(options) if "grpc" in options.transport else None,
-        ready_file=options.ready_file,
-        thread_safety=_thread_safety_settings(options),
-        inline=not options.no_inline,
-        log_level=options.log_level,
-        log_format=options.log_format,
-    )
     return Server(settings).run()
 
 
-def _no_such_command(word: str) -> int:
-    from difflib import get_close_matches
-
-    close = get_close_matches(word, _COMMANDS, 1)
-    meant = f"; did you mean {close[0]}?" if close else ""
-    print(
-        f"bridge: there is no command {word!r}{meant}\n"
+def _explain_command(word: str) -> str:
+    return (
+        f"there is no command {word!r}{did_you_mean(word, _COMMANDS)}\n"
         f"The commands are {', '.join(_COMMANDS)}; without one the bridge serves an adapter. See "
-        "python -m bridge --help",
-        file=sys.stderr,
+        "python -m bridge --help"
     )
-    return 2
-
-
-def _grpc_settings(options: Options) -> GrpcSettings:
-    from ..transports.grpc.settings import GrpcSettings
-
-    return GrpcSettings(
-        host=options.host,
-        port=options.port,
-        tls_cert=options.tls_cert,
-        tls_key=options.tls_key,
-        tls_client_ca=options.tls_client_ca,
-        insecure=options.insecure,
-        token_file=options.token_file,
-        reflection=options.reflection,
-    )
-
-
-def _thread_safety_settings(options: Options) -> ThreadSafetySettings | None:
-    from ..process.settings import ThreadSafetySettings
-
-    strict, report = options.thread_safety_strict, options.thread_safety_report
-    if not (options.thread_safety_check or strict or report):
-        return None
-    return ThreadSafetySettings(strict, report)

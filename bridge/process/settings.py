@@ -1,64 +1,181 @@
-"""What the command line says about the process that is to serve."""
+"""The options of a process that serves, but those of gRPC: rows of the table and their values."""
 
 from __future__ import annotations
 
 import os
 
+from ..options import (
+    Bytes,
+    Choice,
+    Choices,
+    Descriptors,
+    Group,
+    Options,
+    Seconds,
+    Switch,
+    Text,
+    WholeNumber,
+    option,
+)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..transports.grpc.settings import GrpcSettings
 
+ADAPTER = Group("Adapter")
+CALLS = Group("Calls", "How many may run and wait, how large they may be, and how they end.")
+TRANSPORTS = Group("Transports")
+LOGS = Group("Logs")
+THREAD_SAFETY = Group("Thread safety", "What is found is logged, and part of the stats.")
 
-class Settings:
-    """What the command line says; the defaults are those of ``bridge --help``.
 
-    ``max_workers``: None = ``min(32, cores + 4)``. ``grace_s``: seconds that running calls get
-    when the process ends. ``descriptors``: where the peer of stdio writes and reads, None: there
-    is none. ``grpc``: where the gRPC server listens, None: there is none. ``ready_file``: where
-    its port is written once it serves. ``thread_safety``: how to look for races, None: not at all.
-    ``inline``: run quick tools on the thread that reads, if there is more than one worker.
+def default_workers() -> int:
+    """How many threads run tools unless ``--max-workers`` says so."""
+    return min(32, (os.cpu_count() or 1) + 4)
+
+
+class ThreadSafetySettings(Options):
+    """Whether races are looked for, and what becomes of them.
+
+    ``report`` is absolute from the start on: tools may change the working directory.
     """
 
-    def __init__(
-        self,
-        adapter: str,
-        *,
-        app_dir: str | None = None,
-        max_workers: int | None = None,
-        max_queue: int = 1024,
-        max_message_bytes: int = 64 << 20,
-        grace_s: float = 5.0,
-        descriptors: tuple[int, int] | None = (0, 1),
-        grpc: GrpcSettings | None = None,
-        ready_file: str | None = None,
-        thread_safety: ThreadSafetySettings | None = None,
-        inline: bool = True,
-        log_level: str = "warning",
-        log_format: str = "text",
-    ) -> None:
-        self.adapter = adapter
-        self.app_dir = app_dir
-        self.max_workers = max_workers or min(32, (os.cpu_count() or 1) + 4)
-        self.max_queue = max_queue
-        self.max_message_bytes = max_message_bytes
-        self.grace_s = grace_s
-        self.descriptors = descriptors
-        self.grpc = grpc
-        self.ready_file = ready_file
-        self.thread_safety = thread_safety
-        self.inline = inline
-        self.log_level = log_level
-        self.log_format = log_format
+    check: bool = option(
+        "--thread-safety-check",
+        Switch(),
+        "Look for races while serving, which is slow.",
+        group=THREAD_SAFETY,
+        default=False,
+    )
+    strict: bool = option(
+        "--thread-safety-strict",
+        Switch(),
+        "Look for races, and raise in the call that has one.",
+        group=THREAD_SAFETY,
+        default=False,
+    )
+    report: str | None = option(
+        "--thread-safety-report",
+        Text("FILE", "the path of a file"),
+        "Look for races, and write what was found there as JSON when the process ends.",
+        group=THREAD_SAFETY,
+        default=None,
+    )
+
+    def __post_init__(self) -> None:
+        if self.report is not None:
+            self.report = os.path.abspath(self.report)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any of the options asks for a check."""
+        return self.check or self.strict or self.report is not None
 
 
-class ThreadSafetySettings:
-    """How ``--thread-safety-check`` looks for races.
+class Settings(Options):
+    """What the process is told, by its command line or by a program that builds it.
 
-    ``strict``: a race raises in the call that completes it. ``report``: a file for the report, as
-    JSON, when the process ends.
+    Args:
+        grpc: Where the gRPC server listens; without ``grpc`` in ``transport`` it is None whatever
+            is given here.
+        thread_safety: How races are looked for, None: not at all.
     """
 
-    def __init__(self, strict: bool = False, report: str | None = None) -> None:
-        self.strict = strict
-        # tools may change the working directory
-        self.report = None if report is None else os.path.abspath(report)
+    adapter: str = option(
+        "--adapter",
+        Text("NAME", "MODULE:CLASS, MODULE.CLASS or MODULE"),
+        "What to serve: a class of tools, or a module whose functions are marked @tool.",
+        group=ADAPTER,
+    )
+    app_dir: str | None = option(
+        "--app-dir",
+        Text("DIR", "the path of a directory"),
+        "Where the adapter is imported from.",
+        group=ADAPTER,
+        default=None,
+        default_text="the working directory",
+    )
+    max_workers: int = option(
+        "--max-workers",
+        WholeNumber(1),
+        "Threads that run tools. With 1 the tools need not be thread-safe.",
+        group=CALLS,
+        default_factory=default_workers,
+        default_text="min(32, cores + 4)",
+    )
+    max_queue: int = option(
+        "--max-queue",
+        WholeNumber(0),
+        "Calls that may wait for a worker; one more is refused at once.",
+        group=CALLS,
+        default=1024,
+    )
+    inline: bool = option(
+        "--no-inline",
+        Switch(),
+        "Run every call on a worker, also those of tools that take microseconds.",
+        group=CALLS,
+        default=True,
+    )
+    max_message_bytes: int = option(
+        "--max-message-bytes",
+        Bytes(1024, (1 << 31) - 1),  # no port of Erlang's takes more, nor does gRPC
+        "A longer message is refused.",
+        group=CALLS,
+        default=64 << 20,
+    )
+    grace_s: float = option(
+        "--grace",
+        Seconds(),
+        "The time that running calls have when the process ends.",
+        group=CALLS,
+        default=5.0,
+    )
+    transport: tuple[str, ...] = option(
+        "--transport",
+        Choices("NAMES", "stdio", "grpc"),
+        "How calls come; with stdio,grpc both ways at once, on the same workers.",
+        group=TRANSPORTS,
+        default=("stdio",),
+    )
+    fds: tuple[int, int] = option(
+        "--fds",
+        Descriptors(),
+        "Where calls come and answers go over stdio: 3,4 with the port option :nouse_stdio.",
+        group=TRANSPORTS,
+        default=(0, 1),
+    )
+    log_level: str = option(
+        "--log-level",
+        Choice("LEVEL", "debug", "info", "warning", "error"),
+        "The least that is logged.",
+        group=LOGS,
+        default="warning",
+    )
+    log_format: str = option(
+        "--log-format",
+        Choice("FORMAT", "text", "json"),
+        "What log lines on stderr look like.",
+        group=LOGS,
+        default="text",
+    )
+    grpc: GrpcSettings | None = None
+    thread_safety: ThreadSafetySettings | None = None
+
+    def __post_init__(self) -> None:
+        if "grpc" not in self.transport:
+            self.grpc = None
+        elif self.grpc is None:
+            from ..transports.grpc.settings import GrpcSettings
+
+            self.grpc = GrpcSettings()
+
+    @property
+    def descriptors(self) -> tuple[int, int] | None:
+        """Where the peer of stdio writes and reads; None without ``stdio`` in ``transport``."""
+        return self.fds if "stdio" in self.transport else None
+
+    @property
+    def ready_file(self) -> str | None:
+        """Where the port of gRPC is written once it serves; None: nowhere."""
+        return None if self.grpc is None else self.grpc.ready_file

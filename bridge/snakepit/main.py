@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Up to 0.8 Snakepit kills a worker 2 seconds after SIGTERM, later after 6.
 _GRACE_S = 1.4
+#: Without ``--max-workers`` Snakepit sends one call at a time.
+_WORKERS = 1
 #: What Snakepit sends and takes at most.
 _MAX_MESSAGE_BYTES = 100 << 20
 _READY_FILE = "SNAKEPIT_READY_FILE"
@@ -62,16 +64,14 @@ def serve(options: argparse.Namespace) -> int:
     """Serve as Snakepit knows it: announce a port, and end with stdin. Returns the exit code."""
     ready_file = os.environ.get(_READY_FILE)
     settings = Settings(
-        options.adapter,
-        # without --max-workers Snakepit sends one call at a time
+        adapter=options.adapter,
         max_workers=max(1, options.max_workers),
         max_message_bytes=_MAX_MESSAGE_BYTES,
         grace_s=options.grace,
-        descriptors=None,
+        transport=("grpc",),
         # both addresses that a client may find under this name
-        grpc=GrpcSettings(host="localhost", port=options.port),
-        ready_file=ready_file,
-        thread_safety=ThreadSafetySettings() if options.thread_safety_check else None,
+        grpc=GrpcSettings(host="localhost", port=options.port, ready_file=ready_file),
+        thread_safety=ThreadSafetySettings(check=True) if options.thread_safety_check else None,
         log_level=_log_level(options.thread_safety_check),
     )
 
@@ -105,8 +105,8 @@ def _parser() -> argparse.ArgumentParser:
         "--max-workers",
         metavar="N",
         type=int,
-        default=1,
-        help="threads that run tools (default: 1)",
+        default=_WORKERS,
+        help="threads that run tools (default: %(default)s)",
     )
     add("--port", metavar="N", type=int, default=0, help="where to listen (default: any free port)")
     add("--elixir-address", metavar="HOST:PORT", help="where tools of Elixir can be called")
@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         type=float,
         default=_GRACE_S,
-        help=f"time for running calls when the process ends (default: {_GRACE_S})",
+        help="time for running calls when the process ends (default: %(default)s)",
     )
     add("--thread-safety-check", action="store_true", help="look for races while tools run")
     add("--health-check", action="store_true", help="say by the exit code whether it could serve")

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 #: What the end of a bridge may take beyond its grace, in seconds: machines are busy.
 MARGIN_S = 10.0
-_GRACE_S = 5.0  # the default of --grace
+#: The grace of bridges whose test names no other, in seconds.
+GRACE_S = 5.0
 _BRIDGES = pytest.StashKey["BridgeStarter"]()
 
 
@@ -93,7 +94,8 @@ class BridgeStarter:
         where = str(self._directory / (app_dir or ""))
         grace_s = _find_grace_s(arguments)
         options.setdefault("python", self._python)
-        peer = PortPeer("--adapter", adapter, "--app-dir", where, *arguments, **options)
+        own = ("--adapter", adapter, "--app-dir", where, "--grace", str(GRACE_S))
+        peer = PortPeer(*own, *arguments, **options)
         self._started.append((adapter, grace_s, peer))
         return peer
 
@@ -128,7 +130,7 @@ class BridgeStarter:
 def _find_grace_s(arguments: tuple[str, ...]) -> float:
     """The grace that the command line gives the bridge, in seconds."""
     words = " ".join(arguments).replace("--grace=", "--grace ").split()
-    return float(words[words.index("--grace") + 1]) if "--grace" in words else _GRACE_S
+    return float(words[words.index("--grace") + 1]) if "--grace" in words else GRACE_S
 
 
 def _name(status: int) -> str:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     #: Tools by name, with the index of an example.
     Steps = Sequence[tuple[str, int]]
 
+#: How many threads call tools at once, and about how many calls they make in all.
+THREADS, CALLS = 4, 50
 _SWITCH_INTERVAL_S = 1e-5
 _PATIENCE_S = 30.0
 _GATE_S = 0.3
@@ -47,7 +49,7 @@ _LONG = 8
 
 
 def check_adapter(
-    adapter: str, app_dir: str | None = None, threads: int = 4, calls: int = 50
+    adapter: str, app_dir: str | None = None, threads: int = THREADS, calls: int = CALLS
 ) -> Report:
     """Check an adapter, named as for ``bridge --adapter``. ``calls``: at most so many at once, and
     as many one after another.

@@ -107,10 +107,10 @@ class Credit:
 class Connection:
     """The state of one peer: which requests are in flight, how far its frames were read.
 
-    ``max_message_bytes``: a longer frame is refused on its header; default 64 MiB.
+    ``max_message_bytes``: a longer frame is refused on its header.
     """
 
-    def __init__(self, max_message_bytes: int = 64 << 20) -> None:
+    def __init__(self, max_message_bytes: int) -> None:
         self.max_message_bytes = max_message_bytes
         self.state = OPEN
         self._frames = FrameDecoder(max_message_bytes)

@@ -1,4 +1,4 @@
-"""Where the gRPC server listens and who may call it: what the command line says, checked.
+"""The options of gRPC: rows of the table and their values, and which of them belong together.
 
 Nothing of ``grpc`` is imported here, so that a mistake is found before half a second of imports.
 """
@@ -6,35 +6,78 @@ Nothing of ``grpc`` is imported here, so that a mistake is found before half a s
 from __future__ import annotations
 
 from ...errors import UsageError
+from ...options import Group, Options, Switch, Text, WholeNumber, option
+
+_PEM = Text("FILE", "the path of a PEM file")
+GRPC = Group("gRPC", "Where --transport grpc listens. Files are read again when they change.")
 
 
-class GrpcSettings:
-    """The options of ``--transport grpc``; the defaults are those of ``bridge --help``.
+class GrpcSettings(Options):
+    """Where the gRPC server listens, and who may call it."""
 
-    ``host``: a name or address, or ``unix:PATH``. ``port``: 0 = any free one. The certificate
-    files are PEM; ``tls_client_ca`` makes the server ask clients for a certificate.
-    """
-
-    def __init__(
-        self,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 50051,
-        tls_cert: str | None = None,
-        tls_key: str | None = None,
-        tls_client_ca: str | None = None,
-        insecure: bool = False,
-        token_file: str | None = None,
-        reflection: bool = False,
-    ) -> None:
-        self.host = host
-        self.port = port
-        self.tls_cert = tls_cert
-        self.tls_key = tls_key
-        self.tls_client_ca = tls_client_ca
-        self.insecure = insecure
-        self.token_file = token_file
-        self.reflection = reflection
+    host: str = option(
+        "--host",
+        Text("HOST", "a name, an address, or unix:PATH"),
+        "Where to listen: a name or an address of this machine, or a socket file.",
+        group=GRPC,
+        default="127.0.0.1",
+    )
+    port: int = option(
+        "--port",
+        WholeNumber(0, 65535),
+        "Where to listen; 0 takes a port that is free. It is printed as GRPC_READY:PORT.",
+        group=GRPC,
+        default=50051,
+    )
+    ready_file: str | None = option(
+        "--ready-file",
+        Text("FILE", "the path of a file"),
+        "Write the port there once it serves.",
+        group=GRPC,
+        default=None,
+    )
+    tls_cert: str | None = option(
+        "--tls-cert",
+        _PEM,
+        "The certificate chain of the server.",
+        group=GRPC,
+        default=None,
+    )
+    tls_key: str | None = option(
+        "--tls-key",
+        _PEM,
+        "The private key of --tls-cert.",
+        group=GRPC,
+        default=None,
+    )
+    tls_client_ca: str | None = option(
+        "--tls-client-ca",
+        _PEM,
+        "Admit only clients with a certificate of one of these authorities.",
+        group=GRPC,
+        default=None,
+    )
+    insecure: bool = option(
+        "--insecure",
+        Switch(),
+        "Listen in clear text where other machines can reach it.",
+        group=GRPC,
+        default=False,
+    )
+    token_file: str | None = option(
+        "--token-file",
+        Text("FILE", "the path of a file"),
+        'Calls must carry "authorization: Bearer TOKEN" with the token of this file.',
+        group=GRPC,
+        default=None,
+    )
+    reflection: bool = option(
+        "--reflection",
+        Switch(),
+        "Let clients ask for the definition of the service.",
+        group=GRPC,
+        default=False,
+    )
 
     @property
     def is_unix(self) -> bool:

@@ -26,20 +26,34 @@ def test_version_and_help(run):
         (),
         ("--adapter",),
         ("--adapter", "x", "--max-workers", "0"),
-        ("--adapter", "x", "--max-queue", "-1"),
         ("--adapter", "x", "--grace", "nan"),
-        ("--adapter", "x", "--fds", "3"),
         ("--adapter", "x", "--adapt", "y"),
-        ("tools",),
-        ("call", "x"),
-        ("call", "x", "y", "[]", "--timeout", "soon"),
-        ("doctor", "--no-such-option"),
     ],
 )
-def test_what_cannot_be_understood_exits_with_2(run, argv):
+def test_what_cannot_be_served_is_said_in_one_line_and_exits_with_2(run, argv):
     code, out, err = run(*argv)
     assert (code, out) == (2, "")
-    assert err.startswith("usage: bridge")
+    assert err.startswith("bridge: --")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("tools",), "adapter"),
+        (("call", "x"), "tool"),
+        (("call", "x", "y", "[]", "--timeout", "soon"), "--timeout: 'soon': must be a number"),
+        (("call", "x", "y", "--timeout=-1"), "--timeout: '-1': must be a number of seconds"),
+        (("check", "x", "--threads", "1"), "--threads: '1': must be a whole number, 2 or more"),
+        (("check", "x", "--cals=1"), "there is no --cals; did you mean --calls?"),
+        (("doctor", "--no-such-option"), "there is no --no-such-option"),
+    ],
+)
+def test_what_a_command_does_not_understand_exits_with_2_and_its_usage(run, argv, words):
+    code, out, err = run(*argv)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"usage: bridge {argv[0]} ")
+    assert words in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

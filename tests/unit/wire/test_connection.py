@@ -223,7 +223,7 @@ def test_a_fault_stays_short(pair: ConnectionPair) -> None:
 def test_the_states_follow_the_table() -> None:
     assert {(OPEN, DRAINING), (OPEN, CLOSED), (DRAINING, CLOSED)} == TRANSITIONS
     for path in ([], ["drain"], ["drain", "drain"]):
-        connection = Connection()
+        connection = Connection(1000)
         assert connection.state == OPEN
         for step in path:
             getattr(connection, step)()
