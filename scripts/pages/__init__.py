@@ -1,0 +1,1 @@
+"""Writes the parts of pages in ``docs/`` that say what is said in the code already."""
