@@ -7,7 +7,7 @@ defmodule Bridge.SnakepitTest do
 
   use Bridge.TestCase, async: true
 
-  alias Bridge.Test.GRPC
+  alias Bridge.Test.{GRPC, Protobuf}
 
   @support Path.expand("../support", __DIR__)
   @service "/snakepit.bridge.BridgeService/"
@@ -102,48 +102,47 @@ defmodule Bridge.SnakepitTest do
     end
   end
 
-  defp connect(worker) do
-    {:ok, channel} = GRPC.connect("localhost:#{worker.number}")
-    channel
-  end
+  defp server(worker), do: GRPC.new("http://localhost:#{worker.number}")
 
-  defp ask(channel, method, message) do
-    GRPC.unary(channel, @service <> method, message, timeout: @patience)
+  defp ask(server, method, fields) do
+    path = @service <> method
+    message = Protobuf.encode(fields)
+
+    with {:ok, response} <- GRPC.unary(server, path, message, timeout: @patience) do
+      {:ok, Protobuf.decode(response)}
+    end
   end
 
   # An ExecuteToolRequest; arguments are JSON already.
   defp request(session, tool, arguments) do
     parameters =
       for {name, json} <- arguments do
-        field(3, field(1, name) <> field(2, field(1, @json) <> field(2, json)))
+        value = Protobuf.encode([{1, @json}, {2, json}])
+        {3, Protobuf.encode([{1, name}, {2, value}])}
       end
 
-    IO.iodata_to_binary([field(1, session), field(2, tool), parameters])
-  end
-
-  # A field of protobuf that is text, bytes or a message, of less than 128 bytes.
-  defp field(number, data) when byte_size(data) < 128 do
-    <<number::5, 2::3, byte_size(data), data::binary>>
+    [{1, session}, {2, tool} | parameters]
   end
 
   describe "0.6" do
+    @tag :grpc
     test "finds the port in the output, and calls a tool", %{executable: executable} do
-      channel = executable |> start_0_6() |> connect()
-      assert {:ok, pong} = ask(channel, "Ping", field(1, "connection_test"))
+      server = executable |> start_0_6() |> server()
+      assert {:ok, [{1, pong} | _]} = ask(server, "Ping", [{1, "connection_test"}])
       assert pong =~ "connection_test"
 
-      message = request("default_session", "echo", [{"value", ~s({"one": 1})}])
+      request = request("default_session", "echo", [{"value", ~s({"one": 1})}])
       # success, and a result with its type
-      assert {:ok, <<1::5, 0::3, 1, rest::binary>>} = ask(channel, "ExecuteTool", message)
-      assert rest =~ @json
-      assert rest =~ ~s({"one":1})
+      assert {:ok, [{1, 1}, {2, result} | _]} = ask(server, "ExecuteTool", request)
+      assert [{1, @json}, {2, ~s({"one":1})}] = Protobuf.decode(result)
     end
 
+    @tag :grpc
     test "gets errors as text with the status OK", %{executable: executable} do
-      channel = executable |> start_0_6() |> connect()
-      message = request("default_session", "raises", [{"message", ~s("it is bad")}])
+      server = executable |> start_0_6() |> server()
+      request = request("default_session", "raises", [{"message", ~s("it is bad")}])
       # no success, no result, but an error_message
-      assert ask(channel, "ExecuteTool", message) == {:ok, field(3, "it is bad")}
+      assert ask(server, "ExecuteTool", request) == {:ok, [{3, "it is bad"}]}
     end
 
     test "ends the worker with SIGTERM within 2 seconds", %{executable: executable} do
@@ -162,32 +161,30 @@ defmodule Bridge.SnakepitTest do
   end
 
   describe "0.13" do
+    @tag :grpc
     test "finds the port in the file, and its heartbeat answered while all workers are busy",
          %{executable: executable, directory: directory} do
-      channel = executable |> start_0_13(directory) |> connect()
-      assert {:ok, _tools} = ask(channel, "InitializeSession", field(1, "session_1"))
+      server = executable |> start_0_13(directory) |> server()
+      assert {:ok, _tools} = ask(server, "InitializeSession", [{1, "session_1"}])
 
-      calls =
-        for _call <- 1..8 do
-          message = request("session_1", "never_returns", [])
-          {:ok, call} = GRPC.start(channel, @service <> "ExecuteTool", message)
-          call
-        end
+      message = Protobuf.encode(request("session_1", "never_returns", []))
+      calls = for _call <- 1..8, do: GRPC.start(server, @service <> "ExecuteTool", message)
 
       for _beat <- 1..10 do
-        assert {:ok, beat} = ask(channel, "Heartbeat", field(1, "session_1"))
+        assert {:ok, beat} = ask(server, "Heartbeat", [{1, "session_1"}])
         # session_valid
-        assert String.ends_with?(beat, <<2::5, 0::3, 1>>)
+        assert {2, 1} in beat
       end
 
-      Enum.each(calls, &GRPC.cancel/1)
+      Enum.each(calls, &GRPC.abandon/1)
     end
 
+    @tag :grpc
     test "gets errors as JSON", %{executable: executable, directory: directory} do
-      channel = executable |> start_0_13(directory) |> connect()
-      message = request("session_1", "raises", [{"message", ~s("it is bad")}])
-      assert {:ok, response} = ask(channel, "ExecuteTool", message)
-      assert response =~ ~s("type": "ValueError", "message": "it is bad")
+      server = executable |> start_0_13(directory) |> server()
+      request = request("session_1", "raises", [{"message", ~s("it is bad")}])
+      assert {:ok, [{3, error} | _]} = ask(server, "ExecuteTool", request)
+      assert error =~ ~s("type": "ValueError", "message": "it is bad")
     end
 
     test "ends the worker's group with SIGTERM", %{executable: executable, directory: directory} do
