@@ -63,8 +63,7 @@ defmodule Bridge do
       # in another process
       Bridge.cancel(MyApp.Python, {:training, 7})
 
-  The call then returns `{:error, %Bridge.Error{code: :cancelled}}`. In Python cancelling is a
-  request: the tool goes on until it looks at its `Context`, or yields.
+  In Python cancelling is a request: the tool goes on until it looks at its `Context`, or yields.
 
   ## Tensors
 
@@ -84,8 +83,7 @@ defmodule Bridge do
         {:error, error} -> Logger.error(Exception.message(error))
       end
 
-  Its `started` field tells whether the tool may have begun. A client that is not running is such an
-  error, too. What happens when Python dies, or does not read, is written at `Bridge.Client`.
+  What happens when Python dies, or does not read, is written at `Bridge.Client`.
   '''
 
   alias Bridge.{Client, Error, Options}
@@ -109,14 +107,10 @@ defmodule Bridge do
   @doc """
   The specification of a client under a supervisor: `{Bridge, opts}`.
 
-  Takes the options of `start_link/1`, and checks them. The `:name` is also the child's id, so that
+  Takes the options of `start_link/1`, and checks them as it does. The `:name` is also the child's id, so that
   several clients can stand side by side. The supervisor waits two seconds longer than `:grace` for
   the client to stop. The child is `:permanent`: Python and its client are started anew however
   they end.
-
-  Raises `ArgumentError` as `start_link/1` does.
-
-  ## Examples
 
       iex> spec = Bridge.child_spec(adapter: "my_app.tools:Tools", name: MyApp.Python, grace: 3)
       iex> {spec.id, spec.shutdown}
@@ -155,9 +149,6 @@ defmodule Bridge do
       iex> Bridge.start_link(adapter: "my_app.tools:Tools", grace: :long)
       ** (ArgumentError) expected :grace to be seconds, an integer or a float, got: :long
 
-      iex> Bridge.start_link(adapter: "my_app.tools:Tools", python: "/no/such/python")
-      ** (ArgumentError) no Python interpreter at "/no/such/python"; give its path or its name on the PATH in the option :python or in the environment variable BRIDGE_PYTHON
-
   """
   @spec start_link(keyword) :: GenServer.on_start()
   defdelegate start_link(opts), to: Client
@@ -172,11 +163,6 @@ defmodule Bridge do
   if the client is not running, ends with another reason, or takes longer than `timeout`. A
   supervisor starts a client anew that was stopped so; stop its child there with
   `Supervisor.terminate_child/2`.
-
-  ## Examples
-
-      :ok = Bridge.stop(MyApp.Python)
-
   """
   @spec stop(client, reason :: term, timeout) :: :ok
   defdelegate stop(client, reason \\ :normal, timeout \\ :infinity), to: Client
@@ -238,8 +224,6 @@ defmodule Bridge do
   @doc """
   Calls a tool as `call/4` does, and returns the bare result or raises `Bridge.Error`.
 
-  ## Examples
-
       iex> Bridge.call!(MyApp.Python, "add", [1, 2])
       3
 
@@ -288,8 +272,6 @@ defmodule Bridge do
   queue never runs; a tool that runs is asked to end, and goes on until it looks at its `Context`,
   or yields.
 
-  ## Examples
-
       iex> Bridge.cancel(MyApp.Python, {:training, 7})
       :ok
 
@@ -306,8 +288,6 @@ defmodule Bridge do
   Python's reader answers this, as it does `stats/1`, `health/1` and `ping/2`: however busy the
   workers are. All four fail as `call/4` does, after its default timeout at the latest.
 
-  ## Examples
-
       iex> {:ok, tools} = Bridge.tools(MyApp.Python)
       iex> for tool <- tools, do: {tool["name"], tool["streaming"]}
       [{"add", false}, {"primes", true}, {"train", false}]
@@ -318,8 +298,6 @@ defmodule Bridge do
 
   @doc """
   Python's counters and histograms: of the pool, and under `"tools"` of each tool.
-
-  ## Examples
 
       iex> {:ok, stats} = Bridge.stats(MyApp.Python)
       iex> {stats["status"], stats["queued"]}
@@ -332,8 +310,6 @@ defmodule Bridge do
   @doc """
   Python's health: `"status"` is `"serving"` or `"draining"`.
 
-  ## Examples
-
       iex> {:ok, %{"status" => status}} = Bridge.health(MyApp.Python)
       iex> status
       "serving"
@@ -344,8 +320,6 @@ defmodule Bridge do
 
   @doc """
   Sends a value to Python and back, however busy its workers are.
-
-  ## Examples
 
       iex> Bridge.ping(MyApp.Python, "anybody there?")
       {:ok, "anybody there?"}
@@ -364,8 +338,6 @@ defmodule Bridge do
     * `:late_replies` - how many answers came after their call had ended
 
   An error is that the client is not running.
-
-  ## Examples
 
       iex> {:ok, info} = Bridge.info(MyApp.Python)
       iex> {info.calls, info.ready["tools"]}

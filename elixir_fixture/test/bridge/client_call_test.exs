@@ -1,8 +1,6 @@
 defmodule Bridge.ClientCallTest do
   use Bridge.TestCase, async: true
 
-  import ExUnit.CaptureLog
-
   alias Bridge.{Client, Error, Tensor}
 
   setup do
@@ -299,68 +297,6 @@ defmodule Bridge.ClientCallTest do
     test "does nothing where there is nothing", %{client: client} do
       assert Client.cancel(client, nil) == :ok
       assert Client.cancel(:nobody, nil) == :ok
-    end
-  end
-
-  describe "questions" do
-    test "are answered while all workers are busy", %{client: client} do
-      callers =
-        for _ <- 1..16 do
-          spawn_link(fn -> Client.call(client, "never_returns", [], timeout: :infinity) end)
-        end
-
-      eventually(fn -> running?(client, 16) end)
-      assert Client.ping(client, "hello") == {:ok, "hello"}
-      assert {:ok, %{"status" => "serving"}} = Client.health(client)
-      assert {:ok, %{"in_flight" => 16}} = Client.stats(client)
-      assert {:ok, tools} = Client.tools(client)
-
-      assert %{"streaming" => true, "parameters" => [%{"name" => "n", "annotation" => "int"}]} =
-               Enum.find(tools, &(&1["name"] == "counts"))
-
-      for caller <- callers do
-        Process.unlink(caller)
-        Process.exit(caller, :kill)
-      end
-
-      assert_idle(client)
-    end
-  end
-
-  describe "info/1" do
-    test "tells what the client knows", %{client: client} do
-      assert {:ok, info} = Client.info(client)
-      assert %{calls: 0, outbox: 0, late_replies: 0, os_pid: os_pid} = info
-      assert %{"protocol" => 1, "pid" => ^os_pid, "limits" => %{"max_workers" => 16}} = info.ready
-    end
-  end
-
-  describe "the connection" do
-    test "is not disturbed by prints from Python, C and child processes", %{client: client} do
-      text = "(printed by a test)"
-      for _ <- 1..3, do: assert(Client.call(client, "prints_everywhere", [text]) == {:ok, text})
-      assert Client.ping(client, 1) == {:ok, 1}
-    end
-
-    test "brings Python's log lines to the Logger", %{client: client} do
-      log =
-        capture_log(fn ->
-          Client.call!(client, "logs", ["disk nearly full"])
-          Client.ping(client)
-        end)
-
-      assert log =~ "[warning]"
-      assert log =~ "disk nearly full"
-    end
-
-    test "survives messages that nobody knows", %{client: client} do
-      log =
-        capture_log(fn ->
-          send(client, :hello)
-          assert Client.ping(client, 1) == {:ok, 1}
-        end)
-
-      assert log =~ "unexpected message: :hello"
     end
   end
 end
