@@ -8,7 +8,7 @@ from contextvars import Context as Variables
 
 from ..context import Context, running_call
 from ..errors import CallError, EncodeError, ShuttingDown
-from .claim import Claim
+from .claim import FREE, Claim
 from .execution import Running, execute, unencodable
 from .interfaces import CallView
 from .job import Job
@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from ..context import Elixir
     from ..wire.messages import Request
     from .interfaces import Peer
-    from .job import SerialQueue, Worker
+    from .job import Worker
     from .runtime import CallRuntime
     from .served_tool import ServedTool
-
-_NO_METADATA: Mapping[str, str] = {}
 
 
 class Call(Running, Job, CallView):
@@ -43,11 +41,16 @@ class Call(Running, Job, CallView):
             from there.
     """
 
-    __slots__ = (
-        *("key", "tool", "peer", "arrived", "deadline", "session", "metadata", "serial"),
-        *("started", "interruption", "_runtime", "_claim", "_args", "_kwargs"),
-        *("_callbacks", "_event", "__weakref__"),
-    )
+    # what most calls leave as it is, so that making one stays cheap
+    deadline: float | None = None
+    session: str | None = None
+    metadata: Mapping[str, str] = {}
+    #: Whether the tool may have begun; set before the worker looks for an answer.
+    started = False
+    #: Why nobody waits for the call any more; None while somebody does.
+    interruption: CallError | None = None
+    _callbacks: list[Callable[[], object]] | None = None
+    _event: threading.Event | None = None
 
     def __init__(
         self,
@@ -63,26 +66,18 @@ class Call(Running, Job, CallView):
         self.tool = tool
         self.peer = peer
         self.arrived = arrived
-        self.serial: SerialQueue | None = tool.serial
+        self.serial = tool.serial
         self._runtime = runtime
-        self._claim = Claim()
-        self._args = args
-        self._kwargs = kwargs
-        #: Whether the tool may have begun; set before the worker looks for an answer.
-        self.started = False
-        #: Why nobody waits for the call any more; None while somebody does.
-        self.interruption: CallError | None = None
-        self._callbacks: list[Callable[[], object]] | None = None
-        self._event: threading.Event | None = None
+        self._claim = Claim(FREE)
+        #: The arguments by position, and above them those by name, until the tool has them.
+        self._arguments: list[Any] = [kwargs, args]
         options = request.options
-        if options is None:
-            self.deadline: float | None = None
-            self.session: str | None = None
-            self.metadata = _NO_METADATA
-        else:
-            self.deadline = None if options.timeout_s is None else arrived + options.timeout_s
+        if options is not None:
+            if options.timeout_s is not None:
+                self.deadline = arrived + options.timeout_s
             self.session = options.session
-            self.metadata = _NO_METADATA if options.metadata is None else options.metadata
+            if options.metadata is not None:
+                self.metadata = options.metadata
 
     def __repr__(self) -> str:
         return f"<Call {self.key} of {self.tool.name}>"
@@ -100,9 +95,15 @@ class Call(Running, Job, CallView):
         self.started = True
         if not self._claim:
             return now
+        arguments = self._arguments
+        if tool.wants_context:
+            tool.tool.add_context(arguments[1], arguments[0], Context(self))
         variables = Variables()
         variables.run(running_call.set, self)
-        failed = execute(self, tool, variables, self.peer, self.key)
+        # popped into the call, so that nothing here keeps them
+        failed = execute(
+            self, tool, arguments.pop(), arguments.pop(), variables, self.peer, self.key
+        )
         ended = time.monotonic()
         stats = worker.stats.get(tool)
         if stats is None:
@@ -118,13 +119,6 @@ class Call(Running, Job, CallView):
         # nobody else can be here under this key: it is in flight until the answer is sent
         self._runtime.calls.pop(self.key, None)
         return True
-
-    def take_arguments(self) -> tuple[list[Any], dict[str, Any]]:
-        args, kwargs = self._args, self._kwargs
-        del self._args, self._kwargs
-        if self.tool.wants_context:
-            self.tool.tool.add_context(args, kwargs, Context(self))
-        return args, kwargs
 
     def answered_elsewhere(self) -> None:
         self._runtime.answered_elsewhere()

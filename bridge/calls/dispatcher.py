@@ -98,7 +98,8 @@ class Dispatcher:
         except CallError as error:
             self._refuse(call, error)
             return
-        self.watch_deadline(call)
+        if call.deadline is not None:
+            self.watch_deadline(call)
 
     def watch_deadline(self, call: Call) -> None:
         """End the call when its time is up."""
@@ -120,7 +121,10 @@ class Dispatcher:
                     "over gRPC with CallStream, from Snakepit with execute_stream",
                     started=False,
                 )
-            args, kwargs = tool.bind(request.params)
+            args: Any = request.params
+            kwargs: dict[str, Any] = {}
+            if type(args) is not list or len(args) != tool.arity:  # else bind() would say the same
+                args, kwargs = tool.bind(args)
         except CallError as error:
             peer.send_error(request.msgid, error)
             return None

@@ -26,10 +26,6 @@ class Running(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def take_arguments(self) -> tuple[list[Any], dict[str, Any]]:
-        """Hand the arguments over, and keep nothing of them. Raises ``CallError``: they are wrong."""
-
-    @abstractmethod
     def claim(self) -> bool:
         """Whether the answer is for this thread to give. If so its key may be used again."""
 
@@ -42,7 +38,15 @@ class Running(ABC):
         """Note that somebody else has given the answer."""
 
 
-def execute(running: Running, tool: ServedTool, variables: Variables, peer: Peer, key: int) -> bool:
+def execute(
+    running: Running,
+    tool: ServedTool,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    variables: Variables,
+    peer: Peer,
+    key: int,
+) -> bool:
     """Run a tool, and answer its call unless somebody has.
 
     Nothing else calls a tool. Whatever the tool, its result or its exception do, the call has its
@@ -51,6 +55,9 @@ def execute(running: Running, tool: ServedTool, variables: Variables, peer: Peer
     Args:
         running: the call.
         tool: its tool.
+        args: what it is given by position. Whoever lets go of what is passed here has it freed as
+            soon as the tool has returned.
+        kwargs: what it is given by name.
         variables: the ``contextvars`` in which all of it runs.
         peer: who gets the answer.
         key: under which key.
@@ -61,7 +68,6 @@ def execute(running: Running, tool: ServedTool, variables: Variables, peer: Peer
     failure: BaseException | None = None
     result: Any = None
     try:
-        args, kwargs = running.take_arguments()
         result = variables.run(tool.function, *args, **kwargs)
         del args, kwargs  # what is large in them need not live until the result is sent
         if tool.deferred:
@@ -83,9 +89,20 @@ def execute(running: Running, tool: ServedTool, variables: Variables, peer: Peer
             return False
         except EncodeError as error:
             failure = unencodable(tool.name, error)
-    peer.send_error(key, describe_failure(failure))
+        except BaseException as error:
+            # its code runs while it is encoded: __str__, model_dump, a property
+            failure = error
+    try:
+        peer.send_error(key, describe_failure(failure))
+    except BaseException:
+        # so does that of an exception and its details; who claimed the call answers it all the same
+        peer.send_error(key, _indescribable(tool.name))
     failure = None
     return True
+
+
+def _indescribable(tool: str) -> CallError:
+    return ToolFailed(f"{tool} failed, and so did describing how", started=True)
 
 
 def unencodable(tool: str, error: EncodeError) -> CallError:
@@ -104,7 +121,7 @@ def describe_failure(failure: BaseException) -> CallError:
     try:
         lines = _format(failure)
         message = str(failure)
-    except Exception:
+    except BaseException:
         # no text, or still no memory for one
         lines, message = [], ""
     return ToolFailed(

@@ -12,6 +12,7 @@ from collections import deque
 from contextvars import Context as Variables
 
 from ...context import running_call
+from ...errors import CallError
 from ..call import Call
 from ..execution import Running, execute
 from ..stats import ToolStats
@@ -51,18 +52,18 @@ class InlineRunner(Running):
         # every call gets a copy: fresh variables, but this one
         self._variables = Variables()
         self._variables.run(running_call.set, self)  # type: ignore[arg-type]
-        #: Held while it is decided whether the call that runs here is known to others.
-        self._sharing = threading.Lock()
         self._arrived = 0.0
-        #: What runs here, until its answer is claimed. In one, because others read it while this
-        #: thread goes on to the next.
-        self._running: tuple[Request, ServedTool] | None = None
-        #: The same as others know it, once somebody has asked.
+        #: What runs here and nobody else knows of. Whoever takes it out decides: this thread, and
+        #: it answers the call; or another one, and there is a ``Call`` from then on.
+        self._unshared: list[tuple[Request, ServedTool]] = []
+        #: What was taken out by others, as they know it.
         self._call: Call | None = None
+        #: Held by others from when they take it out until there is a call.
+        self._sharing = threading.Lock()
 
     def run(self, batch: Batch, watchdog: Watchdog, term: int) -> bool:
         """Run the calls of a batch, as long as this thread leads. False: it has lost the role."""
-        account, variables = self._account, self._variables
+        account, variables, unshared = self._account, self._variables, self._unshared
         began = now = self._arrived = account.since = time.monotonic()
         account.job = self
         current: ServedTool | None = None
@@ -83,10 +84,18 @@ class InlineRunner(Running):
                 current, calls, errors = tool, 0, 0
             number += 1
             calls += 1
-            self._running = running
+            args, kwargs = request.params, _NO_NAMES
+            if type(args) is not list or len(args) != tool.arity:
+                try:
+                    args, kwargs = tool.bind(args)
+                except CallError as error:
+                    self._peer.send_error(request.msgid, error)
+                    errors += 1
+                    continue
+            unshared.append(running)
             if watchdog.term != term:
                 self.share()  # whoever leads now may have looked before there was something
-            errors += execute(self, tool, variables.copy(), self._peer, request.msgid)
+            errors += execute(self, tool, args, kwargs, variables.copy(), self._peer, request.msgid)
         account.job = None
         if current is not None:
             self._count(current, calls, errors, began)
@@ -108,19 +117,15 @@ class InlineRunner(Running):
 
     # -- execution.Running ------------------------------------------------------------------
 
-    def take_arguments(self) -> tuple[list[Any], dict[str, Any]]:
-        assert self._running is not None
-        request, tool = self._running
-        params = request.params
-        if type(params) is list and len(params) == tool.arity:
-            return params, _NO_NAMES  # as bind() would say, for less
-        return tool.bind(params)
-
     def claim(self) -> bool:
-        with self._sharing:
-            self._running = None  # from here on nobody can make a call of it
-            call, self._call = self._call, None
-        return call is None or call.claim()
+        try:
+            self._unshared.pop()  # atomic, with the GIL and without
+        except IndexError:
+            with self._sharing:
+                call, self._call = self._call, None
+            assert call is not None
+            return call.claim()
+        return True
 
     def finish(self, value: Any) -> Any:
         raise AssertionError("deferred tools run on workers")
@@ -153,8 +158,11 @@ class InlineRunner(Running):
     def _make_call(self) -> Call | None:
         """The call that runs here, as others know calls; None if there is none."""
         with self._sharing:
-            if self._call is None and self._running is not None:
-                request, tool = self._running
+            try:
+                request, tool = self._unshared.pop()
+            except IndexError:
+                pass  # it is shared already, or there is nothing
+            else:
                 call = Call(self._runtime, request, tool, [], {}, self._peer, self._arrived)
                 call.started = True
                 self._runtime.calls[call.key] = call
