@@ -113,7 +113,15 @@ def _explain_unknown(word: str, table: dict[str, Option]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """What to put behind a message about ``word``: the nearest of ``known``, or nothing."""
+    """Suggest what somebody meant.
+
+    Args:
+        word: What was typed and does not exist.
+        known: What does exist.
+
+    Returns:
+        What to put behind a message about ``word``; empty if nothing is near.
+    """
     from difflib import get_close_matches
 
     nearest = get_close_matches(word, list(known), 1)

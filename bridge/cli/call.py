@@ -47,7 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command. Returns its exit code: 1 if the call failed, 2 for arguments of no use."""
+    """Run the command, on the main thread: Ctrl-C cancels the call.
+
+    Args:
+        options: What ``add_arguments`` asks for, and ``app_dir``.
+
+    Returns:
+        The exit code: 1 if the call failed, 2 for arguments that are no JSON array or object.
+
+    Raises:
+        AdapterError: If the adapter cannot be imported or set up.
+    """
     try:
         params = json.loads(options.arguments)
     except ValueError as error:

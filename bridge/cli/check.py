@@ -35,7 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command. Returns its exit code: 1 if something was found, 2 if nothing could run."""
+    """Run the command: print the report of the check.
+
+    Args:
+        options: What ``add_arguments`` asks for, and ``app_dir``.
+
+    Returns:
+        The exit code: 1 if something was found, 2 if the adapter could not be run.
+    """
     try:
         report = check_adapter(options.adapter, options.app_dir, options.threads, options.calls)
     except AdapterError as error:

@@ -65,7 +65,14 @@ def run_command(name: str, argv: Sequence[str]) -> int:
 
 
 def reader(kind: Kind) -> Callable[[str], Any]:
-    """What argparse wants as the ``type`` of an argument whose values are of this kind."""
+    """What argparse wants as the ``type`` of an argument.
+
+    Args:
+        kind: What its values may be.
+
+    Returns:
+        A function that reads a text, and raises ``ArgumentTypeError`` with what would be right.
+    """
 
     def read(text: str) -> Any:
         try:
@@ -77,5 +84,5 @@ def reader(kind: Kind) -> Callable[[str], Any]:
 
 
 def discard_output() -> None:
-    """Nobody reads stdout any more, as behind ``| head``: what is still to come goes nowhere."""
+    """Send what is still to come nowhere: nobody reads stdout any more, as behind ``| head``."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -18,7 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command. Returns its exit code."""
+    """Run the command: print the tools, by name.
+
+    Args:
+        options: What ``add_arguments`` asks for, and ``app_dir``.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        AdapterError: If the adapter cannot be imported or has no tools.
+    """
     tools = load(options.adapter, options.app_dir).tools
     if options.json:
         print(json.dumps([tools[name].describe() for name in sorted(tools)], indent=2))

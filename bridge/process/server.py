@@ -104,7 +104,7 @@ class Server:
         try:
             pipes = self._take_process()
         except OSError as error:
-            complain(f"--fds {settings.descriptors}: {error}")
+            complain("--fds {},{}: {}".format(*settings.fds, error.strerror))
             return USAGE
         forks = Forks()
         channel = None if pipes is None else self._open_channel(pipes, forks)

@@ -192,7 +192,9 @@ def test_a_usage_error_exits_with_2(start):
 
 
 def test_descriptors_that_are_not_open_are_a_usage_error(start):
-    assert start("--fds", "77,78", wait_until_ready=False).wait() == 2
+    peer = start("--fds", "77,78", wait_until_ready=False)
+    assert peer.wait() == 2
+    assert peer.stderr == "bridge: --fds 77,78: Bad file descriptor\n"
 
 
 def test_a_tool_that_ends_the_process_is_seen_as_its_exit(peer):

@@ -92,7 +92,12 @@ class GrpcSettings(Options):
         return f"{host}:{self.port}"
 
     def check(self) -> None:
-        """Raise ``UsageError`` for what cannot be served, or not without saying so on purpose."""
+        """Look whether this can be served, and has been said on purpose; reads the files.
+
+        Raises:
+            UsageError: If options contradict each other, a file is missing or not what it should
+                be, or other machines could call in clear text without ``insecure``.
+        """
         if bool(self.tls_cert) != bool(self.tls_key):
             raise UsageError("--tls-cert and --tls-key belong together")
         if self.tls_client_ca and not self.tls_cert:

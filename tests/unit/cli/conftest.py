@@ -1,51 +1,14 @@
 """The commands in this process and as processes: what they print and how they exit."""
 
-import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from bridge.cli.main import main
-from tests.waiting import WAIT_S
 
-HERE = str(Path(__file__).parent)
-# Python buffers what goes into a pipe, and finds out late that nobody reads it.
-BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-
-
-TOOLS = """
-from bridge import Context, tool
-
-@tool
-def add(a, b):
-    return a + b
-
-@tool
-def fails():
-    raise ValueError("as expected")
-
-@tool
-def count():
-    n = 0
-    while True:
-        yield n
-        n += 1
-
-@tool
-def polite(ctx: Context):
-    ctx.progress(1, 2, "begun")
-    ctx.wait(60)
-    ctx.check()
-
-@tool
-def ignores_cancel(ctx: Context):
-    import threading
-    ctx.progress(1, 2, "begun")
-    threading.Event().wait(60)
-"""
+from .command_processes import BUFFERED, HERE, TOOLS
 
 
 @pytest.fixture(autouse=True)
@@ -100,8 +63,3 @@ def start(tmp_path):
     for process in started:
         process.kill()
         process.communicate()
-
-
-def outcome(process):
-    out, err = process.communicate(timeout=WAIT_S)
-    return process.returncode, out, err

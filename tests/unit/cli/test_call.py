@@ -8,7 +8,7 @@ import pytest
 
 from tests.waiting import WAIT_S
 
-from .conftest import BUFFERED, outcome
+from .command_processes import BUFFERED, outcome
 
 
 @pytest.fixture

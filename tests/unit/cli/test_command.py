@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from .conftest import HERE, outcome
+from .command_processes import HERE, outcome
 
 
 @pytest.mark.parametrize("command", [("tools",), ("call",), ("doctor",)])

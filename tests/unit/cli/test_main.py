@@ -6,7 +6,7 @@ import pytest
 
 import bridge
 
-from .conftest import outcome
+from .command_processes import outcome
 
 
 def test_version_and_help(run):
