@@ -12,7 +12,11 @@ from typing import Any
 
 from bridge import Context, ThreadSafeAdapter, current_context, tool
 
-MEETING = threading.Barrier(2)
+#: Long enough for a loaded machine; nothing waits so long unless it is broken.
+PATIENCE_S = 20.0
+MEETING = threading.Barrier(2, timeout=PATIENCE_S)
+#: As many calls as the workers of a shared process.
+EVERYBODY = threading.Barrier(4, timeout=PATIENCE_S)
 
 
 class Tools(ThreadSafeAdapter):
@@ -81,8 +85,13 @@ class Tools(ThreadSafeAdapter):
     @tool
     def meet(self) -> bool:
         """Two calls must run at once."""
-        MEETING.wait(20)
+        MEETING.wait()
         return True
+
+    @tool
+    def gather(self) -> None:
+        """Four calls must run at once."""
+        EVERYBODY.wait()
 
     @tool
     def facts(self, ctx: Context) -> dict[str, Any]:
@@ -215,10 +224,14 @@ class Classic:
 
     def do_meet(self, context: Any) -> list[Any]:
         """Two sessions at once, each with its own context in one shared attribute."""
-        MEETING.wait(20)
+        MEETING.wait()
         found = self.session_context.session_id
-        MEETING.wait(20)
+        MEETING.wait()
         return [found, self.session_context.session_id]
+
+    def do_gather(self, context: Any) -> None:
+        """Four calls must run at once."""
+        EVERYBODY.wait()
 
     def do_count(self, n: int, context: Any) -> Any:
         return ({"n": number} for number in range(n))
