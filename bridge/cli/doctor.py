@@ -1,4 +1,4 @@
-"""``bridge doctor``: show what this interpreter has, and what is missing."""
+"""``bridge doctor``: try every transport, and show what this interpreter has and what is missing."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import argparse
 import os
 import shutil
 import subprocess
-from importlib import metadata
 
 from .. import __version__
+from ..gil import describe_python, is_free_threaded
 from ..loading import load
 from ..process.settings import default_workers
+from ..requirements import how_to_install, remedy, requirements
 from .command import CLEAN, FAILED
 
-SUMMARY = "Show what this interpreter has, and what is missing."
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..requirements import Requirement
+
+SUMMARY = "Try every transport; show what is missing, and the command that mends it here."
+#: What the extras are for.
+_USES = {"": "everything", "numpy": "tensors", "grpc": "--transport grpc and Snakepit"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,40 +30,76 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command. Returns its exit code: 1 if something that is needed is missing."""
-    import sysconfig
-
-    from ..gil import describe_python
-
     python = describe_python()
     gil = "GIL on" if python["gil"] else "GIL off"
-    build = (
-        "free-threaded build" if sysconfig.get_config_var("Py_GIL_DISABLED") else "ordinary build"
-    )
-    healthy = True
-    print(f"bridge      {__version__}")
-    print(f"python      {python['version']} ({python['implementation']}, {build}, {gil}) {python['executable']}")  # fmt: skip
-    for package, needed, use in (
-        ("msgpack", True, "always"),
-        ("numpy", False, "for tensors: pip install 'beam-bridge[numpy]'"),
-        ("grpcio", False, "for --transport grpc: pip install 'beam-bridge[grpc]'"),
-    ):
-        try:
-            note = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            note = f"{'MISSING' if needed else 'not installed'}, needed {use}"
-            healthy = healthy and not needed
-        print(f"{package:<11} {note}")
-    print(f"elixir      {_elixir()}")
-    print(f"workers     {default_workers()} by default ({os.cpu_count()} cores)")
+    build = "free-threaded build" if is_free_threaded() else "ordinary build"
+    _show("bridge", __version__)
+    _show("python", f"{python['version']} ({python['implementation']}, {build}, {gil}) {python['executable']}")  # fmt: skip
+    # without what everything needs, nothing can be started
+    healthy = _show_packages() and _show_transports()
+    _show("elixir", _elixir())
+    _show("workers", f"{default_workers()} by default ({os.cpu_count()} cores)")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        print(f"{name:<11} {_descriptor(number)}")
+        _show(name, _descriptor(number))
     if options.adapter:
         adapter = load(options.adapter, options.app_dir)
         adapter.setup()
         adapter.close()
         safe = "declares itself thread-safe" if adapter.thread_safe else "needs --max-workers 1"
-        print(f"adapter     {adapter.name}: {len(adapter.tools)} tools, {safe}")
+        _show("adapter", f"{adapter.name}: {len(adapter.tools)} tools, {safe}")
     return CLEAN if healthy else FAILED
+
+
+def _show(name: str, text: str) -> None:
+    print(f"{name:<23} {text}")
+
+
+def _show_packages() -> bool:
+    """Print what each extra needs. Returns whether what everything needs is here."""
+    healthy = True
+    for extra, use in _USES.items():
+        wanted = requirements(extra)
+        for requirement in wanted:
+            if requirement.installed or requirement is wanted[0]:
+                _show(requirement.name, _version(requirement))
+        lacking = _lacking(extra)
+        if lacking:
+            _show("", f"for {use}: {_way_to(lacking)}")
+            healthy = healthy and extra != ""
+    return healthy
+
+
+def _version(requirement: Requirement) -> str:
+    installed = requirement.installed
+    if installed is None:
+        return "not installed"
+    return installed if requirement.met else f"{installed}, too old: {requirement} is needed"
+
+
+def _way_to(lacking: list[Requirement]) -> str:
+    """How to get what is lacking."""
+    if is_free_threaded() and any(requirement.name == "grpcio" for requirement in lacking):
+        return "grpcio has no packages for free-threaded Python"
+    return how_to_install(lacking)
+
+
+def _lacking(extra: str) -> list[Requirement]:
+    return [requirement for requirement in requirements(extra) if not requirement.met]
+
+
+def _show_transports() -> bool:
+    """Try the transports whose packages are here. Returns whether each of them serves."""
+    from ..trial import BOTH, GRPC, SNAKEPIT, STDIO, try_all
+
+    has_grpc = all(requirement.installed for requirement in requirements("grpc"))
+    trials = try_all((STDIO, GRPC, BOTH, SNAKEPIT) if has_grpc else (STDIO,))
+    for trial in trials:
+        outcome = f"FAILS: {trial.fault}" if trial.fault else f"serves, {trial.seconds:.1f} s"
+        _show(trial.transport, outcome)
+    faulty = [trial for trial in trials if trial.fault]
+    if faulty and not trials[0].fault:
+        print(f"To mend it: {remedy('grpc')}")
+    return not faulty
 
 
 def _elixir() -> str:

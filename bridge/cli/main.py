@@ -7,7 +7,7 @@ import sys
 
 from ..errors import UsageError
 from ..process.platforms import check_platform
-from ..process.shutdown import CLEAN, USAGE, complain
+from ..process.shutdown import CLEAN, FATAL, USAGE, complain
 from .arguments import did_you_mean, read
 
 TYPE_CHECKING = False
@@ -37,6 +37,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     check_platform()
     words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(words)
+    except ModuleNotFoundError as error:
+        # the tools' own are errors of their adapter
+        complain(_explain_lack(error))
+        return FATAL
+
+
+def _run(words: list[str]) -> int:
     if words and words[0] in _COMMANDS:
         from .command import run_command
 
@@ -66,6 +75,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..process.server import Server
 
     return Server(settings).run()
+
+
+def _explain_lack(error: ModuleNotFoundError) -> str:
+    from ..requirements import remedy, requirements
+
+    if all(requirement.met for requirement in requirements()):
+        raise error
+    return f"{error}: {remedy()}"
 
 
 def _explain_command(word: str) -> str:

@@ -201,17 +201,18 @@ class Server:
         try:
             from ..transports.grpc.server import GrpcTransport
 
-            services = self._services()
+            return GrpcTransport(settings.grpc, settings.max_message_bytes, self._services())
         except ImportError as error:
             if is_free_threaded():
                 raise UsageError(
                     "gRPC is not served here: grpcio has no packages for free-threaded Python, "
                     f"which {sys.executable} is. Serve over stdio, or gRPC with an ordinary build"
                 ) from None
+            from ..requirements import remedy
+
             raise UsageError(
-                f"gRPC needs packages that are not here ({error}): pip install 'beam-bridge[grpc]'"
+                f"gRPC needs packages that are not here ({error}): {remedy('grpc')}"
             ) from None
-        return GrpcTransport(settings.grpc, settings.max_message_bytes, services)
 
     def _set_up(
         self, adapter: LoadedAdapter, checker: ThreadSafetyChecker | None

@@ -124,13 +124,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(adapter: str) -> int:
-    """Can the adapter be imported, and gRPC? Returns the exit code."""
+    """Whether the adapter can be imported, and calls are answered here. Returns the exit code."""
     try:
-        import grpc  # noqa: F401
-
         resolve(adapter)
-    except (AdapterError, ImportError) as error:
+    except AdapterError as error:
         print(f"bridge: {error}", file=sys.stderr)
+        return FATAL
+    from ..trial import SNAKEPIT, try_transport
+
+    # not with the adapter: its models may take minutes
+    trial = try_transport(SNAKEPIT)
+    if trial.fault:
+        print(f"bridge: {trial.fault}", file=sys.stderr)
         return FATAL
     return 0
 

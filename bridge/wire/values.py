@@ -280,9 +280,12 @@ def _dtype(name: str) -> Any:
 
             return numpy.dtype(ml_dtypes.bfloat16)
     except ImportError as error:
+        from ..requirements import Requirement, how_to_install
+
+        package = error.name or "numpy"
         raise RemoteProtocolError(
-            f"a tensor needs the Python package {error.name}, which is not installed: "
-            f"pip install {error.name}"
+            f"a tensor needs the Python package {package}, which is not installed: "
+            f"{how_to_install([Requirement(package)])}"
         ) from None
     if name not in DTYPES:
         known = ", ".join(DTYPES)

@@ -403,12 +403,12 @@ def make_executable(directory: Path) -> str:
     return str(path)
 
 
-def run(arguments: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
+def run(arguments: Sequence[str], directory: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Start the executable for a moment, as the probes of 0.13 do."""
     return subprocess.run(
         [make_executable(directory), *arguments],
         cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

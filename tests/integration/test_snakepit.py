@@ -177,6 +177,19 @@ def test_the_health_check_tells_whether_the_adapter_can_be_had(tmp_path, adapter
     assert ("Nothing" in done.stderr) == bool(code)
 
 
+def test_the_health_check_starts_a_worker_and_says_why_it_cannot(tmp_path, monkeypatch):
+    (tmp_path / "adapters.py").write_text((HERE / "snakepit_adapters.py").read_text())
+    ready = tmp_path / "ready"
+    monkeypatch.setenv("SNAKEPIT_READY_FILE", str(ready))
+    check = ["grpc_server.py", "--health-check", "--adapter", "adapters.Tools"]
+    done = run(check, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not ready.exists(), "the trial is not the worker that Snakepit waits for"
+    (tmp_path / "grpc_health.py").write_text("raise AttributeError('no attribute List')")
+    done = run(check, tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{HERE.parents[1]}")
+    assert (done.returncode, done.stderr) == (1, "bridge: AttributeError: no attribute List\n")
+
+
 def test_the_module_can_be_run_as_well(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "bridge.snakepit", "--version"],

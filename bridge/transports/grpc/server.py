@@ -90,6 +90,7 @@ class GrpcTransport:
     """Serves any number of clients over the network.
 
     ``settings`` are checked already. ``services``: what clients can call, beside health checks.
+    Raises ``ImportError`` if reflection is wanted and its package is not here.
     """
 
     def __init__(
@@ -100,6 +101,8 @@ class GrpcTransport:
         self._max_message_bytes = max_message_bytes
         self._control = ThreadPoolExecutor(_CONTROL_THREADS, "bridge-grpc-control")
         self._health = Health(self._control)
+        names = [service.name for service in services]
+        self._reflection = Reflection(names) if settings.reflection else None
         self._server: Any = None
         self.dispatcher: Dispatcher
         self.threads = PerThread()
@@ -278,5 +281,5 @@ class GrpcTransport:
         for service in self._services:
             service.add_to(self._server, self)
         self._health.add_to(self._server)
-        if self._settings.reflection:
-            Reflection([service.name for service in self._services]).add_to(self._server)
+        if self._reflection is not None:
+            self._reflection.add_to(self._server)
