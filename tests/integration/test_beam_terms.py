@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from bridge.testing.erlang.external_terms import decode_term, encode_term, same_term
 from bridge.testing.erlang.strategies import erlang_terms, sendable_terms
@@ -30,11 +32,17 @@ from bridge.testing.erlang.terms import (
 from bridge.wire.codec import Encoder, decode_value
 from bridge.wire.framing import HEADER_BYTES, encode_header
 from tests.equality import deep_equal
+from tests.processes import Processes, Shared
+from tests.waiting import WAIT_S
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PID = Pid("nonode@nohost", 91, 0, 0)
-EXAMPLES = settings(deadline=None, max_examples=60)
+EXAMPLES = settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # all are for one machine
+)
 
 pytestmark = pytest.mark.skipif(shutil.which("elixir") is None, reason="Elixir is not installed")
 
@@ -44,7 +52,8 @@ class Beam:
 
     def __init__(self) -> None:
         script, lib = str(HERE / "beam_terms.exs"), str(ROOT / "elixir_fixture" / "lib")
-        self._process = subprocess.Popen(
+        self._asked = 0
+        self.process = subprocess.Popen(
             ["elixir", "--erl", "-noinput", script, lib, "adapters:Tools", str(HERE)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -53,22 +62,35 @@ class Beam:
 
     def ask(self, data: bytes) -> Any:
         """The answer about a term in external form, or of Elixir source."""
-        self._process.stdin.write(encode_header(len(data)) + data)
-        self._process.stdin.flush()
-        size = int.from_bytes(self._process.stdout.read(HEADER_BYTES), "big")
-        return decode_term(self._process.stdout.read(size))
+        self._asked += 1
+        self.process.stdin.write(encode_header(len(data)) + data)
+        self.process.stdin.flush()
+        size = int.from_bytes(self.process.stdout.read(HEADER_BYTES), "big")
+        answer = self.process.stdout.read(size)
+        self._asked -= 1
+        return decode_term(answer)
 
-    def end(self) -> int:
-        self._process.stdin.close()
-        self._process.stdout.close()
-        return self._process.wait(20)
+    def settle(self) -> None:
+        """It answers what it is asked, and nothing else comes."""
+        assert not self._asked, "an answer was not read"
+        assert self.process.poll() is None, "it has ended"
+
+    def __exit__(self, *error: object) -> None:
+        self.process.stdin.close()
+        self.process.stdout.close()
+        assert self.process.wait(WAIT_S) in (0, -signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
-def beam():
-    beam = Beam()
-    yield beam
-    assert beam.end() == 0
+def beams(processes: Processes) -> Iterator[Shared[Beam]]:
+    with Shared(processes, Beam, Beam.settle) as beams:
+        yield beams
+
+
+@pytest.fixture
+def beam(beams: Shared[Beam], request: pytest.FixtureRequest) -> Iterator[Beam]:
+    with beams.lend(request) as beam:
+        yield beam
 
 
 def in_order(value: Any) -> Any:

@@ -36,6 +36,8 @@ from bridge.testing.erlang.terms import (
     Reference,
     charlist,
 )
+from tests.processes import Processes, Shared
+from tests.waiting import wait_until
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -60,14 +62,27 @@ Side = ErlPortPeer | ElixirPeer
 
 
 @pytest.fixture(scope="module")
-def erlport() -> Iterator[ErlPortPeer]:
-    with start_erlport() as peer:
+def peers(processes: Processes) -> Iterator[Shared[Side]]:
+    with Shared(processes, lambda start: start(), settle) as peers:
+        yield peers
+
+
+def settle(peer: Side) -> None:
+    """Wait until nothing runs any more: an ErlPort does one thing after the other."""
+    assert peer.call("add", [1, 2]) == 3
+    if isinstance(peer, ElixirPeer):
+        wait_until(lambda: dict(peer.call("$/health").pairs)[b"busy"] == 0, "an idle pool")
+
+
+@pytest.fixture
+def erlport(peers: Shared[Side], request: pytest.FixtureRequest) -> Iterator[Side]:
+    with peers.lend(request, start_erlport) as peer:
         yield peer
 
 
-@pytest.fixture(scope="module")
-def bridge() -> Iterator[ElixirPeer]:
-    with start_bridge() as peer:
+@pytest.fixture
+def bridge(peers: Shared[Side], request: pytest.FixtureRequest) -> Iterator[Side]:
+    with peers.lend(request, start_bridge) as peer:
         yield peer
 
 
