@@ -1,40 +1,14 @@
-"""What can be counted cheaply while tools run: who overlaps with whom, for how long, and whether a
-call leaves the process in another state than it found it."""
+"""What can be counted cheaply while tools run: which calls overlap with which, and for how long."""
 
 from __future__ import annotations
 
-import locale
-import os
-import signal
-import sys
 import threading
 import time
-import warnings
-
-from ..gil import is_enabled
-from .detector.findings import DOCUMENTED, Access, Finding
-from .instrument.stacks import place_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
-#: State of the whole process, which one call changes for all others.
-_STATE: dict[str, Callable[[], Any]] = {
-    "the working directory": os.getcwd,
-    # as os keeps it: decoding it costs more than most calls
-    "the environment (os.environ)": lambda: dict(vars(os.environ).get("_data", os.environ)),
-    "the locale": lambda: locale.setlocale(locale.LC_ALL),
-    "the warnings filters": lambda: list(warnings.filters),
-    "the signal handlers": lambda: [signal.getsignal(n) for n in (2, 15)],
-    "sys.stdout": lambda: id(sys.stdout),
-    "the GIL": is_enabled,
-}
+from typing import Any
 
 
 class _Counts:
-    """Of one tool. Changed under the lock of ``Monitors``."""
+    """Of one tool. Changed under the lock of ``CallCounts``."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -43,7 +17,7 @@ class _Counts:
         self.threads: dict[int, int] = {}
 
 
-class Monitors:
+class CallCounts:
     """Counts calls by tool and by thread. Any thread may call."""
 
     def __init__(self) -> None:
@@ -52,10 +26,9 @@ class Monitors:
         self._busy_s: dict[int, float] = {}
         self._overlaps: dict[str, int] = {}
         self._began = time.monotonic()
-        self._here = threading.local()
 
-    def begin(self, tool: str) -> None:
-        """A call of ``tool`` begins on this thread."""
+    def begin(self, tool: str) -> bool:
+        """A call of ``tool`` begins on this thread. Returns whether it is the only one."""
         thread = threading.get_ident()
         with self._lock:
             counts = self._tools.get(tool)
@@ -69,31 +42,14 @@ class Monitors:
             counts.running += 1
             counts.most_at_once = max(counts.most_at_once, counts.running)
             counts.threads[thread] = counts.threads.get(thread, 0) + 1
-            alone = sum(other.running for other in self._tools.values()) == 1
-        self._here.state = _look() if alone else None
-        self._here.began = time.monotonic()
+            return sum(other.running for other in self._tools.values()) == 1
 
-    def end(self, tool: str, function: Any = None) -> list[Finding]:
-        """It ends. Returns what it has changed for the whole process: somewhere in ``function``."""
-        spent = time.monotonic() - self._here.began
+    def end(self, tool: str, spent_s: float) -> None:
+        """A call of ``tool`` that ran on this thread ends, after so many seconds."""
+        thread = threading.get_ident()
         with self._lock:
             self._tools[tool].running -= 1
-            thread = threading.get_ident()
-            self._busy_s[thread] = self._busy_s.get(thread, 0.0) + spent
-        before = self._here.state
-        if before is None:
-            return []  # it could have been another call that ran
-        changed = [name for name, now in _look().items() if now != before[name]]
-        return [
-            Finding(
-                DOCUMENTED,
-                name,
-                f"{tool} changed it, for every thread of the process",
-                "pass what is needed as an argument, or set it once in setup()",
-                Access(thread, 0, "change", frozenset(), (place_of(function, tool),), tool),
-            )
-            for name in changed
-        ]
+            self._busy_s[thread] = self._busy_s.get(thread, 0.0) + spent_s
 
     def describe(self) -> dict[str, Any]:
         """The counts as a map: by tool, by thread, and the pairs of tools that overlapped."""
@@ -114,7 +70,3 @@ class Monitors:
                 },
                 "overlaps": dict(self._overlaps),
             }
-
-
-def _look() -> dict[str, Any]:
-    return {name: look() for name, look in _STATE.items()}

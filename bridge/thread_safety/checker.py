@@ -15,32 +15,22 @@ import functools
 import logging
 import sys
 import threading
-import types
 import warnings
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from types import ModuleType, TracebackType
+from typing import Any, TypeVar
 
-from .call_counts import Monitors
-from .detector.detector import Detector
-from .instrument.import_hook import OwnModules, is_bridge
-from .instrument.probe import Probe
-from .instrument.sync import Tracing
-from .libraries.rules import Rules
+from ..loading import LoadedAdapter
+from ..tool import Tool
+from .call_counts import CallCounts
+from .detector import DOCUMENTED, Access, Detector, Finding, Frame
+from .instrument import ImportHook, Probe, ProgramModules, SyncTracing, is_bridge, is_traced
+from .libraries import ImportWatch, Libraries, Library, Rules
 from .pitfalls import check_common_pitfalls, validate_adapter_thread_safety
 from .report import Report, describe_finding
+from .watched_calls import WatchedCalls
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
-    from typing import Any, TypeVar
-
-    from ..loading import LoadedAdapter
-    from ..tool import Tool
-    from .detector.findings import Finding, Frame
-
-    Function = TypeVar("Function", bound=Callable[..., Any])
-
-_CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class ThreadSafetyWarning(RuntimeWarning):
@@ -64,12 +54,15 @@ def log(finding: Finding) -> None:
 class ThreadSafetyChecker:
     """Finds races between threads in an adapter and the modules of its program.
 
-    ``enabled``: False makes it do nothing. ``strict``: the access that completes a race raises
-    ``ThreadSafetyError``. ``packages``, ``directory``: what else belongs to the program, see
-    ``OwnModules``. ``note``: called with each finding, once, on the thread that found it.
-
     Entered and left on one thread. What is imported while it is entered is checked from its first
     line on; of what was imported before, the modules of watched adapters are.
+
+    Args:
+        enabled: False makes it do nothing.
+        strict: the access that completes a race raises ``ThreadSafetyError``.
+        packages: names of top-level packages or modules that belong to the program.
+        directory: whatever is below it belongs to the program, too.
+        note: called with each finding, once, on the thread that found it.
     """
 
     def __init__(
@@ -86,13 +79,17 @@ class ThreadSafetyChecker:
         self._note = note
         self._findings: list[Finding] = []
         self._telling = threading.local()
-        self.monitors = Monitors()
-        detector = Detector(self._found)
-        self._own = OwnModules(packages, directory, self._module_loaded)
-        is_own = self._own.rewritten.__contains__
-        self._rules = Rules(detector, is_own)
-        self._probe = self._own.probe = Probe(detector, is_own, self._rules)
-        self._tracing = Tracing(self._probe, _is_traced)
+        self._counts = CallCounts()
+        #: What was imported that promises less than to be shared, by name.
+        self._libraries: dict[str, Library] = {}
+        table = Libraries()
+        modules = ProgramModules(packages, directory)
+        is_own = modules.rewritten.__contains__
+        self._probe = Probe(Detector(self._found), is_own, Rules(table))
+        self._calls = WatchedCalls(self._probe, self._counts)
+        self._hook = ImportHook(modules, self._probe)
+        self._imports = ImportWatch(table, self._library_imported, is_own)
+        self._tracing = SyncTracing(self._probe.recorder, self._probe.decisions, is_traced)
         self._entered = False
         self._recursion_limit = 0
 
@@ -112,8 +109,8 @@ class ThreadSafetyChecker:
     def __enter__(self) -> ThreadSafetyChecker:
         if self.enabled:
             self._tracing.__enter__()
-            self._own.install()
-            self._rules.__enter__()
+            self._hook.install()
+            self._imports.__enter__()
             # a call by way of the probe takes two frames
             self._recursion_limit = sys.getrecursionlimit()
             sys.setrecursionlimit(self._recursion_limit * 3)
@@ -129,8 +126,8 @@ class ThreadSafetyChecker:
         if self._entered:
             self._entered = False
             sys.setrecursionlimit(self._recursion_limit)
-            self._rules.__exit__(kind, error, trace)
-            self._own.remove()
+            self._imports.__exit__(kind, error, trace)
+            self._hook.remove()
             self._tracing.__exit__(kind, error, trace)
 
     # -- what is checked --------------------------------------------------------------------
@@ -139,23 +136,34 @@ class ThreadSafetyChecker:
         """Watch an adapter, or any object that threads share, and the module of its class."""
         if not self.enabled:
             return adapter
-        for kind in (adapter,) if isinstance(adapter, types.ModuleType) else type(adapter).__mro__:
-            module = (
-                kind if isinstance(kind, types.ModuleType) else sys.modules.get(kind.__module__)
-            )
+        for kind in (adapter,) if isinstance(adapter, ModuleType) else type(adapter).__mro__:
+            module = kind if isinstance(kind, ModuleType) else sys.modules.get(kind.__module__)
             if module is not None and not _is_foreign(module.__name__):
-                self._own.rewrite_loaded(module)
-        if not isinstance(adapter, types.ModuleType):
+                self._hook.rewrite_loaded(module)
+        if not isinstance(adapter, ModuleType):
             self._probe.watch(adapter, type(adapter).__name__)
         return adapter
 
     def watch_adapter(self, adapter: LoadedAdapter) -> dict[str, Tool]:
-        """Watch an adapter that is about to be served. Returns its tools, as calls of their own."""
+        """Watch an adapter that is about to be served.
+
+        Returns:
+            Its tools by name, with functions of which every call is one of its own.
+        """
         self.watch(adapter.target)
-        return {
-            name: tool.calling(self.wrap(tool.function, tool.name, tool.serial))
-            for name, tool in adapter.tools.items()
-        }
+        return {name: self.watch_tool(tool) for name, tool in adapter.tools.items()}
+
+    def watch_tool(
+        self, tool: Tool, raised: Callable[[str, BaseException], object] | None = None
+    ) -> Tool:
+        """The same tool, with a function of which every call is one of its own.
+
+        Args:
+            raised: called with the name of the tool and each exception that comes out of its
+                function, on its thread; default: nobody is told.
+        """
+        more = {} if raised is None else {"raised": raised}
+        return tool.calling(self._calls.wrap(tool.function, tool.name, tool.serial, **more))
 
     def check_thread_safe(self, function: Function) -> Function:
         """Decorator: every call of ``function`` counts as a call of its own.
@@ -171,98 +179,13 @@ class ThreadSafetyChecker:
     def wrap(
         self, function: Callable[..., Any], name: str, serial: bool = False
     ) -> Callable[..., Any]:
-        """``function``, called ``name``, as calls of their own; ``serial``: never two at once."""
-        inner = getattr(function, "__func__", function)
-        flags = getattr(getattr(inner, "__code__", None), "co_flags", 0)
-        if flags & _CO_ASYNC_GENERATOR:
-            return function
-        if flags & _CO_COROUTINE:
+        """A function that does what ``function`` does, and each call of which is one of its own.
 
-            @functools.wraps(function)
-            async def task(*args: Any, **kwargs: Any) -> Any:
-                return await self._steps(function, name, function(*args, **kwargs))
-
-            return task
-        if flags & _CO_GENERATOR:
-
-            @functools.wraps(function)
-            def stream(*args: Any, **kwargs: Any) -> Any:
-                items, call = function(*args, **kwargs), object()
-                try:
-                    while True:
-                        with self.call(function, name, call, serial, last=False):
-                            try:
-                                item = next(items)
-                            except StopIteration as stop:
-                                return stop.value
-                        yield item
-                finally:
-                    with self.call(function, name, call, serial):
-                        items.close()
-
-            return stream
-
-        @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with self.call(function, name, object(), serial) as returned:
-                result = function(*args, **kwargs)
-                returned(result)
-            return result
-
-        return wrapped
-
-    @types.coroutine
-    def _steps(self, function: Callable[..., Any], name: str, coroutine: Any) -> Any:
-        """Run a coroutine; between two awaits it is a call on the thread of its event loop."""
-        call = object()
-        step, value = coroutine.send, None
-        try:
-            while True:
-                with self.call(function, name, call, last=False):
-                    try:
-                        awaited = step(value)
-                    except StopIteration as stop:
-                        return stop.value
-                try:
-                    step, value = coroutine.send, (yield awaited)
-                except BaseException as error:
-                    step, value = coroutine.throw, error
-        finally:
-            with self.call(function, name, call):
-                coroutine.close()
-
-    @contextmanager
-    def call(
-        self,
-        function: Callable[..., Any],
-        name: str,
-        call: object,
-        serial: bool = False,
-        *,
-        last: bool = True,
-    ) -> Iterator[Callable[[Any], None]]:
-        """A call of ``function`` runs on this thread.
-
-        ``last``: to its end, not only until it goes on elsewhere. Gives a function that is to be
-        told of its result.
+        Args:
+            name: what people know it as.
+            serial: it is never called twice at once, however many threads want to.
         """
-        results: list[Any] = [None]
-        turn = f"the turn of {name}"
-        self.monitors.begin(name)
-        self._probe.begin(call)
-        if serial:
-            self._probe.acquire(turn)
-        try:
-            yield results.append
-        finally:
-            if serial:
-                self._probe.release(turn, self._probe.thread)
-            if last:
-                self._probe.end(function, name, results[-1])
-            else:
-                self._probe.pause()
-            for finding in self.monitors.end(name, function):
-                self._rules.rule(finding)
+        return self._calls.wrap(function, name, serial)
 
     # -- what was found ---------------------------------------------------------------------
 
@@ -273,16 +196,21 @@ class ThreadSafetyChecker:
 
     def stack_of(self, error: BaseException) -> Sequence[Frame]:
         """Where in the program an exception was raised, innermost first."""
-        return self._probe.stack_of(error)
+        return self._probe.recorder.stack_of(error)
 
     def add(self, finding: Finding) -> None:
         """Report what was found in another way."""
-        self._rules.rule(finding)
+        self._probe.recorder.report(finding)
 
-    def report(self) -> Report:
-        """The findings with what was counted."""
-        libraries = list(self._rules.libraries.values())
-        return Report(self._findings, self.monitors.describe(), libraries)
+    def report(self, not_run: Sequence[str] = (), differences: Sequence[str] = ()) -> Report:
+        """The findings with what was counted; for the arguments see ``Report``."""
+        return Report(
+            self._findings,
+            self._counts.describe(),
+            list(self._libraries.values()),
+            not_run=not_run,
+            differences=differences,
+        )
 
     def get_report(self) -> dict[str, Any]:
         """The report as a map, ready for JSON."""
@@ -304,8 +232,14 @@ class ThreadSafetyChecker:
         if self.strict:
             raise ThreadSafetyError(describe_finding(finding))
 
-    def _module_loaded(self, module: types.ModuleType) -> None:
-        self._probe.watch_module(module)
+    def _library_imported(self, library: Library, module: str, thread: int) -> None:
+        self._libraries[library.name] = library
+        if library.level != "incompatible" or library.standard:
+            return
+        access = Access(thread, 0, "import", frozenset(), self._probe.recorder.stack(), None)
+        self.add(
+            Finding(DOCUMENTED, library.name, f"{module} imports it", library.advice(), access)
+        )
 
 
 def require_thread_safe_adapter(function: Function) -> Function:
@@ -324,14 +258,6 @@ def require_thread_safe_adapter(function: Function) -> Function:
         return function(adapter, *args, **kwargs)
 
     return checked  # type: ignore[return-value]
-
-
-def _is_traced(module: str) -> bool:
-    """Locks of the bridge itself say nothing about the program, those of its adapters do."""
-    # rewritten code makes its locks through the probe
-    return not module.startswith("bridge.") or module.startswith(
-        ("bridge.adapter", Probe.__module__)
-    )
 
 
 def _is_foreign(module: str) -> bool:

@@ -7,12 +7,9 @@ like, or which keys a dict needs, nobody but the tool knows.
 from __future__ import annotations
 
 import ast
+from typing import Any
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..tool import Tool
+from ..tool import Tool
 
 _MOST = 3
 

@@ -68,10 +68,8 @@ def check_adapter(
         fresh = partial(_fresh, adapter, target)
         check = _Check(checker, fresh, threads, examples)
         check.run(calls)
-        report = checker.report()
-        report.not_run = [name for name, found in examples.items() if not found]
-        report.differences = check.differences
-        return report
+        not_run = [name for name, found in examples.items() if not found]
+        return checker.report(not_run, check.differences)
 
 
 def _fresh(name: str, target: object) -> LoadedAdapter:

@@ -8,11 +8,8 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+from collections.abc import Iterator
+from typing import Any
 
 _BEFORE_CALLS = frozenset(["__init__", "setup", "close", "__new__", "__post_init__"])
 _CONTAINERS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
@@ -25,7 +22,7 @@ _LOCK_WORDS = ("lock", "mutex", "condition", "semaphore", "guard")
 
 
 def validate_adapter_thread_safety(adapter_class: type) -> bool:
-    """Does the class declare that its tools may run at the same time?"""
+    """Whether the class declares that its tools may run at the same time."""
     return bool(getattr(adapter_class, "__thread_safe__", False))
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import linecache
+from collections.abc import Sequence
+from typing import Any
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
-    from .detector.findings import Access, Finding
-    from .libraries.table import Library
+from .detector import Access, Finding
+from .libraries import Library
 
 _RULE = "=" * 60
 _GRADES = {
@@ -21,11 +18,16 @@ _GRADES = {
 
 
 class Report:
-    """What a checker has found and counted. ``counts``: what ``Monitors.describe`` says.
+    """What a checker has found and counted.
 
-    ``not_run``: tools that a check could not call. ``differences``: what tools returned only when
-    they ran at the same time, which need not be wrong. ``libraries``: those that the program has
-    imported and whose objects threads must not just share.
+    Args:
+        findings: what was found, in order.
+        counts: what ``CallCounts.describe`` says.
+        libraries: those that the program has imported and whose objects threads must not just
+            share.
+        not_run: tools that a check could not call.
+        differences: what tools returned only when they ran at the same time, which need not be
+            wrong.
     """
 
     def __init__(
@@ -33,12 +35,15 @@ class Report:
         findings: Sequence[Finding],
         counts: dict[str, Any],
         libraries: Sequence[Library] = (),
+        *,
+        not_run: Sequence[str] = (),
+        differences: Sequence[str] = (),
     ) -> None:
         self.findings = [ReportedFinding(finding) for finding in findings]
         self.counts = counts
         self.libraries = list(libraries)
-        self.not_run: list[str] = []
-        self.differences: list[str] = []
+        self.not_run = list(not_run)
+        self.differences = list(differences)
 
     def describe(self) -> dict[str, Any]:
         """The report as a map, ready for JSON."""

@@ -12,12 +12,9 @@ import functools
 import sys
 import weakref
 from array import array
+from typing import Any
 
-from ..detector.access_modes import COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from ..detector import COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
 
 #: How a deque is copied. Without the GIL, item by item: "deque mutated during iteration".
 DEQUE_COPY = COPY if getattr(sys, "_is_gil_enabled", lambda: True)() else ITERATE
@@ -138,12 +135,13 @@ def namespace(value: Any) -> dict[str, Any]:
 
 
 def is_array(value: Any) -> bool:
+    """Whether it is an array of numpy."""
     return shows_memory(type(value)) and type(value) is not memoryview  # type: ignore[arg-type]
 
 
 @functools.lru_cache(1000)  # asked for nearly every value; a type never changes its answer
 def shows_memory(kind: Any) -> bool:
-    """Is it the type of arrays, or of memory views: may the memory be that of another object?"""
+    """Whether it is the type of arrays or memory views, which may show another object's memory."""
     if kind is memoryview:
         return True
     numpy = sys.modules.get("numpy")
@@ -174,6 +172,7 @@ def changed_arguments(function: Any, name: str, module: str) -> range:
 
 
 def stateful(kind: type) -> dict[str, str | None] | None:
+    """How the methods of a type, or of a base of it, access its state; None if it has none."""
     for base in kind.__mro__:
         found = STATEFUL.get(f"{base.__module__}.{base.__qualname__}")
         if found is not None:

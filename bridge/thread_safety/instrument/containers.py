@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import operator
 import types
+from collections.abc import Iterator
+from typing import Any
 
-from ..detector.access_modes import GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
+from ..detector import GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
+from ..libraries import Rules
 from .builtins import CONTAINERS, MAPPINGS, SEQUENCES, is_a, is_array
-from .recorder import Teller
-from .shared_objects import short
+from .recorder import Recorder
+from .shared_objects import Shared, SharedObjects, short
+from .stacks import place_of
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from ..detector.detector import Detector
-    from ..libraries.rules import Rules
-    from .shared_objects import Shared
+#: How many views of dicts are remembered; one lives as long as a loop.
+_MAX_VIEWS = 1000
 
 
-class ItemsProbe(Teller):
-    """The layer of the probe for containers of every kind, generators included."""
+class Containers:
+    """The operations on containers of every kind, generators included. For any thread.
 
-    def __init__(
-        self, detector: Detector, is_own: Callable[[str], bool], rules: Rules | None = None
-    ) -> None:
-        super().__init__(detector, is_own, rules)
+    Args:
+        shared: which objects threads share.
+        recorder: is told what is done to those.
+        rules: what is documented about changes of others.
+    """
+
+    #: What stands between brackets, ``a[1:2]``.
+    slice = slice
+
+    def __init__(self, shared: SharedObjects, recorder: Recorder, rules: Rules) -> None:
+        self._shared = shared
+        self._recorder = recorder
+        self._rules = rules
         #: Of ``dict.items()`` and the like: the view, and the dict.
-        self._views: dict[int, tuple[Any, Shared]] = {}
+        self.views: dict[int, tuple[Any, Shared]] = {}
 
     # -- items ------------------------------------------------------------------------------
 
@@ -37,75 +44,78 @@ class ItemsProbe(Teller):
         shared = self._shared.known(container)
         if shared is None:
             return container[key]
-        self._tell_look_at(shared, container, key, augmented)
+        self._look_at(shared, container, key, augmented)
         value = container[key]
-        self._share(value, f"{shared.name}[{short(key)}]")
+        self._shared.share(value, f"{shared.name}[{short(key)}]")
         return value
 
-    def _tell_look_at(self, shared: Shared, container: Any, key: Any, augmented: bool) -> None:
+    def _look_at(self, shared: Shared, container: Any, key: Any, augmented: bool) -> None:
         if is_a(container, MAPPINGS):
-            self._tell_item(shared, key, READ, augmented)
+            self._recorder.record_item(shared, key, READ, augmented)
             if key not in container and hasattr(type(container), "__missing__"):
-                self._tell_item(shared, key, TOUCH)
-                self._tell_structure(shared, GROW)
+                self._recorder.record_item(shared, key, TOUCH)
+                self._recorder.record_structure(shared, GROW)
         elif is_array(container):
-            self._tell_region(shared, container, key, READ)
+            self._record_region(shared, container, key, READ)
         elif is_a(container, memoryview):
-            self._tell_array(shared, READ)
+            self._recorder.record_array(shared, READ)
         elif is_a(container, SEQUENCES):
-            self._tell_structure(shared, PEEK)
+            self._recorder.record_structure(shared, PEEK)
             if is_a(key, int):
-                self._tell_item(shared, key % (len(container) or 1), READ, augmented)
+                self._recorder.record_item(shared, key % (len(container) or 1), READ, augmented)
 
     def place(self, container: Any, key: Any) -> _Place:
         """``container[key]`` where it is written."""
         return _Place(self, container, key)
 
-    def _tell_change_of(self, container: Any, key: Any, *, deletes: bool) -> None:
+    def before_change(self, container: Any, key: Any, *, deletes: bool) -> None:
+        """``container[key]`` is about to be written, or deleted."""
         shared = self._shared.known(container)
         if shared is None:
-            if self._rules is not None:
-                self._rules.item_set(self, container)
+            rule = self._rules.for_item_change(container)
+            if rule is not None:
+                self._recorder.record_use(rule)
             return
         if is_a(container, MAPPINGS):
             new = key not in container
-            self._tell_item(shared, key, TOUCH if deletes else WRITE)
+            self._recorder.record_item(shared, key, TOUCH if deletes else WRITE)
             if deletes or new:
-                self._tell_structure(shared, SHRINK if deletes else GROW)
+                self._recorder.record_structure(shared, SHRINK if deletes else GROW)
         elif is_array(container):
-            self._tell_region(shared, container, key, WRITE)
+            self._record_region(shared, container, key, WRITE)
         elif is_a(container, memoryview):
-            self._tell_array(shared, WRITE)
+            self._recorder.record_array(shared, WRITE)
         elif is_a(container, SEQUENCES):
             if deletes or is_a(key, slice):
-                self._tell_structure(shared, SHRINK if deletes else REORDER)
+                self._recorder.record_structure(shared, SHRINK if deletes else REORDER)
             else:
-                self._tell_item(shared, key % (len(container) or 1), WRITE)
+                self._recorder.record_item(shared, key % (len(container) or 1), WRITE)
 
-    def _tell_region(self, shared: Shared, container: Any, key: Any, mode: str) -> None:
+    def _record_region(self, shared: Shared, container: Any, key: Any, mode: str) -> None:
         """Parts of an array are variables of their own where an integer names them."""
         first = key[0] if is_a(key, tuple) and key else key
         if is_a(first, int) and container.base is None and container.shape:
-            self._tell_item(shared, first % (container.shape[0] or 1), mode)
+            self._recorder.record_item(shared, first % (container.shape[0] or 1), mode)
             return
         if is_a(first, slice) and container.base is None and container.shape:
             rows = range(*first.indices(container.shape[0]))
             if 0 < len(rows) <= 64 and len(rows) < container.shape[0]:
                 for row in rows:
-                    self._tell_item(shared, row, mode)
+                    self._recorder.record_item(shared, row, mode)
                 return
-        self._tell_array(shared, mode)
+        self._recorder.record_array(shared, mode)
 
-    def _keep(self, container: Any, value: Any, key: Any) -> None:
+    def keep(self, container: Any, value: Any, key: Any) -> None:
+        """``value`` is about to become ``container[key]``."""
         shared = self._shared.known(container)
         if shared is not None and not is_a(container, memoryview) and not is_array(container):
-            self._put_in(shared, value, f"{shared.name}[{short(key)}]")
+            self.put_in(shared, value, f"{shared.name}[{short(key)}]")
 
-    def _put_in(self, shared: Shared, value: Any, name: str) -> None:
-        """An object is put into a container; who takes it out again is handed it."""
-        self._publish(value, name)
+    def put_in(self, shared: Shared, value: Any, name: str) -> None:
+        """An object is put into a container; whoever takes it out again is handed it."""
+        self._shared.publish(value, name)
         if self._shared.get(value) is not None:
-            shared.clocks[id(value)] = self.send()
+            shared.clocks[id(value)] = self._recorder.send()
 
     # -- the whole --------------------------------------------------------------------------
 
@@ -114,16 +124,16 @@ class ItemsProbe(Teller):
         shared = self._shared.known(container)
         if shared is not None:
             if is_a(container, (*MAPPINGS, set)):
-                self._tell_item(shared, item, READ)
+                self._recorder.record_item(shared, item, READ)
             else:
-                self._tell_structure(shared, PEEK)
+                self._recorder.record_structure(shared, PEEK)
         return item in container
 
     def test(self, value: Any) -> Any:
         """``value`` where its truth is asked for."""
         shared = self._shared.get(value)
         if shared is not None and is_a(value, CONTAINERS):
-            self._tell_structure(shared, PEEK)
+            self._recorder.record_structure(shared, PEEK)
         return value
 
     def operand(self, value: Any) -> Any:
@@ -131,34 +141,48 @@ class ItemsProbe(Teller):
         shared = self._shared.known(value)
         if shared is not None:
             if is_array(value):
-                self._tell_array(shared, READ)
+                self._recorder.record_array(shared, READ)
             elif is_a(value, CONTAINERS):
-                self._tell_structure(shared, PEEK)
+                self._recorder.record_structure(shared, PEEK)
         return value
 
     def in_place(self, name: str, old: Any, value: Any) -> Any:
         """``old += value`` and the like, for a variable: a container changes in place."""
-        self.tell_in_place(old)
+        self.before_in_place(old)
         return getattr(operator, name)(old, value)
 
-    def tell_in_place(self, value: Any) -> None:
+    def before_in_place(self, value: Any) -> None:
         """``value`` is about to be changed by an operator."""
         shared = self._shared.known(value)
         if shared is None:
             return
         if is_array(value):
-            self._tell_array(shared, READ)
-            self._tell_array(shared, WRITE)
+            self._recorder.record_array(shared, READ)
+            self._recorder.record_array(shared, WRITE)
         elif is_a(value, CONTAINERS):
-            self._tell_structure(shared, GROW)
+            self._recorder.record_structure(shared, GROW)
+
+    def returned(self, result: Any, function: Any, name: str) -> None:
+        """A call of ``function``, known as ``name``, returns: what is read when its locks are free."""
+        for value in (result, *(result.values() if type(result) is dict else ())):
+            shared = self._shared.known(value)
+            if shared is not None and (is_a(value, CONTAINERS) or is_array(value)):
+                stack = (place_of(function, name),)
+                self._recorder.record_structure(shared, ITERATE, stack)
 
     # -- loops ------------------------------------------------------------------------------
+
+    def add_view(self, view: Any, shared: Shared) -> None:
+        """``view`` shows a shared dict, as ``dict.items()`` does."""
+        if len(self.views) > _MAX_VIEWS:
+            self.views.clear()
+        self.views[id(view)] = view, shared
 
     def iterate(self, iterable: Any) -> Any:
         """``iterable`` where a loop walks through it."""
         shared = self._shared.known(iterable)
         if shared is None:
-            view = self._views.get(id(iterable))
+            view = self.views.get(id(iterable))
             return iterable if view is None else self._walk(iterable, view[1])
         if is_a(iterable, types.GeneratorType):
             return self._advance(iterable, shared)
@@ -167,17 +191,17 @@ class ItemsProbe(Teller):
         return iterable
 
     def _walk(self, iterable: Any, shared: Shared) -> Iterator[Any]:
-        self._tell_structure(shared, ITERATE)
+        self._recorder.record_structure(shared, ITERATE)
         for value in iterable:
-            self._share(value, f"{shared.name}[…]")
+            self._shared.share(value, f"{shared.name}[…]")
             if is_a(value, tuple):
                 for part in value:
-                    self._share(part, f"{shared.name}[…]")
+                    self._shared.share(part, f"{shared.name}[…]")
             yield value
 
     def _advance(self, generator: Any, shared: Shared) -> Iterator[Any]:
         while True:
-            self.tell(shared, "its progress", WRITE, shared.name)
+            self._recorder.record(shared, "its progress", WRITE, shared.name)
             try:
                 value = next(generator)
             except StopIteration:
@@ -188,31 +212,31 @@ class ItemsProbe(Teller):
 class _Place:
     """``container[key]`` as the target of an assignment."""
 
-    __slots__ = ("_container", "_key", "_probe")
+    __slots__ = ("_container", "_key", "_operations")
 
-    def __init__(self, probe: ItemsProbe, container: Any, key: Any) -> None:
-        self._probe, self._container, self._key = probe, container, key
+    def __init__(self, operations: Containers, container: Any, key: Any) -> None:
+        self._operations, self._container, self._key = operations, container, key
 
     @property
     def value(self) -> Any:
-        return self._probe.item(self._container, self._key)
+        return self._operations.item(self._container, self._key)
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._probe._tell_change_of(self._container, self._key, deletes=False)
-        self._probe._keep(self._container, value, self._key)
+        self._operations.before_change(self._container, self._key, deletes=False)
+        self._operations.keep(self._container, value, self._key)
         self._container[self._key] = value
 
     @value.deleter
     def value(self) -> None:
-        self._probe._tell_change_of(self._container, self._key, deletes=True)
+        self._operations.before_change(self._container, self._key, deletes=True)
         del self._container[self._key]
 
     @property
     def in_place(self) -> Any:
-        value = self._probe.item(self._container, self._key, True)
+        value = self._operations.item(self._container, self._key, True)
         if not is_array(self._container):  # of an array it is a view, which is assigned next
-            self._probe.tell_in_place(value)
+            self._operations.before_in_place(value)
         return value
 
     @in_place.setter

@@ -1,83 +1,51 @@
-"""What rewritten code tells the detector: on which thread, in which call, at which place.
-
-The lowest layer of the probe. Accesses are told by ``tell`` and what is beside it; the threads of
-the program say here which locks they hold, and what they hand over.
-"""
+"""What threads do, told to the detector: on which thread, in which call, at which place."""
 
 from __future__ import annotations
 
 import _thread
-import itertools
-import threading
-import types
+from collections.abc import Hashable
+from typing import Any
 
-from ..detector.access_modes import ITERATE, READ, REORDER, WRITE
-from .builtins import CONTAINERS, is_a, is_array
-from .shared_objects import SharedObjects, short
-from .stacks import Stacks, place_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-    from typing import Any
-
-    from ..detector.detector import Detector
-    from ..detector.findings import Frame
-    from ..detector.happens_before import Clock
-    from ..libraries.rules import Rules
-    from .shared_objects import Shared
+from ..detector import (
+    DOCUMENTED,
+    ITERATE,
+    READ,
+    REORDER,
+    WRITE,
+    Access,
+    Clock,
+    Detector,
+    Finding,
+    Frame,
+)
+from ..libraries import Rule
+from .shared_objects import Shared, short
+from .threads import ThreadStates
 
 #: The variable that stands for how a container is made up, beside its items.
 STRUCTURE = "the structure"
-#: What ``threading.Lock()`` and ``RLock()`` are while nobody traces them.
-RAW_LOCKS = (type(_thread.allocate_lock()), type(_thread.RLock()))
 
 
-class Teller:
-    """Knows what is shared, and what each thread does. Any thread may call any method.
+class Recorder:
+    """Tells the detector what the calling thread does. Any thread may call any method.
 
-    ``is_own``: does a module, by its name, belong to the program that is checked? ``rules``: what
-    is documented about the objects and functions of libraries.
+    Args:
+        detector: is told of one thing after another, under ``lock``.
+        threads: what is known of the calling thread.
+        lock: reentrant, because keys of items may have an ``__eq__`` that is rewritten code.
     """
 
-    def __init__(
-        self, detector: Detector, is_own: Callable[[str], bool], rules: Rules | None = None
-    ) -> None:
+    def __init__(self, detector: Detector, threads: ThreadStates, lock: _thread.RLock) -> None:
+        self.lock = lock
         self._detector = detector
-        self._is_own = is_own
-        self._rules = rules
-        # reentrant: keys of items may have an __eq__ that is rewritten code
-        self.lock = _thread.RLock()
-        self._shared = SharedObjects(is_own, rules, self.lock)
-        self._threads = _Threads(is_own)
-
-    # -- what is shared ---------------------------------------------------------------------
-
-    def watch(self, root: Any, name: str) -> None:
-        """Note an object, and all that it leads to now, as known to every thread."""
-        self._shared.watch(root, name)
-
-    def watch_module(self, module: types.ModuleType) -> None:
-        """Watch the globals of a module, and the data of its classes."""
-        self._shared.watch_module(module)
-
-    def _share(self, value: Any, name: str) -> None:
-        self._shared.share(value, name, self.thread)
-
-    def _publish(self, value: Any, name: str, *, deep: bool = False) -> None:
-        self._shared.publish(value, name, self._threads.call or self.thread, deep)
+        self._threads = threads
 
     # -- threads and calls ------------------------------------------------------------------
 
     @property
     def thread(self) -> int:
-        """The number of the calling thread. (What ``threading`` says is used again.)"""
+        """The number of the calling thread."""
         return self._threads.number
-
-    @property
-    def in_call(self) -> bool:
-        """Does the calling thread run a call?"""
-        return self._threads.call is not None
 
     def begin(self, call: Hashable) -> None:
         """A call begins on this thread, or goes on here after a pause."""
@@ -89,34 +57,21 @@ class Teller:
         """The call on this thread goes on later."""
         self._threads.call = None
 
-    def end(self, function: Any, name: str, result: Any = None) -> None:
-        """The call on this thread has ended: that of ``function``, which is known as ``name``.
-
-        ``result`` will be read after all its locks are free.
-        """
-        for value in (result, *(result.values() if type(result) is dict else ())):
-            shared = self._shared.known(value)
-            if shared is not None and (is_a(value, CONTAINERS) or is_array(value)):
-                stack = (place_of(function, name),)
-                self.tell(shared, STRUCTURE, ITERATE, shared.name, stack=stack)
+    def end(self) -> None:
+        """The call on this thread has ended."""
         call, self._threads.call = self._threads.call, None
         with self.lock:
             self._detector.calls.end(call)
 
     def stack(self) -> tuple[Frame, ...]:
-        """Where the calling thread is in the program."""
+        """Where the calling thread is in the program, innermost first."""
         return self._threads.stacks.here()
 
     def stack_of(self, error: BaseException) -> tuple[Frame, ...]:
-        """Where in the program an exception was raised."""
+        """Where in the program an exception was raised, innermost first."""
         return self._threads.stacks.of_error(error)
 
     # -- locks and hand-overs ---------------------------------------------------------------
-
-    def locks(self) -> frozenset[Hashable]:
-        """The locks that the calling thread holds."""
-        with self.lock:
-            return self._detector.order.held(self.thread)
 
     def acquire(self, lock: Hashable) -> None:
         """This thread holds a lock from now on."""
@@ -134,7 +89,7 @@ class Teller:
             return self._detector.order.send(self.thread)
 
     def receive(self, clock: Clock | None) -> None:
-        """This thread was handed what another one had done."""
+        """This thread was handed what another one had done; None: nothing."""
         if clock is not None:
             with self.lock:
                 self._detector.order.receive(self.thread, clock)
@@ -162,7 +117,7 @@ class Teller:
 
     # -- accesses ---------------------------------------------------------------------------
 
-    def tell(
+    def record(
         self,
         shared: Shared,
         part: Hashable,
@@ -172,11 +127,15 @@ class Teller:
         augmented: bool = False,
         stack: tuple[Frame, ...] | None = None,
     ) -> None:
-        """This thread accesses a part of a shared object: here, or at ``stack``.
+        """This thread accesses a part of a shared object.
 
-        ``part``: the name of an attribute; or of an item, ``("item", key)``; or some words that
-        are no name, as ``STRUCTURE``. (A free-threaded Python finds a name far faster than a tuple
-        that another thread has made.)
+        Args:
+            part: the name of an attribute; or of an item, ``("item", key)``; or some words that
+                are no name, as ``STRUCTURE``. (A free-threaded Python finds a name far faster
+                than a tuple that another thread has made.)
+            mode: as of ``Detector.access``, as are ``rule`` and ``augmented``.
+            name: what people know the part as.
+            stack: where; default: here.
         """
         here = self._threads
         thread, stack = here.number, stack or here.stacks.here()
@@ -199,45 +158,68 @@ class Teller:
                 augmented,
             )
 
-    def tell_rule(self, owner: str, name: str, rule: str) -> None:
-        """This thread uses a module whose functions must not run at the same time."""
-        stack = self.stack()
-        with self.lock:
-            call = self._threads.call or self.thread
-            self._detector.access(self.thread, owner, "state", WRITE, name, stack, call, rule)
+    def record_structure(
+        self, shared: Shared, mode: str, stack: tuple[Frame, ...] | None = None
+    ) -> None:
+        """An access to how a container is made up: here, or at ``stack``."""
+        self.record(shared, STRUCTURE, mode, shared.name, stack=stack)
 
-    def _tell_structure(self, shared: Shared, mode: str) -> None:
-        self.tell(shared, STRUCTURE, mode, shared.name)
-
-    def _tell_item(self, shared: Shared, key: Any, mode: str, augmented: bool = False) -> None:
+    def record_item(self, shared: Shared, key: Any, mode: str, augmented: bool = False) -> None:
+        """An access to one item of a container, or to a variable of a ``__dict__``."""
         of = shared.namespace_of
         if of is not None:
-            self.tell(of, key, mode, f"{of.name}.{key}", augmented=augmented)
+            self.record(of, key, mode, f"{of.name}.{key}", augmented=augmented)
             return
         try:
             name = f"{shared.name}[{short(key)}]"
-            self.tell(shared, ("item", key), mode, name, augmented=augmented)
+            self.record(shared, ("item", key), mode, name, augmented=augmented)
         except TypeError:
             pass  # not hashable: the operation itself will say so
 
-    def _tell_array(self, shared: Shared, mode: str) -> None:
+    def record_array(self, shared: Shared, mode: str) -> None:
         """The whole of an array: its structure races with itself, and with each of its rows."""
-        self._tell_structure(shared, {READ: ITERATE, WRITE: REORDER}[mode])
+        self.record_structure(shared, {READ: ITERATE, WRITE: REORDER}[mode])
+
+    def look_again(self, shared: Shared, key: Any) -> None:
+        """Whatever was found at an item before: now it is looked at and changed in one step."""
+        with self.lock:
+            self._detector.look_again(self._threads.task, shared.key, ("item", key))
+
+    def take_back(self, shared: Shared) -> None:
+        """An object is where no other thread finds it: what comes is this thread's alone."""
+        with self.lock:
+            self._detector.forget(shared.key)
+            shared.owner, shared.escaped, shared.publisher = self.thread, False, None
+
+    # -- rules ------------------------------------------------------------------------------
+
+    def record_use(self, rule: Rule) -> None:
+        """This thread does what a rule is about. Outside of calls it may."""
+        if self._threads.call is None:
+            return
+        stack, thread = self.stack(), self.thread
+        with self.lock:
+            if not rule.changes_process:
+                name, call = rule.subject, self._threads.task
+                self._detector.access(thread, name, "state", WRITE, name, stack, call, rule.advice)
+                return
+            locks = self._detector.order.held(thread)
+            self._detector.report(
+                Finding(
+                    DOCUMENTED,
+                    rule.subject,
+                    "a call changes the state of the whole process, which all threads share",
+                    rule.advice,
+                    Access(thread, 0, "change", locks, stack, None),
+                )
+            )
+
+    def report(self, finding: Finding) -> None:
+        """Pass on what was found by other means than accesses, unless it is known."""
+        with self.lock:
+            self._detector.report(finding)
 
 
 def _name_of(lock: Any) -> str:
     """What the detector knows a lock as that nobody traces."""
     return f"lock at {id(lock):#x}"
-
-
-class _Threads(threading.local):
-    """Of each thread: a number that no other thread ever has, and the call that it runs."""
-
-    _numbers = itertools.count(1)
-
-    def __init__(self, is_own: Callable[[str], bool]) -> None:
-        self.number = next(self._numbers)
-        self.call: Hashable = None
-        #: How often each lock that nobody traces is held.
-        self.depths: dict[int, int] = {}
-        self.stacks = Stacks(is_own)

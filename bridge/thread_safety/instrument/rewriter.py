@@ -12,21 +12,24 @@ Only functions are rewritten. What a module or class does as it is made comes be
 from __future__ import annotations
 
 import ast
+from typing import Any
 
-from .symbols import Scope, loaded_names, stored_names
+from .operations import (
+    CALLS,
+    CONTAINERS,
+    DECISIONS,
+    VARIABLES,
+    call,
+    cell,
+    in_place_function,
+    key,
+    mark,
+    operation,
+    settled,
+)
+from .symbols import Scope, Symbols
+from .syntax import is_place, leaves, loaded_names, looks_at_its_caller, stored_names
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-#: The name under which rewritten code finds the probe.
-PROBE = "__bridge_probe__"
-#: Functions that look at the frame they are called from.
-_FRAME_FUNCTIONS = frozenset(
-    ["super", "locals", "globals", "eval", "exec", "dir", "breakpoint", "__import__", "_getframe",
-     "currentframe", "stack", "extract_stack", "format_stack", "print_stack", "warn", "namedtuple",
-     "NamedTuple", "TypedDict", "NewType", "TypeVar", "ParamSpec", "make_dataclass"]
-)  # fmt: skip
 #: What is looked at outside of functions.
 _MAKES_FUNCTIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -44,31 +47,23 @@ def rewrite(source: str | bytes, path: str, module: str) -> ast.Module:
 class _Rewriter(ast.NodeTransformer):
     def __init__(self, module: str, rebound: set[str]) -> None:
         self._module = module
-        #: Names of the module that some function assigns to.
-        self._rebound = rebound
+        self._symbols = Symbols(rebound)
         #: What is read by a statement that assigns to the same place.
         self._augmented: set[ast.AST] = set()
-        self._class: list[str] = []
-        #: For each function that we are in: its names that belong to the module, those of
-        #: functions around it, and its own.
-        self._scopes: list[Scope] = []
         self._tests = 0
         #: The tests of the current block whose lines go on to its end.
         self._undone: list[str] = []
 
     def visit(self, node: ast.AST) -> Any:
-        if self._function() is None and not isinstance(node, _MAKES_FUNCTIONS):
+        if self._symbols.function is None and not isinstance(node, _MAKES_FUNCTIONS):
             return self.generic_visit(node)
         return super().visit(node)
 
     # -- scopes -----------------------------------------------------------------------------
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        self._class.append(node.name)
-        scopes, self._scopes = self._scopes, [*self._scopes, Scope(is_class=True)]
-        self.generic_visit(node)
-        self._scopes = scopes
-        self._class.pop()
+        with self._symbols.inside(Scope(node.name, is_class=True)):
+            self.generic_visit(node)
         return node
 
     def visit_FunctionDef(
@@ -76,24 +71,21 @@ class _Rewriter(ast.NodeTransformer):
     ) -> ast.AST | list[ast.stmt]:
         node.decorator_list = [self.visit(decorator) for decorator in node.decorator_list]
         node.args = self.visit(node.args)
-        scope = Scope.of(node)
-        self._scopes.append(scope)
         undone, self._undone = self._undone, []
-        node.body = self._block(node.body)
+        with self._symbols.inside(Scope.of(node)):
+            node.body = self._block(node.body)
         self._undone = undone
-        self._scopes.pop()
-        if self._function() is None:
+        if self._symbols.function is None:
             return node
-        captured = self._call(node, "captured", ast.Name(node.name, ast.Load()))
+        captured = call(node, VARIABLES, "captured", ast.Name(node.name, ast.Load()))
         return [node, ast.copy_location(ast.Expr(captured), node)]
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
-        self._scopes.append(Scope.of(node))
-        self.generic_visit(node)
-        self._scopes.pop()
-        return node if self._function() is None else self._call(node, "captured", node)
+        with self._symbols.inside(Scope.of(node)):
+            self.generic_visit(node)
+        return node if self._symbols.function is None else call(node, VARIABLES, "captured", node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         return node  # annotations stay
@@ -114,47 +106,15 @@ class _Rewriter(ast.NodeTransformer):
     # -- names ------------------------------------------------------------------------------
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        if not isinstance(node.ctx, ast.Load) or not self._scopes:
+        if not isinstance(node.ctx, ast.Load):
             return node
-        if self._is_global(node.id):
-            return self._call(node, "read_global", ast.Constant(self._module), ast.Constant(node.id), node, *self._flag(node))  # fmt: skip
-        if self._is_rebound_cell(node.id):
-            return self._call(node, "read_cell", _cell(node), ast.Constant(node.id), node, *self._flag(node))  # fmt: skip
-        if self._is_free(node.id):
-            return self._call(node, "free", ast.Constant(node.id), node)
+        if self._symbols.is_global(node.id):
+            return call(node, VARIABLES, "read_global", ast.Constant(self._module), ast.Constant(node.id), node, *self._flag(node))  # fmt: skip
+        if self._symbols.is_rebound_cell(node.id):
+            return call(node, VARIABLES, "read_cell", cell(node), ast.Constant(node.id), node, *self._flag(node))  # fmt: skip
+        if self._symbols.is_free(node.id):
+            return call(node, VARIABLES, "free", ast.Constant(node.id), node)
         return node
-
-    def _function(self) -> Scope | None:
-        scope = self._scopes[-1] if self._scopes else None
-        return None if scope is None or scope.is_class else scope
-
-    def _is_global(self, name: str) -> bool:
-        if name not in self._rebound:
-            return False
-        for scope in reversed(self._scopes):
-            if name in scope.globals:
-                return True
-            if not scope.is_class and name in scope.locals:
-                return False
-        return any(not scope.is_class for scope in self._scopes)
-
-    def _is_free(self, name: str) -> bool:
-        """Does the innermost function use a variable of a function around it?"""
-        scope = self._function()
-        if scope is None or name in scope.locals - scope.nonlocals or name in scope.globals:
-            return False
-        return any(not s.is_class and name in s.locals for s in self._scopes[:-1])
-
-    def _is_rebound_cell(self, name: str) -> bool:
-        """A variable of a function that an inner function assigns to (``nonlocal``)?"""
-        for scope in reversed(self._scopes):
-            if scope.is_class:
-                continue
-            if name in scope.nonlocals or name in scope.rebound_inside:
-                return True
-            if name in scope.locals or name in scope.globals:
-                return False
-        return False
 
     def _written(self, node: ast.stmt, targets: list[ast.expr]) -> list[ast.stmt]:
         """Statements that tell of the assignment of names that are not local."""
@@ -162,13 +122,13 @@ class _Rewriter(ast.NodeTransformer):
         for target in targets:
             for name in stored_names(target):
                 load = ast.Name(name, ast.Load())
-                call = None
-                if self._scopes and self._is_global(name):
-                    call = self._call(node, "wrote_global", ast.Constant(self._module), ast.Constant(name), load)  # fmt: skip
-                elif self._scopes and self._is_rebound_cell(name):
-                    call = self._call(node, "wrote_cell", _cell(load), ast.Constant(name), load)
-                if call is not None:
-                    told.append(ast.copy_location(ast.Expr(call), node))
+                made = None
+                if self._symbols.is_global(name):
+                    made = call(node, VARIABLES, "wrote_global", ast.Constant(self._module), ast.Constant(name), load)  # fmt: skip
+                elif self._symbols.is_rebound_cell(name):
+                    made = call(node, VARIABLES, "wrote_cell", cell(load), ast.Constant(name), load)
+                if made is not None:
+                    told.append(ast.copy_location(ast.Expr(made), node))
         return told
 
     # -- statements -------------------------------------------------------------------------
@@ -185,7 +145,7 @@ class _Rewriter(ast.NodeTransformer):
         target = node.targets[0]
         if isinstance(target, ast.Attribute | ast.Subscript):
             place = ast.unparse(target)
-            self._augmented.update(n for n in ast.walk(node.value) if _is_place(n, place))
+            self._augmented.update(n for n in ast.walk(node.value) if is_place(n, place))
         names = [name for target in node.targets for name in stored_names(target)]
         sources = loaded_names(node.value)
         self.generic_visit(node)
@@ -200,12 +160,10 @@ class _Rewriter(ast.NodeTransformer):
 
     def _named(self, value: ast.expr, names: list[str], sources: list[str]) -> ast.expr:
         """The value of local variables; for those that are tested, the probe is told where from."""
-        scope = self._function()
-        assert scope is not None
-        for name in names:
-            if name in scope.tested and not isinstance(value, ast.Constant):
-                others = [self._local(other) for other in sources if other in scope.tested]
-                value = self._call(value, "named", self._local(name), self._mark(), value, *others)
+        for name in self._tested(names):
+            if not isinstance(value, ast.Constant):
+                others = map(self._local, self._tested(sources))
+                value = call(value, DECISIONS, "named", self._local(name), mark(), value, *others)
         return value
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST | list[ast.stmt]:
@@ -216,7 +174,9 @@ class _Rewriter(ast.NodeTransformer):
             old = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
             self._augmented.add(old)
             old = self.visit(old)
-            changed = self._call(node, "in_place", ast.Constant(_operator(node.op)), old, value)
+            changed = call(
+                node, CONTAINERS, "in_place", ast.Constant(in_place_function(node.op)), old, value
+            )
             assign = ast.copy_location(ast.Assign([node.target], changed), node)
             return [assign, *told]
         target = self.visit(node.target)
@@ -236,7 +196,7 @@ class _Rewriter(ast.NodeTransformer):
         node.body = told + self._block(node.body)
         node.orelse = self._block(node.orelse)
         undone, self._undone = self._undone, undone
-        return [node, self._settled(node, undone)] if undone else node
+        return [node, settled(node, undone)] if undone else node
 
     visit_AsyncFor = visit_For
 
@@ -256,10 +216,10 @@ class _Rewriter(ast.NodeTransformer):
         test = self._new_test()
         node.test = self._decided(test, node.test)
         node.body, node.orelse = self._block(node.body), self._block(node.orelse)
-        if _leaves(node.body) or _leaves(node.orelse):
+        if leaves(node.body) or leaves(node.orelse):
             self._undone.append(test)  # whatever follows depends on it
             return node
-        return [node, self._settled(node, [test])]
+        return [node, settled(node, [test])]
 
     def visit_While(self, node: ast.While) -> ast.AST | list[ast.stmt]:
         test = self._new_test()
@@ -267,7 +227,7 @@ class _Rewriter(ast.NodeTransformer):
         undone, self._undone = self._undone, []
         node.body, node.orelse = self._block(node.body), self._block(node.orelse)
         undone, self._undone = self._undone, undone
-        return [node, self._settled(node, [test, *undone])]
+        return [node, settled(node, [test, *undone])]
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
         node.test = self._decided(None, node.test)
@@ -282,21 +242,18 @@ class _Rewriter(ast.NodeTransformer):
         """A test by which it is decided how the call goes on."""
         if isinstance(node, ast.Constant):
             return node
-        scope = self._function()
-        assert scope is not None
-        names = [self._local(name) for name in loaded_names(node) if name in scope.tested]
+        names = map(self._local, self._tested(loaded_names(node)))
         value = self.visit(node)
-        return self._call(node, "decided", ast.Constant(test), self._mark(), value, *names)
+        return call(node, DECISIONS, "decided", ast.Constant(test), mark(), value, *names)
 
-    def _settled(self, node: ast.AST, tests: list[str]) -> ast.stmt:
-        call = self._call(node, "settled", *map(ast.Constant, tests))
-        return ast.copy_location(ast.Expr(call), node)
-
-    def _mark(self) -> ast.expr:
-        return ast.Call(self._probe("mark"), [], [])
+    def _tested(self, names: list[str]) -> list[str]:
+        """Those of the variables by which the function decides how it goes on."""
+        scope = self._symbols.function
+        assert scope is not None
+        return [name for name in names if name in scope.tested]
 
     def _local(self, name: str) -> ast.expr:
-        scope = self._function()
+        scope = self._symbols.function
         assert scope is not None
         return ast.Constant(f"{self._module} {scope.name} {name}")
 
@@ -318,12 +275,12 @@ class _Rewriter(ast.NodeTransformer):
         undone, self._undone = self._undone, []
         node.items = [self.visit(item) for item in node.items]
         node.body = self._block(node.body)
-        if self._undone and not _leaves(node.body):
-            node.body.append(self._settled(node, self._undone))
+        if self._undone and not leaves(node.body):
+            node.body.append(settled(node, self._undone))
         self._undone = undone
         if isinstance(node, ast.With):
             for item in node.items:
-                item.context_expr = self._call(item.context_expr, "enter", item.context_expr)
+                item.context_expr = call(item.context_expr, CALLS, "enter", item.context_expr)
         return node
 
     visit_AsyncWith = visit_With
@@ -332,24 +289,24 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
-        name = ast.Constant(self._mangle(node.attr))
+        name = ast.Constant(self._symbols.mangle(node.attr))
         if isinstance(node.ctx, ast.Load):
-            return self._call(node, "get", node.value, name, *self._flag(node))
-        place = self._call(node, "attribute", node.value, name)
+            return call(node, VARIABLES, "get", node.value, name, *self._flag(node))
+        place = call(node, VARIABLES, "attribute", node.value, name)
         return ast.copy_location(ast.Attribute(place, "value", node.ctx), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
-        key = self._key(node.slice)
+        index = key(node.slice)
         if isinstance(node.ctx, ast.Load):
-            return self._call(node, "item", node.value, key, *self._flag(node))
-        place = self._call(node, "place", node.value, key)
+            return call(node, CONTAINERS, "item", node.value, index, *self._flag(node))
+        place = call(node, CONTAINERS, "place", node.value, index)
         return ast.copy_location(ast.Attribute(place, "value", node.ctx), node)
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
         if len(node.ops) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn):
-            found = self._call(node, "contains", node.left, node.comparators[0])
+            found = call(node, CONTAINERS, "contains", node.left, node.comparators[0])
             if isinstance(node.ops[0], ast.In):
                 return found
             return ast.copy_location(ast.UnaryOp(ast.Not(), found), node)
@@ -364,15 +321,15 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        if _looks_at_its_caller(node):
+        if looks_at_its_caller(node):
             if isinstance(node.func, ast.Attribute):
                 node.func = self.visit(node.func)
             node.args = [self.visit(argument) for argument in node.args]
             node.keywords = [self.visit(keyword) for keyword in node.keywords]
             return node
         self.generic_visit(node)
-        probe = self._probe("call")
-        return ast.copy_location(ast.Call(probe, [node.func, *node.args], node.keywords), node)
+        made = ast.Call(operation(CALLS, "call"), [node.func, *node.args], node.keywords)
+        return ast.copy_location(made, node)
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -380,73 +337,14 @@ class _Rewriter(ast.NodeTransformer):
         """A value whose truth is asked for: of a container, whether it is empty."""
         if isinstance(node, ast.Compare | ast.UnaryOp | ast.BoolOp | ast.Constant | ast.NamedExpr):
             return node
-        return self._call(node, "test", node)
+        return call(node, CONTAINERS, "test", node)
 
     def _operand(self, node: ast.expr) -> ast.expr:
         if isinstance(node, ast.Constant | ast.BinOp | ast.JoinedStr | ast.UnaryOp):
             return node
-        return self._call(node, "operand", node)
+        return call(node, CONTAINERS, "operand", node)
 
     def _iterate(self, node: ast.expr) -> ast.expr:
         if isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict | ast.Constant):
             return node
-        return self._call(node, "iterate", node)
-
-    def _key(self, node: ast.expr) -> ast.expr:
-        """What stands between the brackets, as a value."""
-        if isinstance(node, ast.Slice):
-            bounds = [bound or ast.Constant(None) for bound in (node.lower, node.upper, node.step)]
-            return ast.copy_location(ast.Call(self._probe("slice"), bounds, []), node)
-        if isinstance(node, ast.Tuple):
-            node.elts = [
-                ast.Starred(element.value, ast.Load())
-                if isinstance(element, ast.Starred)
-                else self._key(element)
-                for element in node.elts
-            ]
-        return node
-
-    def _mangle(self, name: str) -> str:
-        """A private name as the class has it: text is not mangled by the compiler."""
-        if not self._class or not name.startswith("__") or name.endswith("__"):
-            return name
-        return f"_{self._class[-1].lstrip('_')}{name}"
-
-    def _probe(self, method: str) -> ast.expr:
-        return ast.Attribute(ast.Name(PROBE, ast.Load()), method, ast.Load())
-
-    def _call(self, node: ast.AST, method: str, *arguments: ast.expr) -> ast.expr:
-        call = ast.Call(self._probe(method), list(arguments), [])
-        return ast.fix_missing_locations(ast.copy_location(call, node))
-
-
-def _looks_at_its_caller(call: ast.Call) -> bool:
-    name = getattr(call.func, "id", None) or getattr(call.func, "attr", "")
-    if name == "type":
-        return len(call.args) == 3  # a class made here belongs to the module
-    return name in _FRAME_FUNCTIONS or (name == "vars" and not call.args)
-
-
-def _is_place(node: ast.AST, place: str) -> bool:
-    return isinstance(node, ast.Attribute | ast.Subscript) and ast.unparse(node) == place
-
-
-def _leaves(body: list[ast.stmt]) -> bool:
-    """Does a block never come to its end?"""
-    return bool(body) and isinstance(body[-1], ast.Return | ast.Raise | ast.Continue | ast.Break)
-
-
-def _cell(name: ast.Name) -> ast.expr:
-    """A function that has the variable in its closure, which is the way to its cell."""
-    nothing = ast.arguments([], [], None, [], [], None, [])
-    return ast.Lambda(nothing, ast.Name(name.id, ast.Load()))
-
-
-def _operator(operator: ast.operator) -> str:
-    """The name of the function of ``operator`` that does it in place."""
-    names = {
-        "Add": "iadd", "Sub": "isub", "Mult": "imul", "Div": "itruediv", "FloorDiv": "ifloordiv",
-        "Mod": "imod", "Pow": "ipow", "LShift": "ilshift", "RShift": "irshift", "BitOr": "ior",
-        "BitXor": "ixor", "BitAnd": "iand", "MatMult": "imatmul",
-    }  # fmt: skip
-    return names[type(operator).__name__]
+        return call(node, CONTAINERS, "iterate", node)

@@ -11,21 +11,18 @@ variable that is watched. (Eraser calls that state "exclusive".)
 
 from __future__ import annotations
 
+import _thread
 import collections
 import functools
 import threading
 import types
+from collections.abc import Callable, Hashable
+from typing import Any
 
+from ..detector import Clock
+from ..libraries import Rules
 from .builtins import CONTAINERS, MAPPINGS, base, is_a, namespace, shows_memory, stateful
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import _thread
-    from collections.abc import Callable, Hashable
-    from typing import Any
-
-    from ..detector.happens_before import Clock
-    from ..libraries.rules import Rules
+from .threads import ThreadStates
 
 #: Watched, if at all, when their module is, or as a part of what they are bound to.
 _NEVER_WATCHED = (threading.local, type, types.FunctionType, types.ModuleType)
@@ -58,16 +55,25 @@ class Shared:
 class SharedObjects:
     """The objects that are shared, by identity. Any thread may call.
 
-    ``is_own``: does a module, by its name, belong to the program that is checked? ``rules``: what
-    is documented about the objects of libraries. ``lock``: held while objects are added.
+    Args:
+        is_own: says of a module, by its name, whether it belongs to the program.
+        rules: what is documented about the objects of libraries.
+        threads: what is known of the calling thread.
+        lock: held while objects are added; the recorder's, as either may come to rewritten code
+            that needs the other.
     """
 
     def __init__(
-        self, is_own: Callable[[str], bool], rules: Rules | None, lock: _thread.RLock
+        self,
+        is_own: Callable[[str], bool],
+        rules: Rules,
+        threads: ThreadStates,
+        lock: _thread.RLock,
     ) -> None:
         self._is_own = is_own
         self._rules = rules
-        self.lock = lock
+        self._threads = threads
+        self._lock = lock
         self._objects: dict[int, Shared] = {}
         #: ``can_change``, by type.
         self._can_change: dict[type, bool] = {}
@@ -78,12 +84,12 @@ class SharedObjects:
 
     def add(self, value: Any, shared: Shared) -> None:
         """Watch an object of any kind."""
-        with self.lock:
+        with self._lock:
             self._objects[id(value)] = shared
 
     def watch(self, root: Any, name: str) -> None:
         """Note an object, and all that it leads to now, as known to every thread."""
-        with self.lock:
+        with self._lock:
             seen: set[int] = set()
             pending = [(root, name)]
             while pending:
@@ -144,7 +150,7 @@ class SharedObjects:
                 self.watch(value, f"{function.__qualname__}.{name}")
 
     def can_change(self, value: Any) -> bool:
-        """Is it worth watching: a container, or an object of the program's own?"""
+        """Whether it is worth watching: a container, or an object of the program's own."""
         kind = type(value)
         found = self._can_change.get(kind)
         if found is None:
@@ -162,7 +168,7 @@ class SharedObjects:
             return True
         if stateful(kind) is not None or shows_memory(kind):  # type: ignore[arg-type]
             return True
-        return self._rules is not None and self._rules.for_type(kind) is not None
+        return self._rules.for_type(kind) is not None
 
     def known(self, value: Any) -> Shared | None:
         """What is known of this object, or of the one whose memory it shows."""
@@ -171,35 +177,37 @@ class SharedObjects:
             return self._objects.get(id(base(value)))
         return shared
 
-    def share(self, value: Any, name: str, thread: Hashable) -> None:
-        """``value`` was read from a shared object, by ``thread``."""
+    def share(self, value: Any, name: str) -> None:
+        """``value`` was read from a shared object by this thread."""
         if not self.can_change(value):
             return
         value = base(value)
         if id(value) in self._objects or not self.can_change(value):
             return
-        with self.lock:
+        with self._lock:
             if len(self._objects) < _MAX_OBJECTS:
+                thread = self._threads.number
                 self._objects[id(value)] = Shared(value, name, thread, False)
 
-    def publish(self, value: Any, name: str, call: Hashable, deep: bool = False) -> None:
-        """``value`` is being stored where other threads find it, by ``call``.
+    def publish(self, value: Any, name: str, *, deep: bool = False) -> None:
+        """``value`` is being stored where other threads find it, by this thread.
 
-        ``deep``: it is handed over in a way that makes an order, with all that belongs to it.
+        Args:
+            deep: it is handed over in a way that makes an order, with all that belongs to it.
         """
         value = base(value)
         if is_a(value, tuple | functools.partial | types.MethodType):
             for part, path in parts(value, name):
-                self.publish(part, path, call, deep)
+                self.publish(part, path, deep=deep)
         if id(value) in self._objects or not self.can_change(value):
             return
-        with self.lock:
+        with self._lock:
             if len(self._objects) < _MAX_OBJECTS:
                 shared = self._objects[id(value)] = Shared(value, name, None, True)
-                shared.publisher = call
+                shared.publisher = self._threads.task
         if deep or type(value) in (dict, list, set):
             for part, path in parts(value, name):
-                self.publish(part, path, call, deep)
+                self.publish(part, path, deep=deep)
 
 
 def parts(value: Any, path: str) -> list[tuple[Any, str]]:

@@ -10,17 +10,15 @@ from __future__ import annotations
 import linecache
 import os
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from types import CodeType, FrameType, TracebackType
+from typing import Any, TypeAlias
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from types import CodeType, FrameType, TracebackType
-    from typing import Any, TypeAlias
+from ..detector import Frame
+from .modules import is_bridge
 
-    from ..detector.findings import Frame
-
-    #: A frame, and the line that it is at.
-    Position: TypeAlias = tuple[FrameType, int]
+#: A frame, and the line that it is at.
+Position: TypeAlias = tuple[FrameType, int]
 
 #: How many frames are kept: one more than findings show, which then say that there are others.
 _DEPTH = 9
@@ -46,7 +44,7 @@ _PASSED_THROUGH = frozenset(
      "importlib._bootstrap_external"]
 )  # fmt: skip
 #: The parts of the checker that run calls.
-_RUN_CALLS = frozenset([f"{_PACKAGE}.checker", f"{_PACKAGE}.exercise"])
+_RUN_CALLS = frozenset([f"{_PACKAGE}.watched_calls", f"{_PACKAGE}.exercise"])
 _LIBRARY_PLACES = (
     os.path.dirname(os.__file__) + os.sep,
     f"{os.sep}site-packages{os.sep}",
@@ -58,7 +56,8 @@ _LIBRARY_PLACES = (
 class Stacks:
     """The stacks of one thread. Only this thread may call.
 
-    ``is_own``: does a module, by its name, belong to the program that is checked?
+    Args:
+        is_own: says of a module, by its name, whether it belongs to the program.
     """
 
     def __init__(self, is_own: Callable[[str], bool]) -> None:
@@ -132,7 +131,7 @@ class Stacks:
             return _LEFT_OUT
         if module.startswith(_PACKAGE):
             return _END if module in _RUN_CALLS else _LEFT_OUT
-        if _is_bridge(module):
+        if is_bridge(module):
             return _END
         return _LIBRARY if any(place in file for place in _LIBRARY_PLACES) else _PROGRAM
 
@@ -145,7 +144,7 @@ def place_of(function: Any, name: str) -> Frame:
             break
         function = inner
     code: CodeType | None = getattr(function, "__code__", None)
-    if code is None or _is_bridge(function.__module__ or ""):
+    if code is None or is_bridge(function.__module__ or ""):
         return "", 0, name
     file, first = code.co_filename, code.co_firstlineno
     lines = [line.lstrip() for line in linecache.getlines(file)[first - 1 :][:_LONGEST_DECORATORS]]
@@ -154,11 +153,6 @@ def place_of(function: Any, name: str) -> Frame:
         found = (n for n, line in enumerate(lines) if line.startswith(("def ", "async def ")))
         decorators = next(found, 0)
     return file, first + decorators, code.co_qualname
-
-
-def _is_bridge(module: str) -> bool:
-    """Does a module belong to the bridge? Its adapters are programs like any other."""
-    return module.startswith("bridge.") and not module.startswith("bridge.adapters.")
 
 
 def _outwards(frame: FrameType | None) -> Iterator[Position]:

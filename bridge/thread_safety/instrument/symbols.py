@@ -1,12 +1,12 @@
-"""Which names of a function are whose: its own, those around it, the module's; and which decide."""
+"""Which names are whose: a function's own, those of functions around it, the module's."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from .syntax import tested_names
 
 
 class Scope:
@@ -32,7 +32,7 @@ class Scope:
         every += [extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
         scope.locals.update(argument.arg for argument in every)
         body = function.body if isinstance(function.body, list) else [function.body]
-        scope.tested = _tested(body)
+        scope.tested = tested_names(body)
         pending: list[ast.AST] = list(body)
         while pending:
             node = pending.pop()
@@ -61,38 +61,67 @@ class Scope:
         return scope
 
 
-def stored_names(target: ast.expr) -> list[str]:
-    """The variables that a target assigns to."""
-    return [
-        n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    ]
+class Symbols:
+    """The functions and classes that the rewriter is in, and which names are whose there.
 
+    Args:
+        rebound: names of the module that some function assigns to.
+    """
 
-def loaded_names(node: ast.AST) -> list[str]:
-    """The variables that are read there, each once, in order."""
-    return list(
-        dict.fromkeys(
-            n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
-        )
-    )
+    def __init__(self, rebound: set[str]) -> None:
+        self._rebound = rebound
+        self._classes: list[str] = []
+        #: The innermost comes last.
+        self._scopes: list[Scope] = []
 
+    @contextmanager
+    def inside(self, scope: Scope) -> Iterator[None]:
+        """In the block, the rewriter is in a function or a class more."""
+        if scope.is_class:
+            self._classes.append(scope.name)
+        self._scopes.append(scope)
+        yield
+        self._scopes.pop()
+        if scope.is_class:
+            self._classes.pop()
 
-def _tested(body: Sequence[ast.AST]) -> set[str]:
-    """The variables in tests, and those from which their values are made."""
-    nodes = [node for part in body for node in ast.walk(part)]
-    tests = [node.test for node in nodes if isinstance(node, ast.If | ast.While | ast.IfExp)]
-    names = {name for test in tests for name in loaded_names(test)}
-    made: dict[str, set[str]] = {}
-    for node in nodes:
-        if isinstance(node, ast.Assign | ast.NamedExpr):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for name in [name for target in targets for name in stored_names(target)]:
-                made.setdefault(name, set()).update(loaded_names(node.value))
-    pending = [name for name in names if name in made]
-    found = set(pending)
-    while pending:
-        for name in made[pending.pop()] & made.keys():
-            if name not in found:
-                found.add(name)
-                pending.append(name)
-    return found
+    @property
+    def function(self) -> Scope | None:
+        """The innermost function; None in a class or in no function."""
+        scope = self._scopes[-1] if self._scopes else None
+        return None if scope is None or scope.is_class else scope
+
+    def is_global(self, name: str) -> bool:
+        """Whether it is a variable of the module that some function assigns to."""
+        if name not in self._rebound:
+            return False
+        for scope in reversed(self._scopes):
+            if name in scope.globals:
+                return True
+            if not scope.is_class and name in scope.locals:
+                return False
+        return any(not scope.is_class for scope in self._scopes)
+
+    def is_free(self, name: str) -> bool:
+        """Whether the innermost function uses a variable of a function around it."""
+        scope = self.function
+        if scope is None or name in scope.locals - scope.nonlocals or name in scope.globals:
+            return False
+        return any(not s.is_class and name in s.locals for s in self._scopes[:-1])
+
+    def is_rebound_cell(self, name: str) -> bool:
+        """Whether it is a variable of a function that an inner one assigns to (``nonlocal``)."""
+        for scope in reversed(self._scopes):
+            if scope.is_class:
+                continue
+            if name in scope.nonlocals or name in scope.rebound_inside:
+                return True
+            if name in scope.locals or name in scope.globals:
+                return False
+        return False
+
+    def mangle(self, name: str) -> str:
+        """A private name as the class has it: text is not mangled by the compiler."""
+        if not self._classes or not name.startswith("__") or name.endswith("__"):
+            return name
+        return f"_{self._classes[-1].lstrip('_')}{name}"

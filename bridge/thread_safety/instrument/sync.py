@@ -1,6 +1,6 @@
 """Locks that say when they are held, and the hand-overs that put threads in order.
 
-While ``Tracing`` is entered, ``threading`` and ``queue`` make locks that tell the probe, whoever
+While ``SyncTracing`` is entered, ``threading`` and ``queue`` make locks that tell the probe, whoever
 takes them: a ``with``, a decorator, an ``ExitStack``. Hand-overs, from ``put`` to ``get``, ``set`` to
 ``wait``, ``notify`` to ``wait``, ``start`` to the thread, the thread to ``join``, ``submit`` to the
 function, and its end to ``result``, carry what the thread has done so far.
@@ -14,116 +14,50 @@ import itertools
 import queue
 import sys
 import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
 
-from ..detector.happens_before import Clock
-from .recorder import RAW_LOCKS
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
-    from typing import Any
-
-    from .probe import Probe
+from ..detector import Clock
+from .calls import Calls
+from .decisions import Decisions
+from .locks import TracedLock, TracedRLock
+from .modules import is_bridge
+from .recorder import Recorder
 
 _numbers = itertools.count(1)
 
 
-class TracedLock:
-    """What ``threading.Lock()`` and ``RLock()`` give while locks are traced."""
+def is_traced(module: str) -> bool:
+    """Whether locks are to be traced that the module of this name makes.
 
-    def __init__(self, probe: Probe, lock: Any) -> None:
-        self._probe = probe
-        self._lock = lock
-        self._key = f"lock {next(_numbers)}"
-        self._owner: int | None = None
-        self._depth = 0
-        self._clock: Clock | None = None
-        if hasattr(lock, "locked"):  # reentrant ones have it since Python 3.14
-            self.locked = lock.locked
-        if type(lock) is RAW_LOCKS[1]:
-            # what Condition asks reentrant locks for
-            self._is_owned = lock._is_owned  # type: ignore[attr-defined]
-            self._release_save = self._save
-            self._acquire_restore = self._restore
-
-    def __repr__(self) -> str:
-        return f"<traced {self._lock!r}>"
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        got: bool = self._lock.acquire(blocking, timeout)
-        if got:
-            self._taken()
-        return got
-
-    def release(self) -> None:
-        # first, or the next owner would be noted before this one is gone
-        last = self._depth == 1
-        if last:
-            self._given()
-        else:
-            self._depth -= 1
-        try:
-            self._lock.release()
-        except RuntimeError:
-            self._depth += not last
-            raise
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(self, *exception: object) -> None:
-        self.release()
-
-    def _at_fork_reinit(self) -> None:
-        self._lock._at_fork_reinit()
-        self._depth = 0
-
-    def _taken(self) -> None:
-        self._depth += 1
-        if self._depth == 1:
-            self._owner = self._probe.thread
-            self._probe.acquire(self._key)
-            if self._clock is not None:
-                self._probe.receive(self._clock)
-
-    def _given(self) -> None:
-        thread = self._probe.thread
-        if self._owner is not None:
-            if self._owner != thread:
-                # a lock that one thread takes and another gives back is a signal
-                self._clock = self._probe.send()
-            self._probe.release(self._key, self._owner)
-        self._owner = None
-        self._depth = 0
-
-    def _save(self) -> tuple[int, Any]:
-        depth = self._depth
-        self._given()
-        return depth, self._lock._release_save()
-
-    def _restore(self, saved: tuple[int, Any]) -> None:
-        depth, state = saved
-        self._lock._acquire_restore(state)
-        self._taken()
-        self._depth = depth
+    Those of the bridge itself say nothing about the program, those of its adapters do.
+    """
+    # rewritten code makes its locks by way of the operation of calling
+    return not is_bridge(module) or module == "bridge.adapter" or module == Calls.__module__
 
 
-class Tracing:
+class SyncTracing:
     """Traces locks and hand-overs while it is entered. One at a time in a process.
 
-    ``is_traced``: shall a lock that the module of this name makes be traced? Those of the bridge
-    itself need not.
+    Args:
+        recorder: is told of what is held and handed over.
+        decisions: is told of what is waited for.
+        is_traced: says of a module, by its name, whether a lock that it makes is to be traced;
+            those of the bridge itself need not.
     """
 
-    def __init__(self, probe: Probe, is_traced: Callable[[str], bool]) -> None:
-        self._probe = probe
+    def __init__(
+        self, recorder: Recorder, decisions: Decisions, is_traced: Callable[[str], bool]
+    ) -> None:
+        self._recorder = recorder
+        self._decisions = decisions
         self._is_traced = is_traced
         self._replaced: list[tuple[Any, str, Any]] = []
 
-    def __enter__(self) -> Tracing:
-        self._replace(threading, "Lock", self._maker(threading.Lock))
-        self._replace(threading, "RLock", self._maker(threading.RLock))
+    def __enter__(self) -> SyncTracing:
+        self._replace(threading, "Lock", self._maker(threading.Lock, TracedLock))
+        self._replace(threading, "RLock", self._maker(threading.RLock, TracedRLock))
         self._trace_threads()
         self._trace_signals()
         self._trace_queues()
@@ -145,11 +79,13 @@ class Tracing:
         self._replaced.append((holder, name, holder.__dict__[name]))
         setattr(holder, name, new)
 
-    def _maker(self, make: Callable[[], Any]) -> Callable[[], Any]:
+    def _maker(
+        self, make: Callable[[], Any], traced: type[TracedLock | TracedRLock]
+    ) -> Callable[[], Any]:
         def lock() -> Any:
             caller = sys._getframe(1).f_globals.get("__name__", "")
             made = make()
-            return TracedLock(self._probe, made) if self._is_traced(caller) else made
+            return traced(self._recorder, made) if self._is_traced(caller) else made
 
         return lock
 
@@ -165,27 +101,27 @@ class Tracing:
 
     def _merge(self, holder: Any, clock: Clock) -> None:
         """Add to what is handed over by ``holder``."""
-        with self._probe.lock:
+        with self._recorder.lock:
             holder.__dict__.setdefault("_bridge_clock", Clock({}, {})).merge(clock)
 
     def _receive(self, holder: Any) -> None:
-        with self._probe.lock:
-            self._probe.receive(holder.__dict__.get("_bridge_clock"))
+        with self._recorder.lock:
+            self._recorder.receive(holder.__dict__.get("_bridge_clock"))
 
     # -- one kind after another -------------------------------------------------------------
 
     def _trace_threads(self) -> None:
-        probe = self._probe
+        recorder = self._recorder
 
         def start(original: Any, thread: threading.Thread) -> None:
-            clock, run = probe.send(), thread.run
+            clock, run = recorder.send(), thread.run
 
             def traced() -> None:
-                probe.receive(clock)
+                recorder.receive(clock)
                 try:
                     run()
                 finally:
-                    self._merge(thread, probe.send())
+                    self._merge(thread, recorder.send())
 
             thread.run = traced  # type: ignore[method-assign]
             original(thread)
@@ -199,10 +135,10 @@ class Tracing:
         self._wrap(threading.Thread, "join", join)
 
     def _trace_signals(self) -> None:
-        probe = self._probe
+        recorder, decisions = self._recorder, self._decisions
 
         def signal(original: Any, holder: Any, *args: Any) -> Any:
-            self._merge(holder, probe.send())
+            self._merge(holder, recorder.send())
             return original(holder, *args)
 
         def wait(original: Any, holder: Any, *args: Any, **kwargs: Any) -> Any:
@@ -212,7 +148,7 @@ class Tracing:
             return result
 
         def meet(original: Any, barrier: Any, *args: Any, **kwargs: Any) -> Any:
-            self._merge(barrier, probe.send())
+            self._merge(barrier, recorder.send())
             result = original(barrier, *args, **kwargs)
             self._receive(barrier)
             return result
@@ -222,9 +158,9 @@ class Tracing:
         self._wrap(threading.Event, "is_set", wait)
 
         def wait_for(original: Any, holder: Any, *args: Any, **kwargs: Any) -> Any:
-            mark = probe.mark()
+            mark = decisions.mark()
             result = original(holder, *args, **kwargs)
-            return probe.decided(None, mark, result)
+            return decisions.decided(None, mark, result)
 
         self._wrap(threading.Condition, "notify", signal)
         self._wrap(threading.Condition, "wait_for", wait_for)
@@ -235,7 +171,7 @@ class Tracing:
         put, get = self._put, self._get
 
         def done(original: Any, holder: Any) -> None:
-            self._merge(holder, self._probe.send())
+            self._merge(holder, self._recorder.send())
             original(holder)
 
         def join(original: Any, holder: Any) -> None:
@@ -269,25 +205,25 @@ class Tracing:
 
     def _put(self, original: Any, holder: Any, item: Any, *args: Any, **kwargs: Any) -> None:
         # each item carries its own clock: who takes another one has not been handed this one
-        clock = self._probe.send()
-        with self._probe.lock:
+        clock = self._recorder.send()
+        with self._recorder.lock:
             clocks = holder.__dict__.setdefault("_bridge_clocks", {})
             clocks.setdefault(id(item), []).append(clock)
         original(holder, item, *args, **kwargs)
 
     def _get(self, original: Any, holder: Any, *args: Any, **kwargs: Any) -> Any:
         item = original(holder, *args, **kwargs)
-        with self._probe.lock:
+        with self._recorder.lock:
             clocks = holder.__dict__.get("_bridge_clocks", {})
             waiting = clocks.get(id(item))
             if waiting:
-                self._probe.receive(waiting.pop(0))
+                self._recorder.receive(waiting.pop(0))
                 if not waiting:
                     del clocks[id(item)]
         return item
 
     def _trace_semaphores(self) -> None:
-        probe = self._probe
+        recorder = self._recorder
 
         def init(original: Any, semaphore: Any, value: int = 1) -> None:
             original(semaphore, value)
@@ -298,10 +234,10 @@ class Tracing:
             got = original(semaphore, *args, **kwargs)
             permits = semaphore.__dict__.get("_bridge_permits")
             if got and permits == 1:
-                semaphore._bridge_owner = probe.thread
-                probe.acquire(semaphore._bridge_key)
-                with probe.lock:
-                    probe.receive_softly(semaphore.__dict__.get("_bridge_clock"))
+                semaphore._bridge_owner = recorder.thread
+                recorder.acquire(semaphore._bridge_key)
+                with recorder.lock:
+                    recorder.receive_softly(semaphore.__dict__.get("_bridge_clock"))
             elif got and permits == 0:
                 self._receive(semaphore)
             return got
@@ -309,9 +245,9 @@ class Tracing:
         def release(original: Any, semaphore: Any, n: int = 1) -> None:
             permits = semaphore.__dict__.get("_bridge_permits")
             if permits == 1:
-                probe.release(semaphore._bridge_key, semaphore.__dict__.get("_bridge_owner", 0))
+                recorder.release(semaphore._bridge_key, semaphore.__dict__.get("_bridge_owner", 0))
             if permits in (0, 1):
-                self._merge(semaphore, probe.send())
+                self._merge(semaphore, recorder.send())
             original(semaphore, n)
 
         self._wrap(threading.Semaphore, "__init__", init)
@@ -321,19 +257,19 @@ class Tracing:
         self._wrap(threading.BoundedSemaphore, "release", release)
 
     def _trace_futures(self) -> None:
-        probe = self._probe
+        recorder = self._recorder
 
         def submit(original: Any, executor: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-            clock = probe.send()
+            clock = recorder.send()
 
             def traced(*args: Any, **kwargs: Any) -> Any:
-                probe.receive(clock)
+                recorder.receive(clock)
                 return fn(*args, **kwargs)
 
             return original(executor, traced, *args, **kwargs)
 
         def done(original: Any, future: Any, value: Any) -> None:
-            self._merge(future, probe.send())
+            self._merge(future, recorder.send())
             original(future, value)
 
         def result(original: Any, future: Any, timeout: float | None = None) -> Any:

@@ -1,37 +1,33 @@
-"""What rewritten code does with variables that have a name: attributes, globals, closures, locals.
-
-Local variables are nobody else's business; but what they got their values from says which looks at
-shared objects decide how a call goes on.
-"""
+"""What rewritten code does with variables that have a name: attributes, globals, closures."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import types
+from typing import Any
 
-from ..detector.access_modes import READ, WRITE
+from ..detector import READ, WRITE
 from .builtins import is_a, namespace
-from .containers import ItemsProbe
-from .shared_objects import Shared
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
-    from ..detector.detector import Detector
-    from ..libraries.rules import Rules
+from .containers import Containers
+from .recorder import Recorder
+from .shared_objects import Shared, SharedObjects
 
 
-class NamesProbe(ItemsProbe):
-    """The layer of the probe for variables that have a name."""
+class Variables:
+    """The operations on variables that have a name. For any thread.
 
-    def __init__(
-        self, detector: Detector, is_own: Callable[[str], bool], rules: Rules | None = None
-    ) -> None:
-        super().__init__(detector, is_own, rules)
-        #: By type and name: is the attribute one that each object has for itself?
+    Args:
+        shared: which objects threads share.
+        recorder: is told what is done to their variables.
+        containers: is told of values that an operator changes in place.
+    """
+
+    def __init__(self, shared: SharedObjects, recorder: Recorder, containers: Containers) -> None:
+        self._shared = shared
+        self._recorder = recorder
+        self.containers = containers
+        #: By type and name: whether the attribute is one that each object has for itself.
         self._plain: dict[type, dict[str, bool]] = {}
 
     # -- attributes -------------------------------------------------------------------------
@@ -43,12 +39,12 @@ class NamesProbe(ItemsProbe):
             return getattr(object, name)
         holder, data = self._holder(object, name, shared)
         if data:
-            self.tell(holder, name, READ, f"{holder.name}.{name}", augmented=augmented)
+            self._recorder.record(holder, name, READ, f"{holder.name}.{name}", augmented=augmented)
         value = getattr(object, name)
         if name == "__dict__":
-            self._share_namespace(value, shared)
+            self.share_namespace(value, shared)
         elif data:
-            self._share(value, f"{shared.name}.{name}")
+            self._shared.share(value, f"{shared.name}.{name}")
         return value
 
     def _holder(self, object: Any, name: str, shared: Shared) -> tuple[Shared, bool]:
@@ -82,16 +78,17 @@ class NamesProbe(ItemsProbe):
         """``object.name`` where it is written."""
         return _Attribute(self, object, name)
 
-    def _tell_attribute(self, object: Any, name: str) -> None:
+    def after_write(self, object: Any, name: str) -> None:
+        """``object.name`` was written or deleted."""
         shared = self._shared.get(object)
         if shared is None:
             return
         found = None if is_a(object, type) else _in_mro(type(object), name)
         if found is not None and is_a(found[1], property):
             return  # its own code tells
-        self.tell(shared, name, WRITE, f"{shared.name}.{name}")
+        self._recorder.record(shared, name, WRITE, f"{shared.name}.{name}")
 
-    def _replace(self, object: Any, name: str, value: Any) -> None:
+    def before_write(self, object: Any, name: str, value: Any) -> None:
         """An attribute is about to be written: others will find the value, and not the old one.
 
         ``batch, self.pending = self.pending, []``: whoever swaps a container for a new one may
@@ -100,14 +97,13 @@ class NamesProbe(ItemsProbe):
         shared = self._shared.get(object)
         if shared is None or is_a(object, threading.local):
             return
-        self._publish(value, f"{shared.name}.{name}")
+        self._shared.publish(value, f"{shared.name}.{name}")
         old = self._shared.get(namespace(object).get(name))
         if old is not None and old.name == f"{shared.name}.{name}":
-            with self.lock:
-                self._detector.forget(old.key)
-                old.owner, old.escaped, old.publisher = self.thread, False, None
+            self._recorder.take_back(old)
 
-    def _share_namespace(self, namespace: Any, shared: Shared) -> None:
+    def share_namespace(self, namespace: Any, shared: Shared) -> None:
+        """``namespace`` is the ``__dict__`` of a shared object."""
         entry = Shared(namespace, f"{shared.name}.__dict__", None, True)
         entry.namespace_of = shared
         self._shared.add(namespace, entry)
@@ -116,31 +112,31 @@ class NamesProbe(ItemsProbe):
 
     def read_global(self, module: str, name: str, value: Any, augmented: bool = False) -> Any:
         """A global variable to which some function assigns."""
-        self._tell_global(module, name, READ, augmented)
-        self._share(value, f"{module}.{name}")
+        self._record_global(module, name, READ, augmented)
+        self._shared.share(value, f"{module}.{name}")
         return value
 
     def wrote_global(self, module: str, name: str, value: Any) -> None:
         """The same, where it was assigned."""
-        self._tell_global(module, name, WRITE)
+        self._record_global(module, name, WRITE)
 
-    def _tell_global(self, module: str, name: str, mode: str, augmented: bool = False) -> None:
+    def _record_global(self, module: str, name: str, mode: str, augmented: bool = False) -> None:
         namespace = sys.modules[module].__dict__ if module in sys.modules else None
-        self._tell_name(namespace, module, name, mode, augmented)
+        self._record_name(namespace, module, name, mode, augmented)
 
     def read_cell(
         self, closure: types.FunctionType, name: str, value: Any, augmented: bool = False
     ) -> Any:
         """A variable of a function that an inner function assigns to."""
-        self._tell_name(_cell_of(closure, name), _function_of(closure), name, READ, augmented)
-        self._share(value, f"{_function_of(closure)}.{name}")
+        self._record_name(_cell_of(closure, name), _function_of(closure), name, READ, augmented)
+        self._shared.share(value, f"{_function_of(closure)}.{name}")
         return value
 
     def wrote_cell(self, closure: types.FunctionType, name: str, value: Any) -> None:
         """The same, where it was assigned."""
-        self._tell_name(_cell_of(closure, name), _function_of(closure), name, WRITE)
+        self._record_name(_cell_of(closure, name), _function_of(closure), name, WRITE)
 
-    def _tell_name(
+    def _record_name(
         self, holder: Any, where: str, name: str, mode: str, augmented: bool = False
     ) -> None:
         if holder is None:
@@ -148,9 +144,9 @@ class NamesProbe(ItemsProbe):
         shared = self._shared.get(holder)
         if shared is None:
             escaped = is_a(holder, dict)
-            shared = Shared(holder, where, None if escaped else self.thread, escaped)
+            shared = Shared(holder, where, None if escaped else self._recorder.thread, escaped)
             self._shared.add(holder, shared)
-        self.tell(shared, name, mode, f"{where}.{name}", augmented=augmented)
+        self._recorder.record(shared, name, mode, f"{where}.{name}", augmented=augmented)
 
     def captured(self, function: Any) -> Any:
         """A function within a function: whoever gets it knows the variables that it uses."""
@@ -162,75 +158,44 @@ class NamesProbe(ItemsProbe):
             strict=False,
         ):
             try:
-                self._publish(cell.cell_contents, name)
+                self._shared.publish(cell.cell_contents, name)
             except ValueError:
                 pass  # assigned later
         return function
 
     def free(self, name: str, value: Any) -> Any:
         """A variable of the function around."""
-        self._share(value, name)
+        self._shared.share(value, name)
         return value
-
-    # -- locals -----------------------------------------------------------------------------
-
-    def mark(self) -> int:
-        """The point that the call has come to, for the methods below."""
-        return self._detector.calls.mark(self._threads.call or self.thread)
-
-    def named(self, name: str, mark: int, value: Any, *names: str) -> Any:
-        """``value`` of a local variable: made since ``mark``, and from other local variables."""
-        call = self._threads.call or self.thread
-        if names or self._detector.calls.mark(call) != mark:
-            with self.lock:
-                self._detector.calls.name(call, name, mark, names)
-        return value
-
-    def decided(self, test: str | None, mark: int, value: Any, *names: str) -> Any:
-        """``value`` of a test that says how the call goes on; for the rest as ``named``."""
-        self.test(value)
-        call = self._threads.call or self.thread
-        if names or self._detector.calls.mark(call) != mark:
-            with self.lock:
-                self._detector.decide(self.thread, call, test, mark, names)
-        return value
-
-    def settled(self, *tests: str) -> None:
-        """What depends on these tests is done."""
-        call = self._threads.call or self.thread
-        if self._detector.calls.mark(call):
-            with self.lock:
-                for test in tests:
-                    self._detector.calls.settle(call, test)
 
 
 class _Attribute:
     """``object.name`` as the target of an assignment: read, written and deleted as ``value``."""
 
-    __slots__ = ("_name", "_object", "_probe")
+    __slots__ = ("_name", "_object", "_operations")
 
-    def __init__(self, probe: NamesProbe, object: Any, name: str) -> None:
-        self._probe, self._object, self._name = probe, object, name
+    def __init__(self, operations: Variables, object: Any, name: str) -> None:
+        self._operations, self._object, self._name = operations, object, name
 
     @property
     def value(self) -> Any:
-        return self._probe.get(self._object, self._name)
+        return self._operations.get(self._object, self._name)
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._probe._replace(self._object, self._name, value)
+        self._operations.before_write(self._object, self._name, value)
         setattr(self._object, self._name, value)
-        self._probe._tell_attribute(self._object, self._name)
+        self._operations.after_write(self._object, self._name)
 
     @value.deleter
     def value(self) -> None:
         delattr(self._object, self._name)
-        self._probe._tell_attribute(self._object, self._name)
+        self._operations.after_write(self._object, self._name)
 
     @property
     def in_place(self) -> Any:
-        value = self._probe.get(self._object, self._name, True)
-        self._probe.tell_in_place(value)
+        value = self._operations.get(self._object, self._name, True)
+        self._operations.containers.before_in_place(value)
         return value
 
     @in_place.setter
@@ -247,7 +212,7 @@ def _in_mro(kind: type, name: str) -> tuple[type, Any] | None:
 
 
 def _is_plain(kind: type, name: str) -> bool:
-    """Is an attribute of objects of a type one that each has for itself, and data?"""
+    """Whether an attribute of objects of a type is one that each has for itself, and data."""
     if name.startswith("__") and name.endswith("__"):
         return False
     found = _in_mro(kind, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .table import Libraries, page
+from .page import page
+from .table import Libraries
 
 sys.stdout.write(page(Libraries()))

@@ -29,15 +29,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.thread_safety.libraries.table import (
-    AFFINITIES,
-    LEVELS,
-    ImportWatch,
-    Libraries,
-    is_worse,
-    level_in_words,
-    page,
-)
+from bridge.thread_safety.libraries import ImportWatch, Libraries
+from bridge.thread_safety.libraries.page import page
+from bridge.thread_safety.libraries.table import AFFINITIES, LEVELS, is_worse, level_in_words
 
 ROOT = Path(__file__).parents[4]
 LIBRARIES = Libraries()

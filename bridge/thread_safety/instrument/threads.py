@@ -1,0 +1,33 @@
+"""What is known of each thread of the program, for itself."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Hashable
+
+from .stacks import Stacks
+
+
+class ThreadStates(threading.local):
+    """Of the calling thread: its number, the call that it runs, its stacks.
+
+    Args:
+        is_own: says of a module, by its name, whether it belongs to the program.
+    """
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, is_own: Callable[[str], bool]) -> None:
+        #: No other thread ever has it. (What ``threading`` says is used again.)
+        self.number = next(self._numbers)
+        #: None outside of calls.
+        self.call: Hashable = None
+        #: How often each lock that nobody traces is held, by its id.
+        self.depths: dict[int, int] = {}
+        self.stacks = Stacks(is_own)
+
+    @property
+    def task(self) -> Hashable:
+        """What the thread works for: its call, or, outside of calls, itself."""
+        return self.call or self.number

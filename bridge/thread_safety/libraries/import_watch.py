@@ -1,0 +1,111 @@
+"""What a program imports: tells of the libraries that are unsafe on several threads."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import ModuleType, TracebackType
+from typing import Any
+
+from .table import Libraries, Library, is_worse
+
+
+class ImportWatch:
+    """Tells, while it is entered, when an adapter's own code imports a library that is unsafe.
+
+    Args:
+        libraries: the table.
+        note: called as ``note(library, module, thread)`` once per library, after the import and
+            on the thread that imports, with the name of the module whose code it was; what it
+            raises comes out of the import.
+        is_own: says of a module, by its name, whether its imports count.
+        safe: the level; a library that promises less is unsafe.
+
+    A finder on ``sys.meta_path`` is asked only for modules that nobody has imported yet, and not
+    told who asks. ``builtins.__import__`` is what every import statement calls, with the globals
+    of the code that it stands in, so it is wrapped, and ``importlib.import_module`` as
+    well. A wrapper costs one call per import statement that runs; whatever else wraps the same
+    functions meanwhile may stay, as a wrapper left behind only passes on. Not seen: an
+    ``import_module`` that was bound to a name before.
+    """
+
+    def __init__(
+        self,
+        libraries: Libraries,
+        note: Callable[[Library, str, int], None],
+        is_own: Callable[[str], bool],
+        *,
+        safe: str = "shared_objects",
+    ) -> None:
+        self._libraries = libraries
+        self._note = note
+        self._is_own = is_own
+        self._safe = safe
+        self._lock = threading.Lock()
+        self._noted: set[str] = set()
+        self._entered = False
+
+    def __enter__(self) -> ImportWatch:
+        self._entered = True
+        self._import = builtins.__import__
+        self._import_module: Any = importlib.import_module
+        self._wrapped_import = self._wrap_import(self._import)
+        self._wrapped_import_module: Any = self._wrap_import_module(self._import_module)
+        builtins.__import__ = self._wrapped_import
+        importlib.import_module = self._wrapped_import_module
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._entered = False
+        if builtins.__import__ is self._wrapped_import:
+            builtins.__import__ = self._import
+        if importlib.import_module is self._wrapped_import_module:
+            importlib.import_module = self._import_module
+
+    def _wrap_import(self, wrapped: Callable[..., Any]) -> Callable[..., Any]:
+        def watched_import(
+            name: str,
+            globals: Any = None,
+            locals: Any = None,
+            fromlist: Sequence[str] | None = (),
+            level: int = 0,
+        ) -> Any:
+            module = wrapped(name, globals, locals, fromlist, level)
+            if self._entered and level == 0:  # a relative import stays at home
+                names = [f"{name}.{each}" for each in fromlist] if fromlist else [name]
+                self._look(names, globals or sys._getframe(1).f_globals)
+            return module
+
+        return watched_import
+
+    def _wrap_import_module(self, wrapped: Callable[[str, str | None], ModuleType]) -> Any:
+        def import_module(name: str, package: str | None = None) -> ModuleType:
+            module = wrapped(name, package)
+            if self._entered:
+                self._look([name], sys._getframe(1).f_globals)
+            return module
+
+        return import_module
+
+    def _look(self, names: list[str], globals: dict[str, Any]) -> None:
+        importer = globals.get("__name__")
+        if not isinstance(importer, str) or not self._is_own(importer):
+            return
+        for name in names:
+            library = self._libraries.for_module(name)
+            if library and is_worse(library.level, self._safe) and self._is_first(library):
+                self._note(library, importer, threading.get_ident())
+
+    def _is_first(self, library: Library) -> bool:
+        with self._lock:
+            known = library.name in self._noted
+            self._noted.add(library.name)
+        return not known

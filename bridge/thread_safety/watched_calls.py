@@ -1,0 +1,165 @@
+"""Functions whose every call counts as a call of its own: for the detector, and counted."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .call_counts import CallCounts
+from .detector import DOCUMENTED, Access, Finding
+from .instrument import Probe, place_of
+from .process_state import ProcessState
+
+_CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
+
+
+def _nothing(name: str, error: BaseException) -> None:
+    """Nobody wants to know what calls raise."""
+
+
+class WatchedCalls:
+    """Tells of the calls of functions: that they begin, what they return, that they end.
+
+    Args:
+        probe: is told of them, and of what they change for the whole process.
+        counts: where they are counted.
+    """
+
+    def __init__(self, probe: Probe, counts: CallCounts) -> None:
+        self._probe = probe
+        self._counts = counts
+
+    def wrap(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        serial: bool = False,
+        raised: Callable[[str, BaseException], object] = _nothing,
+    ) -> Callable[..., Any]:
+        """A function that does what ``function`` does, of whatever kind that is.
+
+        Args:
+            name: what people know it as.
+            serial: it is never called twice at once, however many threads want to.
+            raised: called with the name and each exception that comes out of it, on its thread.
+        """
+        inner = getattr(function, "__func__", function)
+        flags = getattr(getattr(inner, "__code__", None), "co_flags", 0)
+        if flags & _CO_ASYNC_GENERATOR:
+            return function
+        part = functools.partial(self._part, function, name, serial, raised)
+        if flags & _CO_COROUTINE:
+            # tasks take turns where they await, in the middle of a serial call as well
+            step = functools.partial(self._part, function, name, False, raised)
+
+            @functools.wraps(function)
+            async def task(*args: Any, **kwargs: Any) -> Any:
+                return await _steps(step, function(*args, **kwargs))
+
+            return task
+        if flags & _CO_GENERATOR:
+
+            @functools.wraps(function)
+            def stream(*args: Any, **kwargs: Any) -> Any:
+                items, call = function(*args, **kwargs), object()
+                try:
+                    while True:
+                        with part(call, last=False):
+                            try:
+                                item = next(items)
+                            except StopIteration as stop:
+                                return stop.value
+                        yield item
+                finally:
+                    with part(call, last=True):
+                        items.close()
+
+            return stream
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with part(object(), last=True) as returned:
+                result = function(*args, **kwargs)
+                returned(result)
+            return result
+
+        return wrapped
+
+    @contextmanager
+    def _part(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        serial: bool,
+        raised: Callable[[str, BaseException], object],
+        call: object,
+        *,
+        last: bool,
+    ) -> Iterator[Callable[[Any], None]]:
+        """A call runs on this thread.
+
+        ``last``: to its end, not only until it goes on elsewhere. Gives a function that is to be
+        told of its result.
+        """
+        results: list[Any] = [None]
+        turn = f"the turn of {name}"
+        recorder = self._probe.recorder
+        before = ProcessState() if self._counts.begin(name) else None
+        began = time.monotonic()
+        recorder.begin(call)
+        if serial:
+            recorder.acquire(turn)
+        try:
+            yield results.append
+        except BaseException as error:
+            raised(name, error)
+            raise
+        finally:
+            if serial:
+                recorder.release(turn, recorder.thread)
+            if last:
+                self._probe.returned(results[-1], function, name)
+                recorder.end()
+            else:
+                recorder.pause()
+            self._counts.end(name, time.monotonic() - began)
+            # None: it could have been another call that ran
+            for what in () if before is None else before.changed():
+                recorder.report(_change_of(what, function, name))
+
+
+@types.coroutine
+def _steps(part: Callable[..., Any], coroutine: Any) -> Any:
+    """Run a coroutine; between two awaits it is a call on the thread of its event loop."""
+    call = object()
+    step, value = coroutine.send, None
+    try:
+        while True:
+            with part(call, last=False):
+                try:
+                    awaited = step(value)
+                except StopIteration as stop:
+                    return stop.value
+            try:
+                step, value = coroutine.send, (yield awaited)
+            except BaseException as error:
+                step, value = coroutine.throw, error
+    finally:
+        with part(call, last=True):
+            coroutine.close()
+
+
+def _change_of(what: str, function: Any, name: str) -> Finding:
+    thread, place = threading.get_ident(), place_of(function, name)
+    return Finding(
+        DOCUMENTED,
+        what,
+        f"{name} changed it, for every thread of the process",
+        "pass what is needed as an argument, or set it once in setup()",
+        Access(thread, 0, "change", frozenset(), (place,), name),
+    )
