@@ -90,3 +90,27 @@ def test_what_is_said_of_an_option_is_a_sentence(row: Option) -> None:
     assert row.help[0].isupper()
     assert row.help.endswith(".")
     assert row.flag.startswith("--")
+
+
+WRONG = {
+    "--adapter": [""],
+    "--max-workers": ["0", "-1", "", "x", "1.5", "0x10"],
+    "--max-queue": ["-1"],
+    "--max-message-bytes": ["1023", "2147483648", "64M"],
+    "--grace": ["-0.1", "1000000.1", "nan", "inf", "-inf", "", "5s"],
+    "--port": ["-1", "65536"],
+    "--fds": ["", "3", "3,3", "3,4,5", "3,", "-3,4", "a,b", "²,3", "3,2147483648"],
+    "--transport": ["", "tcp", "stdio,stdio", "stdio,", "stdio grpc"],
+    "--log-level": ["", "WARNING", "debug,info"],
+    "--log-format": ["yaml"],
+    "--ready-file": [""],
+}
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"), [(flag, text) for flag, texts in WRONG.items() for text in texts]
+)
+def test_what_is_no_value_is_not_read(flag: str, text: str) -> None:
+    (row,) = [row for row in TABLE if row.flag == flag]
+    with pytest.raises(ValueError):  # noqa: PT011 - whoever calls read() says what is wrong
+        row.kind.read(text)
