@@ -38,10 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, NoReturn
 
+    from ..context import Elixir
     from ..loading import LoadedAdapter
     from ..thread_safety.checker import ThreadSafetyChecker
     from ..tool import Tool
-    from ..transports.grpc.server import GrpcTransport, Service
+    from ..transports.grpc.server import GrpcServer, GrpcTransport
+    from ..transports.grpc.service import ServiceFactory
     from .settings import Settings
 
 PROTOCOL_VERSION = 1
@@ -56,11 +58,16 @@ _MARGIN_S = 0.4
 _GONE = ("peer gone", "parent gone")
 
 
-def bridge_services() -> Sequence[Service]:
-    """What clients of the gRPC server can call. Raises ``ImportError``: a package is missing."""
-    from ..transports.grpc.service import BridgeService
+def bridge_services() -> Sequence[ServiceFactory]:
+    """What makes the services of the gRPC server. Raises ``ImportError``: a package is missing."""
+    from ..transports.grpc.bridge_service import BridgeService
 
-    return [BridgeService()]
+    return [BridgeService]
+
+
+def no_elixir(tools: Mapping[str, Tool]) -> Elixir | None:
+    """The way back to the program that calls: there is none."""
+    return None
 
 
 class Server:
@@ -70,6 +77,8 @@ class Server:
         settings: what the command line says.
         load: finds the adapter to serve by its name and its directory.
         services: makes what clients of the gRPC server can call; called only if there is one.
+        elixir: makes the way back to the program that calls, from the tools that are served; it
+            is called once the adapter is set up.
         switches_often: whether answers are to come within microseconds although other tools
             compute. Over stdio they are in any case; over gRPC that costs a tenth of the calls.
     """
@@ -79,12 +88,14 @@ class Server:
         settings: Settings,
         *,
         load: Callable[[str, str | None], LoadedAdapter] = load,
-        services: Callable[[], Sequence[Service]] = bridge_services,
+        services: Callable[[], Sequence[ServiceFactory]] = bridge_services,
+        elixir: Callable[[Mapping[str, Tool]], Elixir | None] = no_elixir,
         switches_often: bool = False,
     ) -> None:
         self._settings = settings
         self._load = load
         self._services = services
+        self._elixir = elixir
         self._switches_often = switches_often or settings.descriptors is not None
         # not an Event: a signal handler may interrupt the thread that waits for it
         self._reasons: SimpleQueue[str] = SimpleQueue()
@@ -111,7 +122,7 @@ class Server:
         peer = None if channel is None else StdioPeer(channel)
         try:
             with GilWatch() as gil:
-                grpc = self._open_grpc()
+                transport = self._open_grpc()
                 checker = self._begin_check()
                 adapter = self._load(settings.adapter, settings.app_dir)
             tools = self._set_up(adapter, checker)
@@ -119,13 +130,14 @@ class Server:
             dispatcher = Dispatcher(
                 tools,
                 Pool(settings.max_workers, settings.max_queue, output),
-                elixir=None if grpc is None else grpc.elixir,
+                elixir=self._elixir(tools),
                 python=describe_python(gil),
                 reports={} if checker is None else {"thread_safety": checker.get_report},
             )
             forks.add(lambda: dispatcher.forked(leave_fork))
             handle_signals(self.end)
-            port = None if grpc is None else grpc.start(dispatcher)
+            grpc = None if transport is None else transport.serve(dispatcher)
+            port = None if grpc is None else grpc.address
             self._announce(port)
         except (AdapterError, UsageError) as error:
             return self._refuse(error, peer)
@@ -286,7 +298,7 @@ class Server:
         dispatcher: Dispatcher,
         channel: Channel | None,
         peer: StdioPeer | None,
-        grpc: GrpcTransport | None,
+        grpc: GrpcServer | None,
         adapter: LoadedAdapter,
         checker: ThreadSafetyChecker | None,
     ) -> NoReturn:
@@ -300,7 +312,7 @@ class Server:
         if reason in _GONE:
             dispatcher.refuse_new()
             if grpc is not None:
-                grpc.refuse_queued()  # before there are workers for them
+                grpc.stop()  # before there are workers for what waits, and before the calls are ended
             dispatcher.cancel_all("the caller is gone")
             idle = dispatcher.wait_until_idle(grace)
         else:

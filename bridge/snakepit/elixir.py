@@ -9,17 +9,18 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import grpc
 
 from .._generated import snakepit_bridge_pb2 as pb
 from ..errors import CallError, EncodeError, InvalidParams, RemoteProtocolError
-from .messages import get_value, set_value
+from ..tool import Tool
+from .messages import describe_tools, get_value, set_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..context import RunningCall
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["BridgeService"].full_name
@@ -32,12 +33,17 @@ _MAX_SESSIONS = 1024
 
 
 class SnakepitElixir:
-    """A client of the Elixir program at ``address``, ``HOST:PORT``. Any thread may use it."""
+    """A client of the Elixir program. Any thread may use it.
 
-    def __init__(self, address: str, max_message_bytes: int) -> None:
-        self.address = address
-        #: Told to Elixir with every session.
-        self.tools: list[pb.ToolRegistration] = []
+    Args:
+        address: where it serves, ``HOST:PORT``.
+        max_message_bytes: the size of the largest message, in both directions.
+        tools: those that it may call, which it is told with every session.
+    """
+
+    def __init__(self, address: str, max_message_bytes: int, tools: Mapping[str, Tool]) -> None:
+        self._address = address
+        self._tools = [pb.ToolRegistration(**tool) for tool in describe_tools(tools)]
         self._max_message_bytes = max_message_bytes
         self._lock = threading.Lock()
         self._channel: Any = None
@@ -88,7 +94,7 @@ class SnakepitElixir:
             request = pb.InitializeSessionRequest(session_id=session)
             self._ask(call, "InitializeSession", request, pb.InitializeSessionResponse)
             registration = pb.RegisterToolsRequest(
-                session_id=session, tools=self.tools, worker_id=f"python-{os.getpid()}"
+                session_id=session, tools=self._tools, worker_id=f"python-{os.getpid()}"
             )
             # what it answers does not matter: another worker may have told the same before
             self._ask(call, "RegisterTools", registration, pb.RegisterToolsResponse)
@@ -117,7 +123,7 @@ class SnakepitElixir:
         except grpc.RpcError as error:
             code = error.code().name.lower()
             raise CallError(
-                f"Elixir at {self.address}: {method}: {error.details() or code}", code=code
+                f"Elixir at {self._address}: {method}: {error.details() or code}", code=code
             ) from None
         finally:
             call.forget(rpc.cancel)
@@ -127,7 +133,7 @@ class SnakepitElixir:
             if self._channel is None:
                 size = self._max_message_bytes
                 self._channel = grpc.insecure_channel(
-                    self.address,
+                    self._address,
                     options=[
                         ("grpc.max_receive_message_length", size),
                         ("grpc.max_send_message_length", size),

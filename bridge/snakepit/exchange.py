@@ -3,110 +3,107 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from .._generated import snakepit_bridge_pb2 as pb
 from ..errors import InvalidParams, RemoteProtocolError
-from ..transports.grpc.exchange import Exchange
+from ..transports.grpc.exchange import Responses
 from ..wire.json_text import encode_json
-from ..wire.messages import CallOptions
 from .messages import get_value, set_value
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..transports.grpc.sender import Sender
-    from ..transports.grpc.server import GrpcTransport
-
-#: The tools of an adapter that takes calls by any name: one for each kind of request.
-ANY_NAME, ANY_NAME_STREAMING = "$/ExecuteTool", "$/ExecuteStreamingTool"
 #: Metadata that tells how a binary parameter is to be read.
 _FORMAT = "binary_format:"
 
 
-class ToolExchange(Exchange):
-    """An ``ExecuteTool``. ``bytes_apart``: has the response a place for a result that is bytes?"""
+class ToolResponses(Responses):
+    """Those of ``ExecuteTool``.
 
-    _any_name = ANY_NAME
+    Args:
+        bytes_apart: whether the response has a place for a result that is bytes.
+    """
 
-    def __init__(
-        self,
-        transport: GrpcTransport,
-        context: Any,
-        *,
-        sender: Sender | None = None,
-        bytes_apart: bool = False,
-    ) -> None:
-        super().__init__(transport, context, sender)
-        #: Empty until it is decoded.
-        self.request = pb.ExecuteToolRequest()
+    def __init__(self, bytes_apart: bool) -> None:
         self._bytes_apart = bytes_apart
+        self._began = time.monotonic()
 
-    def answer(self, data: bytes) -> Any:
-        """The message of the result, empty if there is none. Raises ``CallError``."""
-        try:
-            self.request = request = pb.ExecuteToolRequest.FromString(data)
-        except DecodeError as error:
-            raise InvalidParams(f"this is no ExecuteToolRequest: {error}", started=False) from None
-        tool, arguments = request.tool_name, _arguments(request)
-        session = request.session_id or None
-        if self._any_name in self._transport.dispatcher.tools:
-            return self.serve(self._any_name, [tool, arguments], session)
-        return self.serve(tool, arguments, session)
-
-    def _options(self, session: str | None) -> CallOptions:
-        options = super()._options(session)
-        metadata = {**(options.metadata or {}), **self.request.metadata}
-        return CallOptions(options.timeout_s, session, metadata, options.credit)
-
-    def encode(self, value: Any, name: str) -> Any:
+    def encode_result(self, value: Any) -> bytes:
         response = pb.ExecuteToolResponse(success=True)
         if self._bytes_apart and isinstance(value, bytes | bytearray | memoryview):
             response.binary_result = bytes(value)
             # where there are none, Elixir looks at the result: an empty text is the same to it
-            set_value(response.result, None if response.binary_result else "", name)
+            set_value(response.result, None if response.binary_result else "", "result")
         else:
-            set_value(response.result, value, name)
-        response.execution_time_ms = round(1000 * (time.monotonic() - self._rpc.began))
-        return response.SerializeToString()
+            set_value(response.result, value, "result")
+        response.execution_time_ms = round(1000 * (time.monotonic() - self._began))
+        message: bytes = response.SerializeToString()
+        return message
 
 
-class StreamExchange(ToolExchange):
-    """An ``ExecuteStreamingTool``."""
+class ChunkResponses(Responses):
+    """Those of ``ExecuteStreamingTool``, numbered.
 
-    _any_name = ANY_NAME_STREAMING
-    _chunks = 0
+    Args:
+        tool: the name that the request has for the tool.
+        streams: whether the tool streams: what it returns at the end has no place then. What any
+            other tool returns is an item.
+    """
 
-    def encode(self, value: Any, name: str) -> Any:
-        if name == "result":
-            # what a generator returns has no place here; what any other tool returns is an item
-            tool = self._transport.dispatcher.tools.get(self.request.tool_name)
-            if value is None or tool is None or tool.streaming:
-                return b""
-        chunk = self._chunk()
+    def __init__(self, tool: str, streams: bool) -> None:
+        self._tool = tool
+        self._streams = streams
+        self._count = 0
+
+    def encode_result(self, value: Any) -> bytes:
+        """Empty if there is nothing to be sent."""
+        return b"" if value is None or self._streams else self._encode(value, "result")
+
+    def encode_item(self, value: Any) -> bytes:
+        return self._encode(value, "item")
+
+    def encode_end(self) -> bytes:
+        """The last chunk, which has no data."""
+        chunk = self._next_chunk()
+        chunk.is_final = True
+        message: bytes = chunk.SerializeToString()
+        return message
+
+    def _encode(self, value: Any, name: str) -> bytes:
+        chunk = self._next_chunk()
         if hasattr(value, "is_final") and hasattr(value, "data"):
             # one of Snakepit's own chunks, whose end is not the end here
             metadata = getattr(value, "metadata", None) or {}
             chunk.metadata.update({str(key): str(item) for key, item in metadata.items()})
             value = value.data
         chunk.data = encode_json(value, name)
-        return chunk.SerializeToString()
+        message: bytes = chunk.SerializeToString()
+        return message
 
-    def final_chunk(self) -> Any:
-        """The last chunk, which has no data."""
-        chunk = self._chunk()
-        chunk.is_final = True
-        return chunk.SerializeToString()
-
-    def _chunk(self) -> pb.ToolChunk:
-        self._chunks += 1
-        return pb.ToolChunk(chunk_id=f"{self.request.tool_name}-{self._chunks}")
+    def _next_chunk(self) -> pb.ToolChunk:
+        self._count += 1
+        return pb.ToolChunk(chunk_id=f"{self._tool}-{self._count}")
 
 
-def _arguments(request: pb.ExecuteToolRequest) -> dict[str, Any]:
-    """The arguments by name. Raises ``InvalidParams`` naming the one that cannot be read."""
+def read_request(data: bytes) -> pb.ExecuteToolRequest:
+    """The message of a request.
+
+    Raises:
+        InvalidParams: the bytes are none.
+    """
+    try:
+        request: pb.ExecuteToolRequest = pb.ExecuteToolRequest.FromString(data)
+        return request
+    except DecodeError as error:
+        raise InvalidParams(f"this is no ExecuteToolRequest: {error}", started=False) from None
+
+
+def read_arguments(request: pb.ExecuteToolRequest) -> dict[str, Any]:
+    """The arguments by name.
+
+    Raises:
+        InvalidParams: one cannot be read; its name is in the message.
+    """
     try:
         arguments = {
             name: get_value(value, f"the parameter {name!r}")

@@ -24,9 +24,11 @@ from . import adapter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from ..transports.grpc.server import Service
+    from ..context import Elixir
+    from ..tool import Tool
+    from ..transports.grpc.service import ServiceFactory
 
 #: Up to 0.8 Snakepit kills a worker 2 seconds after SIGTERM, later after 6.
 _GRACE_S = 1.4
@@ -75,19 +77,24 @@ def serve(options: argparse.Namespace) -> int:
         log_level=_log_level(options.thread_safety_check),
     )
 
-    def services() -> Sequence[Service]:
-        from .elixir import SnakepitElixir
+    def services() -> Sequence[ServiceFactory]:
         from .service import SnakepitService
 
-        elixir = None
-        if options.elixir_address:
-            elixir = SnakepitElixir(options.elixir_address, _MAX_MESSAGE_BYTES)
         # the file came with 0.8.1; by then errors had become objects
-        return [SnakepitService(structured=ready_file is not None, elixir=elixir)]
+        return [lambda caller: SnakepitService(caller, structured=ready_file is not None)]
+
+    def elixir(tools: Mapping[str, Tool]) -> Elixir | None:
+        if not options.elixir_address:
+            return None
+        from .elixir import SnakepitElixir
+
+        return SnakepitElixir(options.elixir_address, _MAX_MESSAGE_BYTES, tools)
 
     # Heartbeats need the interpreter even while every worker keeps it busy: with 16 such workers
     # and Python's own 5 ms, each takes more than a second.
-    server = Server(settings, load=adapter.load, services=services, switches_often=True)
+    server = Server(
+        settings, load=adapter.load, services=services, elixir=elixir, switches_often=True
+    )
     stdin_watch.watch_stdin(lambda: server.end("peer gone"))
     if sys.stdout is not None:
         # Elixir logs what tools print, and shall not wait for it

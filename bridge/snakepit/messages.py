@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.any_pb2 import Any as AnyMessage
 
 from .._generated import snakepit_bridge_pb2 as pb
-from ..errors import EncodeError
+from ..errors import CallError, EncodeError
+from ..tool import Tool
 from ..wire.json_text import decode_json, encode_json
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from google.protobuf.any_pb2 import Any as AnyMessage
-
-    from ..errors import CallError
 
 #: What Snakepit calls JSON. Its own encoder and decoder look at nothing else.
 _TYPE_URL = "type.googleapis.com/google.protobuf.StringValue"
@@ -35,8 +32,20 @@ def get_value(message: AnyMessage, name: str) -> Any:
     return decode_json(message.value, name)
 
 
-def describe_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a ``ToolSpec`` or ``ToolRegistration``; ``tool`` as in ``$/tools``."""
+def describe_tools(tools: Mapping[str, Tool]) -> list[dict[str, Any]]:
+    """The fields of a ``ToolSpec`` or ``ToolRegistration`` for each tool that has a name, by name.
+
+    Args:
+        tools: all tools of an adapter by name; those that begin with ``$/`` have none for Elixir.
+    """
+    return [
+        _describe_tool(tools[name].describe())
+        for name in sorted(tools)
+        if not name.startswith("$/")
+    ]
+
+
+def _describe_tool(tool: dict[str, Any]) -> dict[str, Any]:
     parameters = [
         _describe_parameter(parameter)
         for parameter in tool["parameters"]

@@ -8,24 +8,22 @@ aside, because a worker whose heartbeat does not come back is killed.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import grpc
 
 from .._generated import snakepit_bridge_pb2 as pb
 from ..errors import CallError
-from ..transports.grpc.rpc import mark
+from ..transports.grpc.behavior import mark
+from ..transports.grpc.caller import ToolCaller
+from ..transports.grpc.exchange import Responses
 from ..transports.grpc.sender import Sender
+from ..transports.grpc.service import Service
 from ..transports.grpc.status import CODES
-from .exchange import StreamExchange, ToolExchange
-from .messages import describe_error, describe_error_as_text, describe_tool
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from ..transports.grpc.server import GrpcTransport
-    from .elixir import SnakepitElixir
+from .adapter import EXECUTE, EXECUTE_STREAMING
+from .exchange import ChunkResponses, ToolResponses, read_arguments, read_request
+from .messages import describe_error, describe_error_as_text, describe_tools
 
 #: Sessions that are remembered; nothing but GetSession depends on it.
 _MAX_SESSIONS = 1024
@@ -33,28 +31,23 @@ _MAX_SESSIONS = 1024
 _MAX_STATUS_BYTES = 4096
 
 
-class SnakepitService:
+class SnakepitService(Service):
     """Serves the tools of the process to Elixir.
 
-    ``structured``: errors are JSON objects, and results may be bytes; earlier versions of Snakepit
-    take errors as text, and have no room for bytes. ``elixir``: the way back, None: there is none.
+    Args:
+        caller: calls and describes the tools.
+        structured: whether errors are JSON objects, and results may be bytes; earlier versions of
+            Snakepit take errors as text, and have no room for bytes.
     """
 
     name: str = pb.DESCRIPTOR.services_by_name["BridgeService"].full_name
 
-    def __init__(self, *, structured: bool, elixir: SnakepitElixir | None = None) -> None:
+    def __init__(self, caller: ToolCaller, *, structured: bool) -> None:
+        self._caller = caller
         self._structured = structured
-        self._transport: GrpcTransport
-        self.elixir = elixir
         self._sessions = _Sessions()
 
-    def add_to(self, server: Any, transport: GrpcTransport) -> None:
-        """Register the methods with a ``grpc.Server``."""
-        self._transport = transport
-        if self.elixir is not None:
-            self.elixir.tools = [
-                pb.ToolRegistration(**describe_tool(tool)) for tool in self._tools()
-            ]
+    def handlers(self) -> Mapping[str, Any]:
         aside: dict[str, tuple[Callable[..., Any], Any]] = {
             "Ping": (self._ping, pb.PingRequest),
             "Heartbeat": (self._heartbeat, pb.HeartbeatRequest),
@@ -64,7 +57,7 @@ class SnakepitService:
         }
         handlers = {
             method: grpc.unary_unary_rpc_method_handler(
-                transport.aside(behavior),
+                self._caller.aside(behavior),
                 request_deserializer=request.FromString,
                 response_serializer=_serialize,
             )
@@ -76,38 +69,62 @@ class SnakepitService:
             # it sends its responses itself
             mark(self._execute_streaming_tool, experimental_non_blocking=True)
         )
-        server.add_registered_method_handlers(self.name, handlers)
+        return handlers
 
     # -- tools ------------------------------------------------------------------------------
 
     def _execute_tool(self, data: bytes, context: Any) -> bytes:
-        exchange = ToolExchange(self._transport, context, bytes_apart=self._structured)
+        request = pb.ExecuteToolRequest()
+        responses = ToolResponses(bytes_apart=self._structured)
         try:
-            return self._transport.check_size(exchange.answer(data))
+            request = read_request(data)
+            return self._caller.check_size(self._call(context, request, responses, EXECUTE))
         except CallError as error:
-            message = self._describe(error, exchange)
+            message = self._describe(error, request)
             return _serialize(pb.ExecuteToolResponse(success=False, error_message=message))
 
     def _execute_streaming_tool(
-        self, data: bytes, context: Any, send: Callable[[bytes | None], None]
+        self, data: bytes, context: Any, send: Callable[[bytes | None], object]
     ) -> None:
-        sender = Sender(self._transport, send)
-        exchange = StreamExchange(self._transport, context, sender=sender)
+        request, sender = pb.ExecuteToolRequest(), self._caller.open_stream(send)
         try:
-            last = exchange.answer(data)
+            request = read_request(data)
+            tool = self._caller.tools.get(request.tool_name)
+            responses = ChunkResponses(request.tool_name, tool is None or tool.streaming)
+            last = self._call(context, request, responses, EXECUTE_STREAMING, sender)
             if last:
                 sender.send(last)
-            sender.send(exchange.final_chunk())
-            sender.end()
+            sender.end(responses.encode_end())
         except CallError as error:
-            message = self._describe(error, exchange, _MAX_STATUS_BYTES)
+            message = self._describe(error, request, _MAX_STATUS_BYTES)
             context.abort(CODES[error.code], message)
 
+    def _call(
+        self,
+        context: Any,
+        request: pb.ExecuteToolRequest,
+        responses: Responses,
+        any_name: str,
+        sender: Sender | None = None,
+    ) -> bytes:
+        """Call a tool, by its name or, if the adapter takes any name, through ``any_name``."""
+        tool, params = request.tool_name, read_arguments(request)
+        takes_any_name = any_name in self._caller.tools
+        return self._caller.call(
+            context,
+            responses,
+            any_name if takes_any_name else tool,
+            [tool, params] if takes_any_name else params,
+            session=request.session_id or None,
+            metadata=request.metadata,
+            sender=sender,
+        )
+
     def _describe(
-        self, error: CallError, exchange: ToolExchange, max_bytes: int | None = None
+        self, error: CallError, request: pb.ExecuteToolRequest, max_bytes: int | None = None
     ) -> str:
         if self._structured:
-            return describe_error(error, exchange.request, max_bytes)
+            return describe_error(error, request, max_bytes)
         return describe_error_as_text(error, max_bytes)
 
     # -- aside ------------------------------------------------------------------------------
@@ -128,8 +145,8 @@ class SnakepitService:
     ) -> pb.InitializeSessionResponse:
         self._sessions.add(request)
         response = pb.InitializeSessionResponse(success=True)
-        for tool in self._tools():
-            response.available_tools[tool["name"]].CopyFrom(pb.ToolSpec(**describe_tool(tool)))
+        for tool in describe_tools(self._caller.tools):
+            response.available_tools[tool["name"]].CopyFrom(pb.ToolSpec(**tool))
         return response
 
     def _cleanup_session(
@@ -144,13 +161,9 @@ class SnakepitService:
             context.abort(
                 grpc.StatusCode.NOT_FOUND, f"no session {request.session_id!r} began here"
             )
-        response = pb.GetSessionResponse(tool_count=sum(1 for _ in self._tools()))
+        response = pb.GetSessionResponse(tool_count=len(describe_tools(self._caller.tools)))
         response.MergeFrom(session)
         return response
-
-    def _tools(self) -> Iterator[dict[str, Any]]:
-        tools = self._transport.dispatcher.describe_tools()
-        return (tool for tool in tools if not tool["name"].startswith("$/"))
 
 
 class _Sessions:

@@ -1,25 +1,41 @@
-"""Certificates and the token in files that are read again when one of them has changed."""
+"""Certificates and the token in files that are read again when one of them has changed.
+
+Nothing of ``grpc`` is imported here; see ``settings.py``.
+"""
 
 from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Iterable, Sequence
 
 from ...errors import UsageError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
-    from .settings import GrpcSettings
+class WatchedFiles:
+    """Files whose changes are noticed when somebody asks. For one thread at a time.
 
+    Args:
+        paths: those of the files.
 
-class _Files:
-    """Contents of files that are read again when one of them has changed."""
+    Raises:
+        UsageError: one of them cannot be found.
+    """
 
-    def __init__(self, paths: list[str]) -> None:
+    def __init__(self, paths: Sequence[str]) -> None:
         self._paths = paths
         self._marks = self._look()
+
+    def changed(self) -> bool:
+        """Whether they have changed since the last time. What is being replaced has not yet."""
+        try:
+            marks = self._look()
+        except UsageError:
+            return False
+        if marks == self._marks:
+            return False
+        self._marks = marks
+        return True
 
     def _look(self) -> list[tuple[int, int, int]]:
         marks = []
@@ -31,41 +47,44 @@ class _Files:
             marks.append((found.st_mtime_ns, found.st_ino, found.st_size))
         return marks
 
-    def changed(self) -> bool:
-        """Have the files changed since the last time? What is in the middle of a change has not."""
-        try:
-            marks = self._look()
-        except UsageError:
-            return False
-        if marks == self._marks:
-            return False
-        self._marks = marks
-        return True
 
-    def read(self, path: str) -> bytes:
-        try:
-            with open(path, "rb") as file:
-                return file.read()
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}") from None
+class Certificates:
+    """The server's certificate and key, and the authority of its clients. For one thread at a time.
 
+    Args:
+        cert: the file of the certificate chain, PEM.
+        key: the file of its key, PEM, without a password.
+        client_ca: the file of the authority of clients, PEM; None: they need no certificate.
 
-class Certificates(_Files):
-    """The server's certificate and key, and the authority of its clients.
-
-    Raises ``UsageError`` if a file cannot be read, or if they do not belong together.
+    Raises:
+        UsageError: a file cannot be read, or they do not belong together.
     """
 
-    def __init__(self, settings: GrpcSettings) -> None:
-        assert settings.tls_cert is not None
-        assert settings.tls_key is not None
-        self._cert, self._key = settings.tls_cert, settings.tls_key
-        self._client_ca = settings.tls_client_ca
-        super().__init__([path for path in (self._cert, self._key, self._client_ca) if path])
+    def __init__(self, cert: str, key: str, client_ca: str | None = None) -> None:
+        self._cert = cert
+        self._key = key
+        self._client_ca = client_ca
+        self._files = WatchedFiles([path for path in (cert, key, client_ca) if path])
         self.load()
 
+    @property
+    def asks_clients(self) -> bool:
+        """Whether clients need a certificate, too."""
+        return self._client_ca is not None
+
+    def changed(self) -> bool:
+        """Whether the files have changed since the last time."""
+        return self._files.changed()
+
     def load(self) -> tuple[bytes, bytes, bytes | None]:
-        """Key, certificate chain and client authority as PEM, after a check that they are usable."""
+        """Read the files, and check that they are usable.
+
+        Returns:
+            Key, certificate chain and client authority, as PEM.
+
+        Raises:
+            UsageError: they are not.
+        """
         import ssl  # gRPC's own complaint would come with the first connection
 
         try:
@@ -79,37 +98,52 @@ class Certificates(_Files):
         except OSError as error:
             raise UsageError(f"cannot read {self._cert} or {self._key}: {error}") from None
         authority = None
-        if self._client_ca:
+        if self._client_ca is not None:
             try:
                 context.load_verify_locations(self._client_ca)
             except (ssl.SSLError, OSError) as error:
                 raise UsageError(f"{self._client_ca} is no list of certificates: {error}") from None
-            authority = self.read(self._client_ca)
-        return self.read(self._key), self.read(self._cert), authority
+            authority = _read(self._client_ca)
+        return _read(self._key), _read(self._cert), authority
 
 
-class Token(_Files):
-    """The secret that callers must know. Raises ``UsageError`` if the file holds none."""
+class Token:
+    """The secret that callers must know. For one thread at a time.
+
+    Args:
+        path: the file that holds it.
+
+    Raises:
+        UsageError: it holds none.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        super().__init__([path])
+        self._files = WatchedFiles([path])
         self._expected = self._load()
 
-    def admits(self, metadata: Any) -> bool:
-        """Is the token among a call's metadata? Takes the same time for all that are wrong."""
-        if self.changed():
+    def admits(self, metadata: Iterable[tuple[str, str | bytes]]) -> bool:
+        """Whether the token is among a call's metadata. Takes the same time for all that are wrong."""
+        if self._files.changed():
             try:
                 self._expected = self._load()
             except UsageError:
                 pass  # just being written: until then the old one holds
         given = next((value for key, value in metadata if key == "authorization"), "")
-        scheme, _, token = given.partition(" ")
+        scheme, _, token = str(given).partition(" ")
         proof = token.encode(errors="replace") if scheme.lower() == "bearer" else b""
         return hmac.compare_digest(proof, self._expected)
 
     def _load(self) -> bytes:
-        token = self.read(self._path).strip()
+        token = _read(self._path).strip()
         if not token or not token.isascii() or len(token.split()) > 1:
             raise UsageError(f"{self._path} must hold one token, ASCII text without spaces")
         return token
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None

@@ -1,104 +1,154 @@
-"""A request that calls a tool: from the request to the call, and from the outcome to the response."""
+"""A request that calls a tool: from the request to the call, and from the outcome to the response.
+
+The numbers stand for the interleavings in ``executor.py``.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
-from ...calls.interfaces import Peer, Sink
+from ...calls.dispatcher import Dispatcher
+from ...calls.interfaces import CallView, Peer, Sink
+from ...errors import CallError
 from ...wire.messages import CallOptions, Request
-from .rpc import MOMENT_S
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ...calls.interfaces import CallView
-    from ...errors import CallError
-    from ...wire.messages import Params
-    from .sender import Sender
-    from .server import GrpcTransport
+from .executor import GrpcExecutor
+from .sender import Sender
 
 #: What the caller's deadline may be off, seen from our clock: clients round it up on its way.
 _SLACK_S, _SLACK_SHARE = 0.01, 0.012
+#: gRPC shows an endless time as a very long one.
+_ENDLESS_S = 1e9
 #: Metadata that tools are not shown.
 _HIDDEN = frozenset(["authorization", "user-agent"])
 
 
-class Exchange(Peer, Sink):
-    """The call that a request asks for, and its peer: keeps the outcome for the request's thread.
+class Responses(ABC):
+    """The messages that answer one request: what a service implements for a method of its own.
 
-    Services derive from it and say what goes over the wire. Made by a behavior, on its thread.
+    Each method returns a message as bytes, and runs on the thread whose value it encodes: most
+    often the tool's.
     """
 
-    _result: Any = None
-    _error: CallError | None = None
-    _answered: threading.Event | None = None
+    @abstractmethod
+    def encode_result(self, value: Any) -> bytes:
+        """The message of what the tool returned.
 
-    def __init__(self, transport: GrpcTransport, context: Any, sender: Sender | None) -> None:
-        rpc = transport.threads.rpc
-        assert rpc is not None
-        self._rpc = rpc
-        self._transport = transport
-        self._context = context
-        self._sender = sender
+        Raises:
+            EncodeError: the value has no form in it.
+        """
 
-    # -- for services -----------------------------------------------------------------------
+    def encode_item(self, value: Any) -> bytes:
+        """The message of an item of a stream; only a method with a sender needs it.
 
-    def encode(self, value: Any, name: str) -> Any:
-        """The message of a result or item, never None. Raises ``EncodeError``. On the tool's thread."""
+        Raises:
+            EncodeError: the value has no form in it.
+        """
         raise NotImplementedError
 
-    def encode_progress(self, done: float, total: float | None, text: str | None) -> Any:
-        """The message of a tool's progress; None: it has none."""
+    def encode_progress(self, done: float, total: float | None, text: str | None) -> bytes | None:
+        """The message of a tool's progress; None: there is none. Never raises."""
         return None
 
-    def encode_log(self, level: str, logger: str, text: str, fields: dict[str, Any]) -> Any:
-        """The message of a log line; None: it has none."""
+    def encode_log(
+        self, level: str, logger: str, text: str, fields: dict[str, Any]
+    ) -> bytes | None:
+        """The message of a log line; None: there is none. Never raises."""
         return None
 
-    def serve(self, tool: str, params: Params, session: str | None = None) -> Any:
-        """Call a tool and wait. Returns the message of its result. Raises ``CallError``.
 
-        With a sender, the tool may stream.
+class Exchange(Peer, Sink):
+    """The call that one request asks for, its peer, and where its items go.
+
+    It is made, and waits, on the thread that handles the request; any thread may answer.
+
+    Args:
+        dispatcher: what calls the tool.
+        executor: what the thread is handling the request for.
+        context: gRPC's ``ServicerContext`` of the request.
+        responses: makes the messages that answer it.
+        sender: where items and notes go; None: the method has no room for them.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        executor: GrpcExecutor,
+        context: Any,
+        responses: Responses,
+        sender: Sender | None = None,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._executor = executor
+        self._rpc = executor.current()
+        self._context = context
+        self._responses = responses
+        self._sender = sender
+        self._result = b""
+        self._error: CallError | None = None
+        #: Released once, by whoever answers.
+        self._unanswered = threading.Lock()
+        self._unanswered.acquire()
+
+    def serve(
+        self,
+        tool: str,
+        params: list[Any] | dict[str, Any],
+        session: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Call a tool and wait for its answer. Once, on the thread that handles the request.
+
+        Args:
+            tool: its name.
+            params: its arguments, by position or by name.
+            session: what the tool sees as its session.
+            metadata: what the tool sees beside the metadata of gRPC.
+
+        Returns:
+            The message of its result.
+
+        Raises:
+            CallError: the call has failed, or was not made.
         """
-        rpc, context = self._rpc, self._context
+        rpc, dispatcher = self._rpc, self._dispatcher
         if rpc.refusal is not None:
             raise rpc.refusal
-        worker = rpc.begin()
-        dispatcher = self._transport.dispatcher
-        request = Request(rpc.key, tool, params, self._options(session))
+        worker = rpc.take_worker()
+        request = Request(rpc.key, tool, params, self._options(session, metadata))
         call = dispatcher.admit(request, self, rpc.arrived)
         if call is not None:
-            if call.serial is not None or worker is None:
-                self._answered = threading.Event()
-            if not context.add_callback(self._is_over):
-                self._is_over()
-            if not dispatcher.run_here(call, worker, rpc.began):
-                assert self._answered is not None
-                self._answered.wait()
-        while self._error is None and self._result is None:
-            time.sleep(MOMENT_S)  # another thread ends the call, and is just about to say so
+            if not self._context.add_callback(self._end):
+                self._end()  # 6
+            if self._executor.stopped is not None:  # 8
+                dispatcher.fail(rpc.key, self._executor.stopped)
+            dispatcher.run_here(call, worker, time.monotonic())
+        self._unanswered.acquire()  # 7
         if self._error is not None:
             raise self._error
         return self._result
 
-    def _options(self, session: str | None) -> CallOptions:
+    def _options(self, session: str | None, metadata: Mapping[str, str] | None) -> CallOptions:
         timeout_s: float | None = self._context.time_remaining()
         if timeout_s is not None:
-            # an endless one comes as a very long one; ours counts from the request's arrival
+            # the dispatcher counts from the request's arrival
             waited = time.monotonic() - self._rpc.arrived
-            timeout_s = timeout_s + waited if timeout_s < 1e9 else None
-        metadata = {
+            timeout_s = timeout_s + waited if timeout_s < _ENDLESS_S else None
+        shown = {
             key: value
             for key, value in self._context.invocation_metadata()
             if key not in _HIDDEN and type(value) is str and not key.startswith("grpc-")
         }
-        return CallOptions(timeout_s, session, metadata, None if self._sender is None else (0, 0))
+        if metadata:
+            shown.update(metadata)
+        return CallOptions(timeout_s, session, shown, None if self._sender is None else (0, 0))
 
-    def _is_over(self) -> None:
+    def _end(self) -> None:
         """gRPC has ended the request: it was answered, or the client does not wait any more."""
-        dispatcher, key = self._transport.dispatcher, self._rpc.key
+        dispatcher, key = self._dispatcher, self._rpc.key
         call = dispatcher.calls.get(key)
         if call is None:
             return
@@ -109,38 +159,34 @@ class Exchange(Peer, Sink):
                 return
         dispatcher.cancel(key)
 
-    # -- call.Peer --------------------------------------------------------------------------
+    # -- the call's peer; any thread --------------------------------------------------------
 
     def send_result(self, key: int, result: Any) -> None:
-        self._result = self.encode(result, "result")
-        self._end()
+        self._result = self._responses.encode_result(result)
+        self._unanswered.release()
 
     def send_error(self, key: int, error: CallError) -> None:
         self._error = error
-        self._end()
-
-    def _end(self) -> None:
-        if self._answered is not None:
-            self._answered.set()
+        self._unanswered.release()
 
     def open_stream(self, call: CallView) -> Exchange:
         return self
 
     def send_progress(self, key: int, done: float, total: float | None, text: str | None) -> None:
         if self._sender is not None:
-            self._sender.note(self.encode_progress(done, total, text))
+            self._sender.note(self._responses.encode_progress(done, total, text))
 
     def send_log(
         self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None
     ) -> None:
         if self._sender is not None:
-            self._sender.note(self.encode_log(level, logger, text, fields))
+            self._sender.note(self._responses.encode_log(level, logger, text, fields))
 
-    # -- call.Sink --------------------------------------------------------------------------
+    # -- the stream's sink; the tool's thread -----------------------------------------------
 
     def wait(self) -> None:
         """gRPC takes an item and then makes its sender wait."""
 
     def send(self, item: Any) -> None:
-        assert self._sender is not None
-        self._sender.send(self.encode(item, "item"))
+        assert self._sender is not None  # without one there is no credit, and no stream
+        self._sender.send(self._responses.encode_item(item))

@@ -1,36 +1,34 @@
-"""Who gets in: the token of a call, the certificates of a connection, a socket of our own."""
+"""Who gets in: the token of a call, and the certificates of a connection."""
 
 from __future__ import annotations
 
-import socket
+from collections.abc import Callable
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health
 
 from ...errors import CallError, UsageError
-from .credentials import Certificates
+from .credentials import Certificates, Token
 from .status import CallStatus
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
-    from .credentials import Token
-    from .settings import GrpcSettings
 
 
 class Guard(grpc.ServerInterceptor):  # type: ignore[misc]
     """Lets nobody in who does not know the token, but health checks, which cannot send it.
 
-    ``aside``: has a behavior run where no worker is needed.
+    Args:
+        token: what a call's metadata must hold.
+        aside: has a behavior run where no worker is needed.
     """
 
-    def __init__(self, token: Token, aside: Callable[..., Any]) -> None:
+    def __init__(
+        self, token: Token, aside: Callable[[Callable[..., Any]], Callable[..., Any]]
+    ) -> None:
         self._token = token
         self._refusal = grpc.unary_unary_rpc_method_handler(aside(self._refuse))
 
     def intercept_service(self, go_on: Callable[[Any], Any], details: Any) -> Any:
+        """The handler of a request, or the one that refuses it. On gRPC's serving thread."""
         if details.method.startswith(f"/{health.SERVICE_NAME}/"):
             return go_on(details)
         if self._token.admits(details.invocation_metadata):
@@ -47,29 +45,11 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc]
         context.abort_with_status(CallStatus(error))
 
 
-def check_socket(path: str) -> None:
-    """Raise ``UsageError`` if somebody listens there: gRPC would take the socket file from them."""
-    with socket.socket(socket.AF_UNIX) as other:
-        try:
-            other.connect(path)
-        except OSError:
-            return
-    raise UsageError(f"cannot listen on {path}: somebody else does; name another socket")
+def server_credentials(certificates: Certificates) -> Any:
+    """A ``grpc.ServerCredentials``.
 
-
-def has_ipv6() -> bool:
-    """Whether this machine has itself under an address of IPv6."""
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-def credentials(settings: GrpcSettings) -> Any:
-    """Of the server. They follow the files: asked for with every new connection."""
-    certificates = Certificates(settings)
+    They follow the files: gRPC asks for them with every new connection, on a thread of its own.
+    """
 
     def configuration() -> Any:
         key, chain, authority = certificates.load()
@@ -87,5 +67,5 @@ def credentials(settings: GrpcSettings) -> Any:
             return None
 
     return grpc.dynamic_ssl_server_credentials(
-        configuration(), fetch, require_client_authentication=bool(settings.tls_client_ca)
+        configuration(), fetch, require_client_authentication=certificates.asks_clients
     )

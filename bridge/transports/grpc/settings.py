@@ -109,8 +109,8 @@ class GrpcSettings(Options):
             )
         from .credentials import Certificates, Token
 
-        if self.tls_cert:
-            Certificates(self)
+        if self.tls_cert and self.tls_key:
+            Certificates(self.tls_cert, self.tls_key, self.tls_client_ca)
         if self.token_file:
             Token(self.token_file)
 

@@ -2,22 +2,19 @@
 
 They come from packages of their own, whose releases need not be as old as the bridge's: one of them
 may have methods that nobody here has heard of, and registers them all. So the packages' own servicers
-are served, and whatever methods they have are moved to other threads than those that run tools.
+are served, and whatever methods they have run on other threads than those of the tools.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
 
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from .rpc import mark
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from concurrent.futures import Executor
-    from typing import Any
+from .behavior import mark
 
 #: Each client of reflection has a thread as long as its stream is open.
 _REFLECTION_THREADS = 16
@@ -33,11 +30,12 @@ class Health(health.HealthServicer):  # type: ignore[misc]
     def __init__(self, threads: Executor) -> None:
         super().__init__()
         self._names: set[str] = set()
-        _move(self, health_pb2_grpc.HealthServicer, threads)
+        self._threads = threads
 
     def add_to(self, server: Any) -> None:
         """Register the methods with a ``grpc.Server``."""
-        health_pb2_grpc.add_HealthServicer_to_server(self, server)
+        apart = _apart(self, health_pb2_grpc.HealthServicer, self._threads)
+        health_pb2_grpc.add_HealthServicer_to_server(apart, server)
 
     def set(self, service: str, status: int) -> None:
         """Say how a service is from now on."""
@@ -54,32 +52,39 @@ class Health(health.HealthServicer):  # type: ignore[misc]
 class Reflection:
     """Tells clients the definitions of services.
 
-    Args:
-        names: full names of the services, beside those of this file.
-
-    Raises ``ImportError`` without the package.
+    Raises:
+        ImportError: the package is not here.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self) -> None:
         from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-        self._package = reflection_pb2_grpc
-        self._servicer = reflection.ReflectionServicer(
-            (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        self._reflection = reflection
+        self._stubs = reflection_pb2_grpc
+
+    def add_to(self, server: Any, names: Iterable[str]) -> None:
+        """Register the methods with a ``grpc.Server``.
+
+        Args:
+            server: not started yet.
+            names: full names of its services, beside those of this file.
+        """
+        own = (health.SERVICE_NAME, self._reflection.SERVICE_NAME)
+        apart = _apart(
+            self._reflection.ReflectionServicer((*names, *own)),
+            self._stubs.ServerReflectionServicer,
+            ThreadPoolExecutor(_REFLECTION_THREADS, "bridge-grpc-reflection"),
         )
-        threads = ThreadPoolExecutor(_REFLECTION_THREADS, "bridge-grpc-reflection")
-        _move(self._servicer, reflection_pb2_grpc.ServerReflectionServicer, threads)
-
-    def add_to(self, server: Any) -> None:
-        """Register the methods with a ``grpc.Server``."""
-        self._package.add_ServerReflectionServicer_to_server(self._servicer, server)
+        self._stubs.add_ServerReflectionServicer_to_server(apart, server)
 
 
-def _move(servicer: Any, declared: type, threads: Executor) -> None:
-    """Have ``threads`` run every method that the generated class ``declared`` has."""
+def _apart(servicer: Any, declared: type, threads: Executor) -> SimpleNamespace:
+    """Every method of ``servicer`` that the generated class ``declared`` has, run by ``threads``."""
+    methods = {}
     for name in vars(declared):
         if not name.startswith("_"):
             method = getattr(servicer, name)
             # what its package says of it holds on, for example that Watch sends by itself
             marks = {**vars(method.__func__), "experimental_thread_pool": threads}
-            setattr(servicer, name, mark(method, **marks))
+            methods[name] = mark(method, **marks)
+    return SimpleNamespace(**methods)

@@ -6,19 +6,16 @@ https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.pr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, DebugInfo, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from ...errors import CallError, EncodeError, PoolFull
 from .values import to_struct
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from google.protobuf.message import Message
 
 DOMAIN = "bridge"
 #: When the queue is full: try again after this.
@@ -34,7 +31,12 @@ CODES = {code.name.lower(): code for code in grpc.StatusCode}
 
 
 class CallStatus(grpc.Status):  # type: ignore[misc]
-    """What ``ServicerContext.abort_with_status`` takes."""
+    """What ``ServicerContext.abort_with_status`` takes.
+
+    Args:
+        error: how the call has ended.
+        field: the part of the request that is wrong, if it is one; default: ``params``.
+    """
 
     def __init__(self, error: CallError, field: str | None = None) -> None:
         self.code = CODES[error.code]

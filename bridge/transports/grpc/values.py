@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from google.protobuf.struct_pb2 import Struct, Value
 
 from ...wire.json_values import to_plain
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 def from_value(value: Value) -> Any:
@@ -27,14 +25,22 @@ def from_value(value: Value) -> Any:
 
 
 def to_value(value: Any, name: str) -> Value:
-    """The message. Raises ``EncodeError`` with the path, which begins with ``name``."""
+    """The message of a value.
+
+    Args:
+        value: whatever JSON can say, or what has a form there (see ``wire/json_values.py``).
+        name: what an error calls the value: its path begins so.
+
+    Raises:
+        EncodeError: a part of it has no form; the message has its path.
+    """
     message = Value()
     _fill(message, to_plain(value, name))
     return message
 
 
 def to_struct(fields: dict[str, Any], name: str) -> Struct:
-    """The message of a map. Raises ``EncodeError`` with the path, which begins with ``name``."""
+    """The message of a map. As ``to_value``."""
     return to_value(fields, name).struct_value
 
 

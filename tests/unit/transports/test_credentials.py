@@ -40,6 +40,10 @@ def served(pems, tmp_path):
     )
 
 
+def certificates_of(settings):
+    return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+
+
 # -- certificates -----------------------------------------------------------------------------
 
 
@@ -50,12 +54,12 @@ def test_what_others_reach_may_be_served_with_tls(served):
 
 
 def test_certificates_are_loaded_as_they_are(served, pems):
-    key, chain, authority = Certificates(served).load()
+    key, chain, authority = certificates_of(served).load()
     assert key == (pems / "a.key").read_bytes()
     assert chain == (pems / "a.pem").read_bytes()
     assert authority == (pems / "b.pem").read_bytes()
     served.tls_client_ca = None
-    assert Certificates(served).load()[2] is None
+    assert certificates_of(served).load()[2] is None
 
 
 @pytest.mark.parametrize("option", ["tls_cert", "tls_key", "tls_client_ca"])
@@ -93,7 +97,7 @@ def test_a_key_with_a_password_is_refused_instead_of_asked_for(served, pems):
 
 
 def test_a_change_of_any_file_is_noticed_once(served, pems):
-    certificates = Certificates(served)
+    certificates = certificates_of(served)
     assert not certificates.changed()
     for target, source in (("tls_cert", "b.pem"), ("tls_key", "b.key"), ("tls_client_ca", "a.pem")):
         path = getattr(served, target)
@@ -105,7 +109,7 @@ def test_a_change_of_any_file_is_noticed_once(served, pems):
 
 
 def test_a_file_that_is_missing_for_a_moment_is_no_change_until_it_is_back(served, pems):
-    certificates = Certificates(served)
+    certificates = certificates_of(served)
     os.unlink(served.tls_cert)
     assert not certificates.changed()
     shutil.copy(pems / "a.pem", served.tls_cert)

@@ -1,0 +1,108 @@
+"""What a service has of the process: its tools, to be called and described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...calls.dispatcher import Dispatcher
+from ...tool import Tool
+from .behavior import mark
+from .exchange import Exchange, Responses
+from .executor import GrpcExecutor
+from .sender import Drops, Sender, check_size
+
+
+class ToolCaller:
+    """Calls tools for the behaviors of services, and says which there are. Any thread.
+
+    Args:
+        dispatcher: what calls them.
+        executor: what the ``grpc.Server`` of the services was made with.
+        max_message_bytes: the size of the largest message that a client is sent.
+    """
+
+    def __init__(
+        self, dispatcher: Dispatcher, executor: GrpcExecutor, max_message_bytes: int
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._executor = executor
+        self._max_message_bytes = max_message_bytes
+        self._drops = Drops()
+        #: All tools, by name.
+        self.tools: Mapping[str, Tool] = {
+            name: served.tool for name, served in dispatcher.tools.items()
+        }
+
+    # -- for behaviors that call tools ------------------------------------------------------
+
+    def call(
+        self,
+        context: Any,
+        responses: Responses,
+        tool: str,
+        params: list[Any] | dict[str, Any],
+        *,
+        session: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        sender: Sender | None = None,
+    ) -> bytes:
+        """Call a tool for the request that the calling thread handles, and wait for the answer.
+
+        The behavior must not be one that runs ``aside``.
+
+        Args:
+            context: gRPC's ``ServicerContext`` of the request.
+            responses: makes the messages that answer it.
+            tool: the tool's name.
+            params: its arguments, by position or by name.
+            session: what the tool sees as its session; default: none.
+            metadata: what it sees beside the metadata of gRPC.
+            sender: where its items, progress and log lines go; without one it must not stream.
+
+        Returns:
+            The message of the result, as large as it happens to be.
+
+        Raises:
+            CallError: the call has failed, or was not made; the behavior has to answer with it.
+        """
+        exchange = Exchange(self._dispatcher, self._executor, context, responses, sender)
+        return exchange.serve(tool, params, session, metadata)
+
+    def check_size(self, message: bytes) -> bytes:
+        """Return a message that a client may be sent.
+
+        Raises:
+            CallError: it is too large.
+        """
+        return check_size(message, self._max_message_bytes)
+
+    def open_stream(self, send: Callable[[bytes | None], object]) -> Sender:
+        """A sender for a behavior that is ``experimental_non_blocking``; ``send``: gRPC's."""
+        return Sender(send, self._max_message_bytes, self._drops)
+
+    def encode(self, value: Any, name: str) -> bytes:
+        """A value as MessagePack.
+
+        Args:
+            value: whatever a tool has returned or yielded.
+            name: what an error calls it: "result" or "item".
+
+        Raises:
+            EncodeError: it has no form, with the path to the part at fault.
+        """
+        return self._executor.threads.encoder.value(value, name)
+
+    # -- for all others ---------------------------------------------------------------------
+
+    def aside(self, behavior: Callable[..., Any]) -> Callable[..., Any]:
+        """``behavior``, but run on threads that no tool occupies. Not for long work."""
+        return mark(behavior, experimental_thread_pool=self._executor.control)
+
+    def describe_tools(self) -> list[dict[str, Any]]:
+        """All tools as ``$/tools`` has them, sorted by name."""
+        return self._dispatcher.describe_tools()
+
+    def stats(self) -> dict[str, Any]:
+        """What is going on and what was counted, as ``$/stats`` has it, and the notes ``dropped``."""
+        return {**self._dispatcher.stats(), "dropped": self._drops.count}
