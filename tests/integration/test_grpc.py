@@ -802,7 +802,7 @@ def test_when_the_owner_is_gone_what_is_queued_over_grpc_never_begins(both, meet
     stdio, grpc = both
     for n in range(4):
         grpc.request("ends_when_interrupted", [meeting.port, str(n)])
-        wait_until(lambda busy=n + 1: stats(stdio, "busy") == busy, "the tool to begin")
+        meeting.visitor(str(n))  # in flight, so that they are ended in this order
     queued = grpc.request("meet", [meeting.port, "queued"])
     wait_until(lambda: stats(stdio, "queued") == 1, "the fifth to wait")
     stdio.close()
