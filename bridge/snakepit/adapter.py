@@ -44,8 +44,8 @@ def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
     tools = _marked_tools(target)
     execute = getattr(target, "execute_tool", None)
     if callable(execute):
-        tools[EXECUTE] = _AnyTool(EXECUTE, _with_context(execute), stream=False)
-        tools[EXECUTE_STREAMING] = _AnyTool(
+        tools[EXECUTE] = _any_tool(EXECUTE, _with_context(execute), stream=False)
+        tools[EXECUTE_STREAMING] = _any_tool(
             EXECUTE_STREAMING, _with_items(_with_context(execute)), stream=True
         )
     return SnakepitAdapter(name, target, tools) if tools else adapt(name, target)
@@ -104,13 +104,9 @@ class SessionContext:
         """Nothing: sessions are Elixir's, and end there."""
 
 
-class _AnyTool(Tool):
-    """``execute_tool``. What it does with a name is its own business, so nothing is known of it."""
-
-    def __init__(self, name: str, function: Callable[..., Any], stream: bool) -> None:
-        super().__init__(name, function, ToolOptions(name, None, False, stream))
-        #: Is awaited whatever can be awaited.
-        self.is_async = True
+def _any_tool(name: str, function: Callable[..., Any], stream: bool) -> Tool:
+    """``execute_tool``. What it does with a name is its own business: it may be asynchronous."""
+    return Tool(name, function, ToolOptions(name, None, False, stream), is_async=True)
 
 
 def _marked_tools(target: object) -> dict[str, Tool]:
@@ -167,7 +163,7 @@ def _finish(function: Any, *args: object) -> None:
     """Call it, if it is there, and wait if it is asynchronous."""
     if not callable(function):
         return
-    value = function(*args)
+    value: Any = function(*args)
     if hasattr(value, "__await__"):
         import asyncio
 

@@ -250,3 +250,21 @@ def test_annotations_are_text_whether_they_are_objects_or_not():
 
     f.__annotations__ = {"a": int, "b": "int | None", "c": int | None}
     assert [p.annotation for p in made(f).parameters] == ["int", "int | None", "int | None"]
+
+
+def test_a_tool_does_not_change():
+    served = made(plain)
+    for name in ("function", "name", "_required"):
+        with pytest.raises(AttributeError, match=name):
+            setattr(served, name, None)
+        with pytest.raises(AttributeError, match=name):
+            delattr(served, name)
+    assert (served.name, served.function) == ("f", plain)
+
+
+def test_the_same_tool_may_call_another_function():
+    served = made(lambda a, b=2: (a, b))
+    other = served.calling(plain)
+    assert (other.function, other.signature) == (plain, served.signature)
+    assert served.function is not plain
+    assert other.bind([1]) == served.bind([1])
