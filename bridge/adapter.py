@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import AsyncIterator, Callable, Generator
+from types import ModuleType
 
-from .tool import Tool, tool_options
+from .signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from .tool import Tool, ToolOptions, tool_options
+from .typing_names import Any, Self
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
     Method = TypeVar("Method", bound=Callable[..., Any])
-
-_CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
+else:
+    Method = Callable  # what annotations say at run time
 
 
 class Adapter:
@@ -33,7 +36,7 @@ class Adapter:
     both on the main thread; both do nothing by default.
     """
 
-    #: May several workers run this adapter's tools at once?
+    #: Whether several workers may run this adapter's tools at once.
     __thread_safe__ = False
 
     #: Names of the attributes that are tools, those of base classes included.
@@ -51,7 +54,7 @@ class Adapter:
 
 
 def tool_names(cls: type) -> tuple[str, ...]:
-    """The attributes of a class that are marked ``@tool``, base classes first.
+    """The names of the attributes of a class that are marked ``@tool``, base classes first.
 
     A child that overrides a tool without marking it again still serves it.
     """
@@ -64,13 +67,18 @@ def tool_names(cls: type) -> tuple[str, ...]:
 
 
 def bind_tools(adapter: object) -> dict[str, Tool]:
-    """The tools of an adapter (an instance, or a module of functions) by the name they are called.
+    """The tools of an adapter by the names that callers use.
 
-    Raises ``ValueError`` if two have the same name.
+    Args:
+        adapter: An instance of any class, or a module of functions.
+
+    Raises:
+        ValueError: Two tools have the same name.
+        TypeError: A tool takes its context where it cannot be given.
     """
     if isinstance(adapter, Adapter):
         names = type(adapter).__tools__
-    elif isinstance(adapter, type(functools)):
+    elif isinstance(adapter, ModuleType):
         names = tuple(name for name, value in vars(adapter).items() if tool_options(value))
     else:
         names = tool_names(type(adapter))
@@ -84,7 +92,7 @@ def bind_tools(adapter: object) -> dict[str, Tool]:
     return tools
 
 
-def _options(adapter: object, name: str) -> Any:
+def _options(adapter: object, name: str) -> ToolOptions:
     options = tool_options(getattr(adapter, name))
     if options is None:
         marked = (tool_options(vars(base).get(name)) for base in type(adapter).__mro__)
@@ -125,7 +133,14 @@ class RequestTracker:
         self._by_method: dict[str, int] = {}
 
     def start_request(self, method: str = "") -> int:
-        """Note that this thread begins a request. Returns the thread's identifier."""
+        """Note that this thread begins a request.
+
+        Args:
+            method: What is called; default: a request that counts for no method.
+
+        Returns:
+            The identifier of the thread, for ``end_request``.
+        """
         thread = threading.get_ident()
         with self._lock:
             self._active[thread] = self._active.get(thread, 0) + 1
@@ -135,7 +150,11 @@ class RequestTracker:
         return thread
 
     def end_request(self, thread: int | None = None) -> None:
-        """Note that a request ends, on this thread or on ``thread``, which began it."""
+        """Note that a request ends.
+
+        Args:
+            thread: The identifier of the thread that began it; default: the calling one.
+        """
         thread = threading.get_ident() if thread is None else thread
         with self._lock:
             left = self._active.get(thread, 0) - 1
@@ -145,7 +164,12 @@ class RequestTracker:
                 self._active.pop(thread, None)
 
     def get_stats(self) -> dict[str, Any]:
-        """``total_requests``, ``active_requests``, and the counts by thread and by method."""
+        """What was counted so far.
+
+        Returns:
+            ``total_requests``, ``active_requests``, ``threads_used``, and by thread and by method
+            ``requests_by_thread`` and ``requests_by_method``.
+        """
         with self._lock:
             return {
                 "total_requests": sum(self._by_thread.values()),
@@ -159,7 +183,7 @@ class RequestTracker:
 class ThreadSafeAdapter(Adapter):
     """An adapter whose tools may run on several workers at once, and the means to make it so.
 
-    ``super().__init__()`` need not be called. The lock is reentrant and shared by all who ask.
+    ``super().__init__()`` need not be called. Any thread may call any method.
     """
 
     __thread_safe__ = True
@@ -168,7 +192,7 @@ class ThreadSafeAdapter(Adapter):
     __local: ThreadLocalStorage
     __tracker: RequestTracker
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> ThreadSafeAdapter:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         adapter = super().__new__(cls)
         adapter.__lock = threading.RLock()
         adapter.__local = ThreadLocalStorage()
@@ -176,7 +200,10 @@ class ThreadSafeAdapter(Adapter):
         return adapter
 
     def acquire_lock(self) -> threading.RLock:
-        """The adapter's lock, for ``with self.acquire_lock():`` around writes to shared state."""
+        """The adapter's one lock, for ``with self.acquire_lock():`` around writes to shared state.
+
+        It is reentrant, and not held yet: ``with`` takes it.
+        """
         return self.__lock
 
     def get_thread_local(self, key: str, default: Any = None) -> Any:
@@ -184,11 +211,11 @@ class ThreadSafeAdapter(Adapter):
         return self.__local.get(key, default)
 
     def set_thread_local(self, key: str, value: Any) -> None:
-        """Keep a value for this worker."""
+        """Keep a value for this worker, as long as its thread lives."""
         self.__local.set(key, value)
 
     def clear_thread_local(self, key: str | None = None) -> None:
-        """Forget this worker's value, or all of them."""
+        """Forget this worker's value of ``key``; default: all of its values."""
         if key is None:
             self.__local.clear()
         else:
@@ -205,18 +232,20 @@ class ThreadSafeAdapter(Adapter):
 
 
 def thread_safe_method(method: Method) -> Method:
-    """Track a method of a ``ThreadSafeAdapter``: its requests, by thread.
+    """Count the calls of a method of a ``ThreadSafeAdapter``, by thread, in its ``request_tracker``.
 
     It takes no lock: what makes the method safe is what it does. For a generator or an
     ``async def`` the request lasts until that ends.
     """
     flags = getattr(getattr(method, "__code__", None), "co_flags", 0)
     name = method.__name__
-    tracked: Callable[..., Any]
+    tracked: Any
 
-    if flags & _CO_ASYNC_GENERATOR:
+    if flags & CO_ASYNC_GENERATOR:
 
-        async def tracked(self: ThreadSafeAdapter, *args: Any, **kwargs: Any) -> Any:
+        async def track_async_generator(
+            self: ThreadSafeAdapter, *args: Any, **kwargs: Any
+        ) -> AsyncIterator[Any]:
             thread = self.request_tracker.start_request(name)
             try:
                 async for item in method(self, *args, **kwargs):
@@ -224,31 +253,43 @@ def thread_safe_method(method: Method) -> Method:
             finally:
                 self.request_tracker.end_request(thread)
 
-    elif flags & _CO_COROUTINE:
+        tracked = track_async_generator
 
-        async def tracked(self: ThreadSafeAdapter, *args: Any, **kwargs: Any) -> Any:
+    elif flags & CO_COROUTINE:
+
+        async def track_coroutine(self: ThreadSafeAdapter, *args: Any, **kwargs: Any) -> Any:
             thread = self.request_tracker.start_request(name)
             try:
                 return await method(self, *args, **kwargs)
             finally:
                 self.request_tracker.end_request(thread)
 
-    elif flags & _CO_GENERATOR:
+        tracked = track_coroutine
 
-        def tracked(self: ThreadSafeAdapter, *args: Any, **kwargs: Any) -> Any:
+    elif flags & CO_GENERATOR:
+
+        def track_generator(
+            self: ThreadSafeAdapter, *args: Any, **kwargs: Any
+        ) -> Generator[Any, Any, Any]:
             thread = self.request_tracker.start_request(name)
             try:
                 return (yield from method(self, *args, **kwargs))
             finally:
                 self.request_tracker.end_request(thread)
 
+        tracked = track_generator
+
     else:
 
-        def tracked(self: ThreadSafeAdapter, *args: Any, **kwargs: Any) -> Any:
+        def track(self: ThreadSafeAdapter, *args: Any, **kwargs: Any) -> Any:
             thread = self.request_tracker.start_request(name)
             try:
                 return method(self, *args, **kwargs)
             finally:
                 self.request_tracker.end_request(thread)
 
-    return functools.wraps(method)(tracked)  # type: ignore[return-value]
+        tracked = track
+
+    wrapped: Method = tracked
+    functools.update_wrapper(wrapped, method)
+    return wrapped

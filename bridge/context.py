@@ -7,43 +7,69 @@ A tool that has a parameter annotated ``Context`` receives it; any code below a 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 
 from .errors import CallError
+from .typing_names import Any, Protocol
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any, Protocol
 
-    class Elixir(Protocol):
-        """The program that called, where it can be called in turn. Any thread may do so."""
+class Elixir(Protocol):
+    """The program that called, where it can be called in turn. Any thread may do so."""
 
-        def call_tool(self, call: RunningCall, name: str, params: dict[str, Any]) -> Any:
-            """Call one of its tools and wait. Raises ``CallError``."""
+    def call_tool(self, call: RunningCall, name: str, params: dict[str, Any]) -> Any:
+        """Call one of its tools and wait. Raises ``CallError``."""
+        raise NotImplementedError
 
-        def list_tools(self, call: RunningCall) -> dict[str, dict[str, Any]]:
-            """What may be called, by name. Raises ``CallError``."""
+    def list_tools(self, call: RunningCall) -> dict[str, dict[str, Any]]:
+        """What may be called, by name. Raises ``CallError``."""
+        raise NotImplementedError
 
-    class RunningCall(Protocol):
-        """What a context needs to know of its call; ``dispatcher.Call`` is one."""
 
-        key: int
-        session: str | None
-        metadata: Mapping[str, str]
-        deadline: float | None
-        interruption: CallError | None
+class RunningCall(Protocol):
+    """What a context needs to know of its call. Any thread may use it."""
 
-        @property
-        def tool_name(self) -> str: ...
-        @property
-        def elixir(self) -> Elixir | None: ...
-        def needs_worker(self) -> RunningCall: ...
-        def on_interrupt(self, callback: Callable[[], object]) -> None: ...
-        def forget(self, callback: Callable[[], object]) -> None: ...
-        def wait(self, seconds: float | None) -> bool: ...
-        def progress(self, done: float, total: float | None, text: str | None) -> None: ...
-        def log(self, level: str, text: str, fields: dict[str, Any]) -> None: ...
+    key: int
+    session: str | None
+    metadata: Mapping[str, str]
+    #: When the time of the call is up, as ``time.monotonic()`` counts; None: never.
+    deadline: float | None
+    #: Why nobody waits for the call any more; None while somebody does.
+    interruption: CallError | None
+
+    @property
+    def tool_name(self) -> str:
+        """The name of the tool that was called."""
+        raise NotImplementedError
+
+    @property
+    def elixir(self) -> Elixir | None:
+        """The way back to the program that called; None if there is none."""
+        raise NotImplementedError
+
+    def needs_worker(self) -> RunningCall:
+        """Note that the tool asked for its context, as it may wait then; returns the call."""
+        raise NotImplementedError
+
+    def on_interrupt(self, callback: Callable[[], object]) -> None:
+        """Run ``callback`` once when the call is interrupted; at once if it is already."""
+        raise NotImplementedError
+
+    def forget(self, callback: Callable[[], object]) -> None:
+        """Do not run ``callback`` any more; no effect if it was."""
+        raise NotImplementedError
+
+    def wait(self, seconds: float | None) -> bool:
+        """Sleep until the call is interrupted, at most ``seconds``; returns whether it is."""
+        raise NotImplementedError
+
+    def progress(self, done: float, total: float | None, text: str | None) -> None:
+        """Tell the caller how far the work is. Never blocks, never raises."""
+        raise NotImplementedError
+
+    def log(self, level: str, text: str, fields: dict[str, Any]) -> None:
+        """Send a line to the caller's log. Never blocks, never raises."""
+        raise NotImplementedError
 
 
 #: The call that the running code belongs to. Each call runs in a fresh ``contextvars.Context``.
@@ -51,7 +77,11 @@ running_call: ContextVar[RunningCall] = ContextVar("bridge_running_call")
 
 
 def current_context() -> Context:
-    """The context of the call that is running here. Raises ``LookupError`` outside of a call."""
+    """The context of the call that is running here, on a worker or in an async tool.
+
+    Raises:
+        LookupError: No call is running here.
+    """
     try:
         call = running_call.get()
     except LookupError:
@@ -98,11 +128,17 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """Has the call been answered already: cancelled, out of time, or the bridge shuts down?"""
+        """Whether the call has ended: cancelled, out of time, or the bridge is shutting down."""
         return self._call.interruption is not None
 
     def check(self) -> None:
-        """Raise ``Cancelled``, ``DeadlineExceeded`` or ``ShuttingDown`` if nobody waits any more."""
+        """Leave the tool if nobody waits for its result any more; no effect otherwise.
+
+        Raises:
+            Cancelled: The caller cancelled.
+            DeadlineExceeded: The time of the call is up.
+            ShuttingDown: The bridge is shutting down, or its peer has gone.
+        """
         if self._call.interruption is not None:
             raise self._call.interruption
 
@@ -112,43 +148,70 @@ class Context:
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Sleep, but no longer than anybody waits for the call. Default: until then.
+        """Sleep, but no longer than somebody waits for the call.
 
-        Returns whether the call is cancelled, like ``threading.Event.wait``.
+        Args:
+            seconds: How long at most; default: None, until nobody waits.
+
+        Returns:
+            Whether the call is cancelled, as with ``threading.Event.wait``.
         """
         return self._call.wait(seconds)
 
     def on_cancel(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` once when the call is cancelled; at once if it is already.
 
-        It runs on the thread that cancels, which has others to serve: it must not block.
+        It runs on the thread that cancels, which has others to serve: it must not block. What it
+        raises is logged.
         """
         self._call.on_interrupt(callback)
 
     def progress(self, done: float, total: float | None = None, text: str | None = None) -> None:
-        """Tell the caller how far the work is. Never blocks: dropped if the peer does not read."""
+        """Tell the caller how far the work is. Never blocks: dropped if the peer does not read.
+
+        Args:
+            done: How much is done, in a unit of the tool's choice.
+            total: How much there is to do, in the same unit; default: None, not known.
+            text: What is being done, for people; default: None.
+        """
         self._call.progress(done, total, text)
 
     def log(self, level: str, text: str, **fields: Any) -> None:
-        """Send a line to the caller's log; ``level``: debug, info, warning or error.
+        """Send a line to the caller's log. Never blocks: dropped if the peer does not read.
 
-        ``fields``: any values that can travel. Never blocks: dropped if the peer does not read.
+        Args:
+            level: ``debug``, ``info``, ``warning`` or ``error``.
+            text: The line.
+            fields: Further values, by name, that can travel.
         """
         self._call.log(level, text, fields)
 
     def call_elixir(self, name: str, /, **params: Any) -> Any:
-        """Call a tool of the Elixir program, in the session of this call, and return its result.
+        """Call a tool of the Elixir program, in the session of this call, and wait for its result.
 
         Blocks until Elixir has answered, or nobody waits for this call any more; in an ``async
-        def`` use ``asyncio.to_thread``. Raises ``CallError``: what Elixir says, that it cannot be
-        reached, or that there is no way back, which only Snakepit offers.
+        def`` use ``asyncio.to_thread``. Only bridges that Snakepit started have this way back.
+
+        Args:
+            name: The tool.
+            params: Its arguments, by name.
+
+        Returns:
+            The result: any value that JSON has, or bytes.
+
+        Raises:
+            CallError: What Elixir says, that it cannot be reached, or that there is no way back.
         """
         return self._elixir().call_tool(self._call, name, params)
 
     def elixir_tools(self) -> dict[str, dict[str, Any]]:
-        """The tools that ``call_elixir`` can call in this session, by name. Raises ``CallError``.
+        """The tools that ``call_elixir`` can call in this session.
 
-        Each has ``name``, ``description``, ``parameters`` and ``metadata``.
+        Returns:
+            By name, for each a map with ``name``, ``description``, ``parameters``, ``metadata``.
+
+        Raises:
+            CallError: As ``call_elixir`` raises it.
         """
         return self._elixir().list_tools(self._call)
 

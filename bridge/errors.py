@@ -2,17 +2,16 @@
 
 ``ProtocolError``: somebody broke the protocol, we (``LocalProtocolError``, a bug here) or the
 peer (``RemoteProtocolError``, answered and survived). ``TransportClosed``: the pipe is gone.
-``AdapterError``: the user's adapter cannot be served, ``UsageError``: nor the options. ``CallError`` and its children are the
-outcome of one call and travel to the caller; each has a ``code``, a gRPC status name in lower
-case, which is the same on every transport and in Elixir.
+``AdapterError``: the user's adapter cannot be served, ``UsageError``: nor can the options.
+``CallError`` and its children are the outcome of one call and travel to the caller; each has a
+``code``, a gRPC status name in lower case, which is the same on every transport and in Elixir.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+from collections.abc import Mapping
+
+from .typing_names import Any
 
 #: Every code that may stand in an error: the names of gRPC's status codes, without ``ok``.
 CODES = frozenset(
@@ -75,8 +74,10 @@ class LocalProtocolError(ProtocolError):
 class RemoteProtocolError(ProtocolError):
     """The peer violated the protocol. The connection lives on.
 
-    ``code`` is the error code to answer with, ``msgid`` the request that it belongs to, or None
-    if none could be made out.
+    Args:
+        message: What was wrong, for the peer.
+        code: The error code to answer with; default: ``invalid_argument``.
+        msgid: The request that it belongs to; default: None, which says that none is known.
     """
 
     def __init__(
@@ -98,12 +99,17 @@ class EncodeError(BridgeError, TypeError):
 class CallError(BridgeError):
     """The outcome of a call that did not succeed. A tool may raise it, or a child, on purpose.
 
-    ``code``: one of ``CODES``; default: that of the class. ``type``: qualified Python class of
-    the exception that caused it. ``traceback``: its lines, innermost frame last. ``started``:
-    may the tool have begun (so that a retry could repeat work)? None if it is not known.
-    ``details``: any further facts that MessagePack can carry.
+    Args:
+        message: What went wrong, for people.
+        code: One of ``CODES``; default: that of the class.
+        type: The qualified Python class of the exception that caused it; default: None.
+        traceback: The lines of its traceback, innermost frame last; default: None.
+        started: Whether the tool may have begun, so that calling again could repeat work;
+            default: None, which says that it is not known.
+        details: Further facts, by name, that MessagePack can carry; default: None.
 
-    Raises ``ValueError`` if ``code`` is no gRPC status name.
+    Raises:
+        ValueError: The code is no name of a gRPC status.
     """
 
     code = "internal"
@@ -130,7 +136,7 @@ class CallError(BridgeError):
         self.details = details
 
     def to_wire(self) -> dict[str, Any]:
-        """The error as the map of the protocol: ``code``, ``message`` and what else is known."""
+        """The error as the map of the protocol: ``code``, ``message``, and the rest if not None."""
         wire: dict[str, Any] = {"code": self.code, "message": self.message}
         for key in ("type", "traceback", "started", "details"):
             value = getattr(self, key)
@@ -140,7 +146,7 @@ class CallError(BridgeError):
 
     @staticmethod
     def from_wire(wire: Mapping[str, Any]) -> CallError:
-        """The reverse of ``to_wire``: an instance of the class that the code belongs to."""
+        """The error that ``to_wire`` made a map of: an instance of the class that has its code."""
         fields = {key: wire.get(key) for key in ("type", "traceback", "started", "details")}
         for child in CallError.__subclasses__():
             # not those that tools derive, whose arguments are their own

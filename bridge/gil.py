@@ -1,4 +1,4 @@
-"""Is the GIL on, and which module switched it on?
+"""Whether the GIL is on, and which module switched it on.
 
 On a free-threaded Python an extension module that does not say that it works without the GIL
 switches it on when it is imported, for the whole process and for good
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def is_enabled() -> bool:
-    """Does only one thread run Python code at a time? Always, but on free-threaded builds."""
+    """Whether only one thread runs Python code at a time: always, but on free-threaded builds."""
     return getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
@@ -28,7 +28,7 @@ def is_free_threaded() -> bool:
 class GilWatch:
     """Notes, while it is entered, which modules switch the GIL on. For the main thread, once.
 
-    ``modules``: their names; one in practice, as it cannot be switched on twice.
+    ``modules`` holds their names: one in practice, as it cannot be switched on twice.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,15 @@ class GilWatch:
 
 
 def describe_python(gil: GilWatch | None = None) -> dict[str, Any]:
-    """Which interpreter runs here, and whether the GIL is on, or who switched it on."""
+    """The interpreter that runs here, as ``$/health`` and ``bridge doctor`` show it.
+
+    Args:
+        gil: What was watched while the adapter was imported; default: None, nothing was.
+
+    Returns:
+        ``version``, ``implementation``, ``executable``, ``free_threaded``, ``gil`` (whether it is
+        on) and ``gil_enabled_by`` (the modules that switched it on).
+    """
     return {
         "version": sys.version.split()[0],
         "implementation": sys.implementation.name,

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 class LoadedAdapter:
-    """An adapter and its tools by name; the only thing that knows what kind of object it is."""
+    """An adapter and its tools by name; nothing else knows what kind of object it is.
+
+    Args:
+        name: As the user named it, for messages.
+        target: The instance, or the module.
+        tools: Its tools by the names that callers use.
+    """
 
     def __init__(self, name: str, target: object, tools: dict[str, Tool]) -> None:
         self.name = name
@@ -25,11 +31,15 @@ class LoadedAdapter:
 
     @property
     def thread_safe(self) -> bool:
-        """Does it declare that its tools may run at once? A module does it with the same name."""
+        """Whether it declares, a module by the same name, that its tools may run at once."""
         return bool(getattr(self.target, "__thread_safe__", False))
 
     def setup(self) -> None:
-        """Run the adapter's ``setup()``, if it has one. Raises ``AdapterError`` with its traceback."""
+        """Run the adapter's ``setup()``, if it has one, on the calling thread.
+
+        Raises:
+            AdapterError: It raised; the message holds the traceback.
+        """
         setup = getattr(self.target, "setup", None)
         if callable(setup):
             try:
@@ -38,26 +48,37 @@ class LoadedAdapter:
                 raise AdapterError(f"setup() of {self.name} failed\n{_trace(error)}") from error
 
     def close(self) -> None:
-        """Run the adapter's ``close()``, if it has one. Its exceptions come through."""
+        """Run the adapter's ``close()``, if it has one, on the calling thread.
+
+        What it raises comes through.
+        """
         close = getattr(self.target, "close", None)
         if callable(close):
             close()
 
 
 def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
-    """Import and build the adapter called ``name``.
+    """Import and build the adapter called ``name``, on the calling thread.
 
-    ``name``: ``package.module:Class``, ``package.module.Class``, or ``package.module`` whose
-    functions are tools. ``app_dir``: comes first on ``sys.path``; without it, the working directory
-    comes last, where it replaces no module of anybody else.
+    Args:
+        name: ``package.module:Class``, ``package.module.Class``, or ``package.module`` whose
+            functions are tools.
+        app_dir: A directory that comes first on ``sys.path``; default: none, and the working
+            directory comes last there, where it replaces no module of anybody else.
 
-    Raises ``AdapterError`` with the reason, and the traceback where the user's code failed.
+    Raises:
+        AdapterError: It cannot be served; the message says why, with the traceback where the
+            user's code failed.
     """
     return adapt(name, create(name, resolve(name, app_dir)))
 
 
 def resolve(name: str, app_dir: str | None = None) -> object:
-    """The class or module called ``name``, as ``load`` finds it. Raises ``AdapterError``."""
+    """The class or module called ``name``, found as ``load`` finds it.
+
+    Raises:
+        AdapterError: There is none, or importing it failed.
+    """
     directory = os.path.abspath(app_dir or ".")
     if not os.path.isdir(directory):
         raise AdapterError(f"--app-dir {app_dir}: there is no such directory")
@@ -70,7 +91,11 @@ def resolve(name: str, app_dir: str | None = None) -> object:
 
 
 def create(name: str, target: object) -> object:
-    """An instance, if ``target`` is a class, or ``target`` itself. Raises ``AdapterError``."""
+    """An instance, if ``target`` is a class, or else ``target`` itself.
+
+    Raises:
+        AdapterError: The class raised; the message holds the traceback.
+    """
     if not isinstance(target, type):
         return target
     try:
@@ -80,7 +105,11 @@ def create(name: str, target: object) -> object:
 
 
 def adapt(name: str, target: object) -> LoadedAdapter:
-    """An instance or module as an adapter. Raises ``AdapterError`` if it cannot be served."""
+    """An instance or module as an adapter called ``name``.
+
+    Raises:
+        AdapterError: It has no tools, or one that cannot be served.
+    """
     try:
         tools = bind_tools(target)
     except (TypeError, ValueError) as error:
@@ -95,7 +124,8 @@ def adapt(name: str, target: object) -> LoadedAdapter:
 def check_workers(adapter: LoadedAdapter, max_workers: int) -> None:
     """Refuse to run an adapter on several workers that does not say it is made for that.
 
-    Raises ``AdapterError`` naming the three ways out.
+    Raises:
+        AdapterError: Its message names the three ways out.
     """
     if adapter.thread_safe or max_workers == 1:
         return

@@ -29,10 +29,14 @@ def logger() -> logging.Logger:
 
 
 def configure(level: str, form: str, send: Send | None) -> None:
-    """Send records of ``level`` and above where they belong. Called once, when the adapter is loaded.
+    """Send records where they belong. Called once, on the main thread, when the adapter is loaded.
 
-    ``level``: one of ``LEVELS``. ``form``: of a line on stderr, ``text`` or ``json``. ``send``:
-    gives a record to the peer; None: always stderr. Handlers that the adapter set up stay.
+    Handlers that the adapter has set up stay.
+
+    Args:
+        level: One of ``LEVELS``; records below it are dropped.
+        form: Of a line on stderr: ``text`` or ``json``.
+        send: Gives a record to the peer; any thread calls it. None: all go to stderr.
     """
     import logging
 
@@ -52,9 +56,10 @@ def configure(level: str, form: str, send: Send | None) -> None:
 
 
 def forgive_lost_output() -> None:
-    """Let ``print`` lose what cannot be written, for a full disk or a reader that has gone.
+    """Let ``print`` lose what cannot be written, on a full disk or to a reader that has gone.
 
-    The tool that prints would fail otherwise, and what it computed be lost with its log.
+    The tool that prints would fail otherwise, and what it computed would be lost with its text.
+    For the main thread, before tools run.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

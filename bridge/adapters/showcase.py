@@ -11,14 +11,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from bridge import Context, InvalidParams, ThreadSafeAdapter, thread_safe_method, tool
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 _SIZE = 512
 _CHUNK = 65_536

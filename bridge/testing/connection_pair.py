@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import CallError
 from ..wire.codec import Encoder, decode_message
-from ..wire.connection import CancelReceived, Connection, CreditReceived, Fault
+from ..wire.connection import CancelReceived, Connection, Credit, CreditReceived, Event, Fault
 from ..wire.framing import encode_header
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..errors import CallError
-    from ..wire.connection import Credit, Event
-    from ..wire.messages import Message
+from ..wire.messages import Message
 
 
 def frame(payload: bytes) -> bytes:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 from ..errors import CallError, RemoteProtocolError, TransportClosed, shorten
 from ..wire.codec import ITEM
-from ..wire.messages import Notification, Response
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..wire.messages import Message
+from ..wire.messages import Message, Notification, Response
 
 #: How long a test waits for what must come, in seconds: long, because machines are busy.
 PATIENCE_S = 20.0

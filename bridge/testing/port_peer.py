@@ -8,20 +8,16 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Generator
 from contextlib import suppress
-from typing import Any
+from types import TracebackType
+from typing import Any, BinaryIO
 
 from ..errors import TransportClosed
 from ..wire.codec import Encoder, decode_message
 from ..wire.framing import HEADER_BYTES, encode_header
 from .inbox import OVERHEAD_BYTES, PATIENCE_S, Inbox
 from .port import open_port
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from types import TracebackType
-    from typing import BinaryIO
 
 #: What an exit takes from the end of the output to the status.
 _EXIT_S = 1.0

@@ -43,7 +43,7 @@ def bridge_adapter(request: pytest.FixtureRequest) -> Iterator[BridgeStarter]:
     All that a test starts are ended with it. The test gets an error, with their stderr, if one of
     them crashed, or does not end well.
     """
-    python = request.config.getoption("--bridge-python")
+    python: str = request.config.getoption("--bridge-python") or sys.executable
     bridges = BridgeStarter(python, request.path.parent)
     request.node.stash[_BRIDGES] = bridges
     yield bridges

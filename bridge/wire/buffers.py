@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from msgpack import Packer
+
+from ..typing_names import Any
 from .values import TENSOR, split_tensor
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, TypeAlias
-
-    from msgpack import Packer
-
-    #: An encoded message: its bytes, or a row of buffers with a length.
-    Payload: TypeAlias = "bytes | Parts"
 
 #: From this size on, data is left where it is.
 LARGE_BYTES = 1 << 16
@@ -52,6 +46,10 @@ class Parts:
         """Append bytes that stay where they are. They must not change until they are written."""
         self.buffers.append(data)
         self._size += len(data)
+
+
+#: An encoded message: its bytes, or a row of buffers with a length.
+Payload = bytes | Parts
 
 
 def holds_large(value: Any) -> bool:

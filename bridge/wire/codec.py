@@ -10,18 +10,11 @@ from functools import partial
 
 from msgpack import ExtraData, Packer, StackError, unpackb
 
-from ..errors import RemoteProtocolError, shorten
-from .buffers import holds_large, scatter
-from .messages import CallOptions, Notification, Request, Response
+from ..errors import EncodeError, RemoteProtocolError, shorten
+from ..typing_names import Any
+from .buffers import Payload, holds_large, scatter
+from .messages import CallOptions, Message, Notification, Request, Response
 from .values import BIG_INTEGER, decode_extension, explain_unencodable, to_wire
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..errors import EncodeError
-    from .buffers import Payload
-    from .messages import Message
 
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 ITEM = "$/item"

@@ -11,16 +11,11 @@ request by one thread at a time.
 from __future__ import annotations
 
 from ..errors import CallError, EncodeError, LocalProtocolError, RemoteProtocolError, shorten
-from .codec import decode_message, peek_msgid
+from ..typing_names import Any
+from .buffers import Payload
+from .codec import Encoder, decode_message, peek_msgid
 from .framing import FrameDecoder, OversizedFrame
 from .messages import Notification, Request, Response, check_credit
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, TypeAlias
-
-    from .buffers import Payload
-    from .codec import Encoder
 
 OPEN, DRAINING, CLOSED = "open", "draining", "closed"
 #: Which states may follow which. A missing entry raises.
@@ -66,8 +61,7 @@ class Fault:
         self.in_flight = in_flight
 
 
-if TYPE_CHECKING:
-    Event: TypeAlias = Request | CancelReceived | CreditReceived | Fault
+Event = Request | CancelReceived | CreditReceived | Fault
 
 
 class Credit:

@@ -6,16 +6,13 @@ of ``protos/stdio.md``. They are plain value objects: equal if their fields are 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..errors import RemoteProtocolError, shorten
+from ..typing_names import Any
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, TypeAlias
-
-    #: Arguments by position or by name.
-    Params: TypeAlias = list[Any] | dict[str, Any]
-
+#: Arguments by position or by name.
+Params = list[Any] | dict[str, Any]
 
 #: A longer timeout is none.
 MAX_TIMEOUT_MS = 1e12
@@ -128,8 +125,7 @@ class Notification(_Fields):
         self.params = params
 
 
-if TYPE_CHECKING:
-    Message: TypeAlias = Request | Response | Notification
+Message = Request | Response | Notification
 
 
 def check_credit(items: object, bytes: object) -> tuple[int, int]:

@@ -215,7 +215,7 @@ def _split(array: numpy.ndarray[Any, Any]) -> tuple[bytes, numpy.ndarray[Any, An
                 "no tensor on the wire for an array with masked elements; filled() replaces these, "
                 "tolist() makes them nil"
             )
-        array = array.data
+        array = masked.getdata(array)
     name = _TYPE_NAMES.get(array.dtype.newbyteorder("<").str)
     if array.dtype.name == "bfloat16":
         name = "bf16"

@@ -34,17 +34,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from ...errors import EncodeError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, TypeAlias
-
-    Term: TypeAlias = (
-        "int | float | bytes | tuple[Any, ...] | Atom | BitString | List | ImproperList | Map"
-        " | Pid | Reference | Function"
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +103,11 @@ class Function:
     name: str
     arity: int
 
+
+Term: TypeAlias = (
+    int | float | bytes | tuple[Any, ...]
+    | Atom | BitString | List | ImproperList | Map | Pid | Reference | Function
+)  # fmt: skip
 
 NIL, TRUE, FALSE = Atom("nil"), Atom("true"), Atom("false")
 _CONSTANTS = {NIL: None, TRUE: True, FALSE: False}
