@@ -13,8 +13,7 @@ import pytest
 
 import bridge
 from bridge.requirements import how_to_install, requirements
-
-from .conftest import WAIT_S
+from tests.waiting import WAIT_S
 
 HAS_GRPC = find_spec("grpc") is not None
 TRANSPORTS = ("stdio", "grpc", "stdio,grpc", "snakepit") if HAS_GRPC else ("stdio",)
