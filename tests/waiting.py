@@ -7,8 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from bridge.testing import PATIENCE_S
+
 #: Long enough for a loaded machine, in seconds; nothing waits so long unless it is broken.
-WAIT_S = 20.0
+WAIT_S = PATIENCE_S
+#: The same for whole programs that tests run: pytest, mix, benchmarks.
+PROGRAM_S = 9 * PATIENCE_S
 
 
 def wait_until(condition: Callable[[], bool], what: str = "the condition") -> None:

@@ -17,7 +17,7 @@ from scripts.benchmarks import cli, report
 from scripts.benchmarks.figures import Measurement, Results, Spread, paired_ratio
 from scripts.benchmarks.targets import TARGETS
 from scripts.benchmarks.workloads import WORKLOADS
-from tests.waiting import wait_until
+from tests.waiting import PROGRAM_S, wait_until
 
 ROOT = Path(__file__).parents[2]
 needs_elixir = pytest.mark.skipif(shutil.which("elixirc") is None, reason="there is no Elixir")
@@ -44,7 +44,7 @@ def results(figures: dict[tuple[str, str], list[float]], metric: str = "calls_s"
 def test_a_quick_run_measures_both_sides_of_a_ratio(tmp_path):
     file = tmp_path / "figures.json"
     run = bench("--quick", "--only", "window", "--subjects", "bridge", "--json", str(file))
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=PROGRAM_S)
     assert run.returncode == 0, err + out
     data = json.loads(file.read_text())
     # the bare loop was not asked for, but the bridge is compared with it
@@ -76,7 +76,7 @@ def test_ctrl_c_prints_what_is_there_and_leaves_nothing_behind():
         if line.startswith("round 2/"):
             break
     run.send_signal(signal.SIGINT)
-    out, err = run.communicate(timeout=30)
+    out, err = run.communicate(timeout=PROGRAM_S)
     assert run.returncode == 130, err
     assert "Interrupted" in out
     assert "echo, 64 calls in flight" in out

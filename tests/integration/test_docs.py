@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import WAIT_S
+
 pytest.importorskip("grpc")
 
 ROOT = Path(__file__).parents[2]
@@ -41,4 +43,4 @@ def test_the_python_client_of_the_grpc_page_works(tmp_path):
     finally:
         process.terminate()
         process.stdout.close()
-        assert process.wait(20) == 0
+        assert process.wait(WAIT_S) == 0

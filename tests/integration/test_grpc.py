@@ -140,7 +140,9 @@ def field_of(error: CallError) -> str:
 
 
 def check(peer: GrpcPeer, service: str = "") -> int:
-    return peer.checks.Check(health_pb2.HealthCheckRequest(service=service), timeout=5).status
+    return peer.checks.Check(
+        health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE_S
+    ).status
 
 
 def occupy(peer: GrpcPeer, meeting: Meeting, count: int) -> list[int]:
@@ -244,7 +246,7 @@ def test_a_serial_tool_whose_result_cannot_be_encoded_can_be_called_again(start)
     request = pb.CallRequest(tool="surrogate_key_alone", params=pb.Payload(json=json_of([])))
     for _ in range(2):
         with pytest.raises(grpc.RpcError) as caught:
-            call(request, timeout=1)
+            call(request, timeout=PATIENCE_S)
         assert caught.value.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
 
 
@@ -358,7 +360,7 @@ def test_a_client_that_is_slow_to_send_its_message_occupies_no_worker(small):
     try:
         for number in range(200):  # meanwhile they arrive, on the same connection
             small.call("$/ping", [number])
-        assert small.call("echo", ["meanwhile"], timeout_ms=1000) == "meanwhile"
+        assert small.call("echo", ["meanwhile"], timeout_ms=500 * PATIENCE_S) == "meanwhile"
     finally:
         assert len(unsent.finish()) == 1
         settle(small)
@@ -369,7 +371,7 @@ def test_clients_that_are_slow_to_ask_for_the_health_keep_nobody_from_asking(sma
     unsent = Unsent(small, "/grpc.health.v1.Health/Check", request, 8)
     try:
         for _ in range(200):
-            assert small.checks.Check(request, timeout=1).status == SERVING
+            assert small.checks.Check(request, timeout=PATIENCE_S / 2).status == SERVING
     finally:
         assert len(unsent.finish()) == 8
 
@@ -564,7 +566,9 @@ def test_everything_about_the_bridge_answers_while_it_is_full(small, meeting):
 def test_the_health_is_not_serving_first_thing_in_a_drain(start, meeting):
     peer = start("--max-workers", "1")
     watches = {
-        service: peer.checks.Watch(health_pb2.HealthCheckRequest(service=service), timeout=20)
+        service: peer.checks.Watch(
+            health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE_S
+        )
         for service in ("", SERVICE)
     }
     assert [next(watch).status for watch in watches.values()] == [SERVING] * 2
@@ -826,7 +830,7 @@ def test_a_port_in_use_is_told_to_the_peer_on_stdio_as_well(peer):
         assert port in error["message"]
         assert second.wait() == 1
         with pytest.raises(TransportClosed):
-            second.notification("$/ready", timeout_s=5)
+            second.notification("$/ready")
 
 
 def test_stdio_alone_never_imports_grpc():

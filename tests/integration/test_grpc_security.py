@@ -21,7 +21,7 @@ from grpc_health.v1 import health_pb2
 from bridge._generated import bridge_pb2 as pb
 from bridge.errors import CallError
 from tests.processes import put_away
-from tests.waiting import wait_until
+from tests.waiting import WAIT_S, wait_until
 
 from .conformance_tools import Meeting
 from .grpc_peer import SERVICE, GrpcPeer, details_of
@@ -148,7 +148,7 @@ def shown_certificate(peer: GrpcPeer) -> bytes:
     context.set_alpn_protocols(["h2"])
     address = ("127.0.0.1", peer.ready["grpc_port"])
     with (
-        socket.create_connection(address, timeout=20) as connection,
+        socket.create_connection(address, timeout=WAIT_S) as connection,
         context.wrap_socket(connection, server_hostname="localhost") as wrapped,
     ):
         return wrapped.getpeercert(binary_form=True)
@@ -204,7 +204,7 @@ def test_with_a_client_authority_only_its_clients_are_admitted(start, authority,
     with grpc.secure_channel(peer.address, trusting(authority)) as channel:
         health = channel.unary_unary("/grpc.health.v1.Health/Check")
         with pytest.raises(grpc.RpcError):
-            health(b"", timeout=20)
+            health(b"", timeout=WAIT_S)
 
 
 @needs_openssl
@@ -365,21 +365,21 @@ def test_everything_but_health_needs_the_token(start, token_file):
     with grpc.insecure_channel(peer.address) as channel:
         for method in ("Call", "ListTools", "GetStats"):
             with pytest.raises(grpc.RpcError) as caught:
-                channel.unary_unary(f"/{SERVICE}/{method}")(b"", timeout=20)
+                channel.unary_unary(f"/{SERVICE}/{method}")(b"", timeout=WAIT_S)
             assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
         with pytest.raises(grpc.RpcError) as caught:
-            list(channel.unary_stream(f"/{SERVICE}/CallStream")(b"", timeout=20))
+            list(channel.unary_stream(f"/{SERVICE}/CallStream")(b"", timeout=WAIT_S))
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
         reflect = channel.stream_stream(
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
         )
         with pytest.raises(grpc.RpcError) as caught:
-            list(reflect(iter([b"\x3a\x00"]), timeout=20))
+            list(reflect(iter([b"\x3a\x00"]), timeout=WAIT_S))
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
     with GrpcPeer(attach=peer.ready["grpc_port"]) as other:
         request = health_pb2.HealthCheckRequest(service=SERVICE)
-        assert other.checks.Check(request, timeout=20).status == SERVING
-        watch = other.checks.Watch(request, timeout=20)
+        assert other.checks.Check(request, timeout=WAIT_S).status == SERVING
+        watch = other.checks.Watch(request, timeout=WAIT_S)
         assert next(watch).status == SERVING
         watch.cancel()
     assert len(peer.call("$/tools")) > 20
@@ -442,5 +442,5 @@ def test_a_token_goes_with_tls(start, authority, first, token_file):
     assert peer.call("echo", ["hello"]) == "hello"
     call = peer.unary("Call", pb.CallResponse)
     with pytest.raises(grpc.RpcError) as caught:
-        call(pb.CallRequest(tool="echo"), timeout=20)
+        call(pb.CallRequest(tool="echo"), timeout=WAIT_S)
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED

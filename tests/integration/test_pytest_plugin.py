@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PROGRAM_S
+
 pytest_plugins = "pytester"
 
 #: Where the package is installed without its entry point, the plugin is named.
@@ -223,4 +225,4 @@ def test_a_run_that_does_not_use_it_loads_nothing_heavy(inner):
 def run_apart(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run pytest in a process of its own."""
     command = [sys.executable, "-m", "pytest", *OPTIONS, *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=PROGRAM_S)

@@ -12,6 +12,7 @@ import pytest
 from scripts.stress.soak.histogram import Histogram
 from scripts.stress.soak.ledger import Ledger
 from scripts.stress.soak.mix import Mix, Shot
+from tests.waiting import PROGRAM_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +25,7 @@ def test_a_few_seconds_lose_nothing(tmp_path: Path):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PROGRAM_S,
     )
     assert soak.returncode == 0, soak.stdout + soak.stderr
     seen = json.loads((tmp_path / "soak.json").read_text())

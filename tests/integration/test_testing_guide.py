@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PROGRAM_S
+
 from .test_pytest_plugin import OPTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +44,7 @@ def run(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
         env=env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PROGRAM_S,
     )
 
 

@@ -18,7 +18,7 @@ import pytest
 from bridge import Adapter, Context
 from bridge.adapter import bind_tools
 from bridge.testing import PortPeer
-from tests.waiting import WAIT_S, in_thread, join
+from tests.waiting import PROGRAM_S, WAIT_S, in_thread, join
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "thread-safety.md").read_text()
@@ -53,7 +53,7 @@ def run(directory: Path, *command: str, env: dict[str, str] | None = None) -> An
         env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PROGRAM_S,
     )
 
 

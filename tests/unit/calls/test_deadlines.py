@@ -45,10 +45,13 @@ def test_a_deadline_in_the_past_expires_at_once():
 
 
 def test_nothing_expires_before_its_time_and_the_earliest_comes_first():
-    expired, start = Expired(), time.monotonic()
-    deadlines = {key: start + 0.01 * order for order, key in enumerate([3, 1, 2], 1)}
-    for key in (1, 2, 3):
-        expired.add(deadlines[key], key)
+    for lead in (0.02, 0.2, 2.0):
+        expired, start = Expired(), time.monotonic() + lead
+        deadlines = {key: start + 0.01 * order for order, key in enumerate([3, 1, 2])}
+        for key in (1, 2, 3):
+            expired.add(deadlines[key], key)
+        if time.monotonic() < start:
+            break  # all were added before the first passed
     expired.wait_for(3)
     assert expired.keys == [3, 1, 2]
     assert all(expired.times[key] >= deadlines[key] for key in deadlines)

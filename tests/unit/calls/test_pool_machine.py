@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bridge.calls.pool import Pool
 from bridge.errors import PoolFull
-from tests.waiting import passed, wait_until
+from tests.waiting import WAIT_S, passed, wait_until
 
 
 class Job:
@@ -117,7 +117,7 @@ class PoolMachine(RuleBasedStateMachine):
         for job in self.accepted:
             job.leave.set()
         for job in self.accepted:
-            assert job.discarded or job.ended.wait(30)
+            assert job.discarded or job.ended.wait(WAIT_S)
         self.pool.close()
         assert {job.runs for job in self.accepted if job.discarded} <= {0}
         assert {job.runs for job in self.accepted if not job.discarded} <= {1}

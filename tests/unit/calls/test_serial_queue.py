@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from bridge.errors import PoolFull
-from tests.waiting import in_thread, passed, wait_until
+from tests.waiting import WAIT_S, in_thread, passed, wait_until
 
 from .test_pool import occupy, pools, submit
 
@@ -115,7 +115,7 @@ def test_jobs_that_wait_for_their_lane_are_run_after_close_too(pools):
     second = submit(pool, lane=lane)
     pool.close()
     first.leave.set()
-    assert second.started.wait(5), "the job was accepted, but is not run"
+    assert second.started.wait(WAIT_S), "the job was accepted, but is not run"
 
 
 def test_jobs_that_wait_for_their_lane_count_for_the_limit(pools):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import bridge
+from tests.waiting import WAIT_S
 
 ROOT = Path(bridge.__file__).parents[1]
 #: Part of Python for POSIX only.
@@ -27,7 +28,7 @@ def run_as(tmp_path: Path, pretence: str, *arguments: str) -> subprocess.Complet
         capture_output=True,
         text=True,
         errors="replace",  # frames, perhaps
-        timeout=30,
+        timeout=WAIT_S,
     )
 
 

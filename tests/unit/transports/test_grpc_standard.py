@@ -15,6 +15,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bridge.transports.grpc.standard import Health
+from tests.waiting import WAIT_S
 
 WORKERS, APART = "worker", "apart"
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -70,8 +71,8 @@ def channel(threads: dict[str, ThreadPoolExecutor], release: None) -> Iterator[g
 def test_every_method_is_answered_while_the_workers_are_busy(channel):
     stub = health_pb2_grpc.HealthStub(channel)
     request = health_pb2.HealthCheckRequest(service="a.Service")
-    assert stub.Check(request, timeout=10).status == SERVING
-    watch = stub.Watch(request, timeout=10)
+    assert stub.Check(request, timeout=WAIT_S).status == SERVING
+    watch = stub.Watch(request, timeout=WAIT_S)
     assert next(watch).status == SERVING
     watch.cancel()
 
@@ -81,7 +82,7 @@ def test_a_method_that_only_a_later_release_has_is_served(channel):
         "/grpc.health.v1.Later/Later",
         response_deserializer=health_pb2.HealthCheckResponse.FromString,
     )
-    assert call(b"", timeout=10).status == NOT_SERVING
+    assert call(b"", timeout=WAIT_S).status == NOT_SERVING
 
 
 @pytest.mark.skipif(
@@ -89,7 +90,7 @@ def test_a_method_that_only_a_later_release_has_is_served(channel):
 )
 def test_the_list_has_every_service(channel):
     stub = health_pb2_grpc.HealthStub(channel)
-    statuses = stub.List(health_pb2.HealthListRequest(), timeout=10).statuses
+    statuses = stub.List(health_pb2.HealthListRequest(), timeout=WAIT_S).statuses
     assert {name: answer.status for name, answer in statuses.items()} == {
         "": SERVING,
         "a.Service": SERVING,

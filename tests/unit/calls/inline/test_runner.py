@@ -13,8 +13,7 @@ from bridge.calls.inline.runner import InlineRunner
 from bridge.errors import CallError
 from bridge.wire.messages import Request
 from tests.tool_bench import Bench
-
-PATIENCE_S = 10
+from tests.waiting import join, passed
 
 
 class Calm:
@@ -36,7 +35,7 @@ def bench(gates):
     @tool
     def waits(n):
         gates["begun"].set()
-        assert gates["go"].wait(PATIENCE_S)
+        passed(gates["go"])
         return n
 
     return Bench(waits)
@@ -54,25 +53,25 @@ def begin(bench, msgid=1):
 
 def test_it_is_no_call_for_others_until_somebody_takes_over(bench, gates):
     quick, thread = begin(bench)
-    assert gates["begun"].wait(PATIENCE_S)
+    passed(gates["begun"])
     assert bench.dispatcher.calls == {}
     assert not bench.dispatcher.cancel(1)
     quick.share()
     assert list(bench.dispatcher.calls) == [1]
     gates["go"].set()
-    thread.join(PATIENCE_S)
+    join(thread)
     assert bench.peer.answers(1) == [1]
     assert bench.dispatcher.calls == {}
 
 
 def test_once_it_is_cancelled_its_id_may_be_used_again(bench, gates):
     quick, thread = begin(bench)
-    assert gates["begun"].wait(PATIENCE_S)
+    passed(gates["begun"])
     quick.share()
     assert bench.dispatcher.cancel(1)
     call = bench.dispatcher.admit(Request(1, "waits", [7]), bench.peer, time.monotonic())
     gates["go"].set()
-    thread.join(PATIENCE_S)
+    join(thread)
     # the late thread has answered nothing, and left the new call alone
     assert bench.dispatcher.calls == {1: call}
     (answer,) = bench.peer.answers(1)

@@ -32,6 +32,7 @@ import pytest
 from bridge.thread_safety.libraries import ImportWatch, Libraries
 from bridge.thread_safety.libraries.page import page
 from bridge.thread_safety.libraries.table import AFFINITIES, LEVELS, is_worse, level_in_words
+from tests.waiting import WAIT_S
 
 ROOT = Path(__file__).parents[4]
 LIBRARIES = Libraries()
@@ -630,7 +631,7 @@ def test_an_asyncio_future_belongs_to_the_thread_of_its_loop():
 def test_a_cached_property_may_be_computed_twice():
     if sys.version_info < (3, 12):
         pytest.skip("it still has a lock")
-    barrier = threading.Barrier(2, timeout=10)
+    barrier = threading.Barrier(2, timeout=WAIT_S)
 
     class Lazy:
         @functools.cached_property
