@@ -58,6 +58,7 @@ defmodule Bridge.Python do
   @spec kill(non_neg_integer | nil) :: term
   def kill(os_pid) do
     if os_pid && System.find_executable("kill") do
+      # without "--", procps 4 takes -1234 for the process -1, which is every process there is
       System.cmd("kill", ["-KILL", "--", "-#{os_pid}"], stderr_to_stdout: true)
     end
   end

@@ -103,20 +103,21 @@ defmodule Bridge.Tensor do
 
   """
   @spec decode(binary) :: {:ok, t} | {:error, String.t()}
-  def decode(<<name::binary-size(8), rank::little-64, rest::binary>>) when rank <= @max_rank do
-    case {@type_of_name, rest} do
-      {%{^name => type}, <<dimensions::binary-size(rank)-unit(64), data::binary>>} ->
+  def decode(
+        <<name::binary-size(8), rank::little-64, dimensions::binary-size(rank)-unit(64),
+          data::binary>>
+      )
+      when rank <= @max_rank do
+    case @type_of_name do
+      %{^name => type} ->
         new(type, List.to_tuple(for <<size::little-64 <- dimensions>>, do: size), data)
-
-      {%{^name => _type}, _too_short} ->
-        {:error, "the header of a tensor is cut short"}
 
       _unknown ->
         {:error, "no tensor has elements of type #{inspect(name)}"}
     end
   end
 
-  def decode(<<_name::binary-size(8), rank::little-64, _rest::binary>>) do
+  def decode(<<_name::binary-size(8), rank::little-64, _::binary>>) when rank > @max_rank do
     {:error, "a tensor has at most #{@max_rank} dimensions, got #{rank}"}
   end
 

@@ -1,7 +1,6 @@
 defmodule Bridge.GRPCServerTest do
   @moduledoc """
-  Servers with settings of their own: one pool for both transports, certificates that Erlang has
-  made, a token, a Unix socket.
+  Servers with settings of their own: one pool for both transports, a token, a Unix socket.
   """
 
   use Bridge.TestCase, async: true
@@ -16,7 +15,7 @@ defmodule Bridge.GRPCServerTest do
 
   test "both transports share one pool and one queue" do
     {client, address} = start_both(max_workers: 1, max_queue: 1)
-    server = GRPC.new("http://" <> address)
+    server = GRPC.new(address)
     running = Task.async(fn -> Bridge.call(client, "never_returns", [], tag: :running) end)
     eventually_busy(client, 1)
     queued = GRPC.start_call(server, "echo", ["queued"])
@@ -36,7 +35,7 @@ defmodule Bridge.GRPCServerTest do
 
   test "both transports end together" do
     {client, address} = start_both(grace: 0.1)
-    server = GRPC.new("http://" <> address)
+    server = GRPC.new(address)
     call = GRPC.start_call(server, "never_returns")
     eventually_busy(client, 1)
     assert stop_supervised(Bridge.Client) == :ok
@@ -44,43 +43,11 @@ defmodule Bridge.GRPCServerTest do
     assert {:error, %Error{code: :unavailable}} = GRPC.call(server, "echo", [1])
   end
 
-  test "TLS shows who both sides are", %{tmp_dir: tmp_dir} do
-    %{server_config: server, client_config: client} = certificates()
-    server = write_identity(tmp_dir, "server", server)
-    client = write_identity(tmp_dir, "client", client)
-
-    flags = [
-      "--tls-cert",
-      server.cert,
-      "--tls-key",
-      server.key,
-      "--tls-client-ca",
-      server.trusted
-    ]
-
-    {_client, "localhost" <> port = address} = start_both(args: flags)
-
-    trust = ["--cacert", client.trusted]
-    identity = ["--cert", client.cert, "--key", client.key]
-    url = "https://" <> address
-    assert url |> GRPC.new(trust ++ identity) |> GRPC.call("echo", [1]) == {:ok, 1}
-
-    for {url, flags} <- [
-          {url, identity},
-          {url, trust},
-          {"https://127.0.0.1" <> port, trust ++ identity},
-          {"http://" <> address, []}
-        ] do
-      assert {:error, %Error{code: :unavailable}} =
-               url |> GRPC.new(flags) |> GRPC.call("echo", [1])
-    end
-  end
-
   test "a token is asked of every call", %{tmp_dir: tmp_dir} do
     file = Path.join(tmp_dir, "token")
     File.write!(file, "s3cret\n")
     {_client, address} = start_both(args: ["--token-file", file])
-    server = GRPC.new("http://" <> address)
+    server = GRPC.new(address)
 
     assert GRPC.call(server, "echo", [1], metadata: [{"authorization", "Bearer s3cret"}]) ==
              {:ok, 1}
@@ -100,34 +67,5 @@ defmodule Bridge.GRPCServerTest do
     server = GRPC.new("unix:" <> path)
     assert GRPC.call(server, "echo", [1]) == {:ok, 1}
     assert {[_ | _], :ok} = GRPC.stream(server, "counts", [100])
-  end
-
-  # What `:public_key` makes for its own tests: of elliptic curves the server's library refuses it.
-  defp certificates do
-    rsa = [key: {:rsa, 2048, 65_537}, digest: :sha256]
-    subject_alt_name = {:Extension, {2, 5, 29, 17}, false, [dNSName: ~c"localhost"]}
-    server = [extensions: [subject_alt_name]] ++ rsa
-
-    :public_key.pkix_test_data(%{
-      server_chain: %{root: rsa, intermediates: [], peer: server},
-      client_chain: %{root: rsa, intermediates: [], peer: rsa}
-    })
-  end
-
-  defp write_pem(tmp_dir, name, entries) do
-    path = Path.join(tmp_dir, name)
-    entries = for {type, der} <- entries, do: {type, der, :not_encrypted}
-    File.write!(path, :public_key.pem_encode(entries))
-    path
-  end
-
-  # A certificate, its key and the authorities that it trusts, in files.
-  defp write_identity(tmp_dir, name, config) do
-    %{
-      cert: write_pem(tmp_dir, "#{name}.pem", Certificate: config[:cert]),
-      key: write_pem(tmp_dir, "#{name}.key", [config[:key]]),
-      trusted:
-        write_pem(tmp_dir, "#{name}.cas", for(der <- config[:cacerts], do: {:Certificate, der}))
-    }
   end
 end

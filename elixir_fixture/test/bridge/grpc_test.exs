@@ -19,7 +19,7 @@ defmodule Bridge.GRPCTest do
 
   setup_all do
     {client, address} = start_both(max_workers: 8)
-    %{client: client, server: GRPC.new("http://" <> address)}
+    %{client: client, server: GRPC.new(address)}
   end
 
   describe "Call" do

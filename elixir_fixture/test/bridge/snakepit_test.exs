@@ -102,7 +102,7 @@ defmodule Bridge.SnakepitTest do
     end
   end
 
-  defp server(worker), do: GRPC.new("http://localhost:#{worker.number}")
+  defp server(worker), do: GRPC.new("localhost:#{worker.number}")
 
   defp ask(server, method, fields) do
     path = @service <> method
@@ -191,7 +191,7 @@ defmodule Bridge.SnakepitTest do
       %{port: port, os_pid: os_pid} = start_0_13(executable, directory)
       {group, 0} = System.cmd("ps", ["-o", "pgid=", "-p", "#{os_pid}"])
       assert String.trim(group) == "#{os_pid}"
-      {_output, 0} = System.cmd("kill", ["-s", "TERM", "--", "-#{os_pid}"])
+      {_output, 0} = System.cmd("kill", ["-TERM", "--", "-#{os_pid}"])
       assert_receive {^port, {:exit_status, 0}}, 6_000
     end
 

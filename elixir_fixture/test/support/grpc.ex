@@ -13,7 +13,7 @@ defmodule Bridge.Test.GRPC do
   @enforce_keys [:url, :flags]
   defstruct [:url, :flags]
 
-  @typedoc "Where a server is, and what goes along with every call."
+  @typedoc "Where a server is, and how curl gets there."
   @type t :: %__MODULE__{url: String.t(), flags: [String.t()]}
 
   @typedoc "A call in flight."
@@ -25,6 +25,9 @@ defmodule Bridge.Test.GRPC do
             unimplemented internal unavailable data_loss unauthenticated)a
   @code_of_text @codes |> Enum.with_index(&{Integer.to_string(&2), &1}) |> Map.new()
 
+  # the first two: without the settings of whoever runs the tests
+  @flags ~w(--disable --noproxy * --http2-prior-knowledge --silent --no-buffer --dump-header -)
+
   @doc "Whether there is a curl that speaks HTTP/2."
   @spec available?() :: boolean
   def available? do
@@ -33,19 +36,14 @@ defmodule Bridge.Test.GRPC do
   end
 
   @doc """
-  The server at `"http://host:port"`, `"https://host:port"` or `"unix:/path"`.
-
-  `flags` are for curl, such as `["--cacert", path]`.
+  The server at `"host:port"` or `"unix:/path"`.
   """
-  @spec new(String.t(), [String.t()]) :: t
-  def new(target, flags \\ [])
-
-  def new("unix:" <> path, flags), do: new("http://localhost", ["--unix-socket", path | flags])
-  def new("https:" <> _ = url, flags), do: %__MODULE__{url: url, flags: ["--http2" | flags]}
-
-  def new("http:" <> _ = url, flags) do
-    %__MODULE__{url: url, flags: ["--http2-prior-knowledge" | flags]}
+  @spec new(String.t()) :: t
+  def new("unix:" <> path) do
+    %__MODULE__{url: "http://localhost", flags: ["--unix-socket", path]}
   end
+
+  def new(address), do: %__MODULE__{url: "http://" <> address, flags: []}
 
   ## Tools
 
@@ -130,10 +128,9 @@ defmodule Bridge.Test.GRPC do
       Port.open({:spawn_executable, System.find_executable("curl")}, [
         :binary,
         :exit_status,
-        # without the settings of whoever runs the tests
         args:
-          ["--disable", "--noproxy", "*"] ++
-            ["--silent", "--no-buffer", "--dump-header", "-", "--data-binary", "@" <> body] ++
+          @flags ++
+            ["--data-binary", "@" <> body] ++
             Enum.flat_map(headers, fn {name, value} -> ["--header", "#{name}: #{value}"] end) ++
             server.flags ++ [server.url <> path]
       ])
@@ -143,8 +140,9 @@ defmodule Bridge.Test.GRPC do
 
   @doc "Makes a unary call and waits for its answer. Takes the options of `start/4`."
   @spec unary(t, String.t(), binary, keyword) :: {:ok, binary} | {:error, Error.t()}
-  def unary(server, path, message, opts \\ []),
-    do: server |> start(path, message, opts) |> await()
+  def unary(server, path, message, opts \\ []) do
+    server |> start(path, message, opts) |> await()
+  end
 
   @doc "Waits for the answer of a unary call."
   @spec await(call) :: {:ok, binary} | {:error, Error.t()}

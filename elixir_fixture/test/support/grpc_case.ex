@@ -9,9 +9,7 @@ defmodule Bridge.GRPCCase do
   def start_both(opts \\ []) do
     {flags, opts} = Keyword.pop(opts, :args, [])
     args = ["--transport", "stdio,grpc", "--port", "0" | flags]
-    # what a refused handshake makes gRPC's library log is not for the output of the tests
-    env = Map.put(options()[:env], "GRPC_VERBOSITY", "NONE")
-    client = start_client([args: args, env: env] ++ opts)
+    client = start_client([args: args] ++ opts)
     {:ok, %{ready: ready}} = Bridge.info(client)
     {client, "localhost:#{ready["grpc_port"]}"}
   end

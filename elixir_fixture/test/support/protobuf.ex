@@ -44,8 +44,7 @@ defmodule Bridge.Test.Protobuf do
 
   defp take(2, rest) do
     {size, rest} = take_varint(rest, 0, 0)
-    <<data::binary-size(size), rest::binary>> = rest
-    {data, rest}
+    :erlang.split_binary(rest, size)
   end
 
   defp take_varint(<<more::1, part::7, rest::binary>>, n, shift) do

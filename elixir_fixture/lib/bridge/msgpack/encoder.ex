@@ -62,10 +62,13 @@ defmodule Bridge.Msgpack.Encoder do
     pack(Enum.to_list(value), key, path)
   end
 
-  defp pack(%{__struct__: Decimal} = value, key, path), do: text(to_string(value), key, path)
-
-  defp pack(%module{}, key, path) do
-    refuse(key, path, "is a %#{inspect(module)}{}; make it a map first, with Map.from_struct/1")
+  # `Decimal` by its name as text: the package need not be there, and compilers look for what is named.
+  defp pack(%module{} = value, key, path) do
+    if Atom.to_string(module) == "Elixir.Decimal" do
+      text(to_string(value), key, path)
+    else
+      refuse(key, path, "is a %#{inspect(module)}{}; make it a map first, with Map.from_struct/1")
+    end
   end
 
   defp pack(value, key, path) when is_map(value) do
