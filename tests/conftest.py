@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes import Processes, has_failed, note_failure
+from tests.processes import Processes, default_signals, has_failed, note_failure
 
 
 @pytest.hookimpl(wrapper=True)
@@ -16,6 +16,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     if report.failed:
         note_failure(item)
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals() -> Iterator[None]:
+    """Signals are as for a program that is started in a terminal."""
+    with default_signals():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,29 @@ def put_away(peer: PortPeer) -> None:
     peer.__exit__(None, None, None)
 
 
+@contextmanager
+def default_signals() -> Iterator[None]:
+    """What is started meanwhile finds no signal ignored or blocked, however this process was started.
+
+    A shell that starts a program in the background, or ``nohup``, has it ignore some, which all that
+    it starts inherits. A handler is not inherited: it takes the place of "ignored", and does as
+    little. SIGPIPE and SIGXFSZ are Python's own business. On the main thread.
+    """
+    own = (signal.SIGPIPE, signal.SIGXFSZ)
+    ignored = [
+        number
+        for number in signal.valid_signals()
+        if number not in own and signal.getsignal(number) is signal.SIG_IGN
+    ]
+    blocked = signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in ignored:
+        signal.signal(number, lambda *_: None)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
 class Processes:
     """The children of this process. ``shared``: the ids of those that outlive a test."""
 
