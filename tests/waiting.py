@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,16 @@ from bridge.testing import PATIENCE_S
 WAIT_S = PATIENCE_S
 #: The same for whole programs that tests run: pytest, mix, benchmarks.
 PROGRAM_S = 9 * PATIENCE_S
+
+
+def slowness() -> float:
+    """How much longer things take than on a machine with nothing else to do: 1.0 or more.
+
+    For limits that are promised, and that a test holds a program to.
+    """
+    if not hasattr(os, "getloadavg"):
+        return 1.0
+    return max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def wait_until(condition: Callable[[], bool], what: str = "the condition") -> None:

@@ -29,6 +29,7 @@ import grpc
 from bridge._generated import snakepit_bridge_pb2 as pb
 from bridge.testing import PATIENCE_S
 from tests.processes import is_measured
+from tests.waiting import slowness
 
 SERVICE = "snakepit.bridge.BridgeService"
 TYPE_URL = "type.googleapis.com/google.protobuf.StringValue"
@@ -139,7 +140,7 @@ class Snakepit:
 
     # -- its life ---------------------------------------------------------------------------
 
-    def wait_until_ready(self, timeout_s: float = 30.0) -> int:
+    def wait_until_ready(self, timeout_s: float = PATIENCE_S) -> int:
         """The port that the worker announces in the way of the version."""
         end = time.monotonic() + timeout_s
         with self._arrived:
@@ -181,7 +182,7 @@ class Snakepit:
 
     def shut_down(self) -> int:
         """SIGTERM, to the group where the version does that; SIGKILL when its patience ends."""
-        patience_s = 2.0 if self.version < (0, 9, 0) else 6.0
+        patience_s = (2.0 if self.version < (0, 9, 0) else 6.0) * slowness()
         if self.version >= (0, 13, 0):
             os.killpg(self.process.pid, signal.SIGTERM)
         else:
