@@ -161,6 +161,7 @@ class SnakepitService(Service):
             context.abort(
                 grpc.StatusCode.NOT_FOUND, f"no session {request.session_id!r} began here"
             )
+        assert session is not None  # abort() raises
         response = pb.GetSessionResponse(tool_count=len(describe_tools(self._caller.tools)))
         response.MergeFrom(session)
         return response

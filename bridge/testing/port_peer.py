@@ -11,7 +11,7 @@ import threading
 from collections.abc import Generator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from ..errors import TransportClosed
 from ..wire.codec import Encoder, decode_message
@@ -101,7 +101,7 @@ class PortPeer(Inbox):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of process {self.process.pid}>"
 
-    def __enter__(self) -> PortPeer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

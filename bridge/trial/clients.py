@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -18,8 +19,8 @@ def ask_bridge(port: int, timeout_s: float) -> object:
     Raises ``grpc.RpcError`` if either is not answered in time.
     """
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        check = health_pb2_grpc.HealthStub(channel).Check
-        check(health_pb2.HealthCheckRequest(), timeout=timeout_s)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout_s)
         call = channel.unary_unary(
             "/bridge.v1.Bridge/Call",
             request_serializer=bridge_pb2.CallRequest.SerializeToString,

@@ -78,6 +78,7 @@ class Endpoint:
         Which of them gRPC would take depends on its version and on the hosts file. Raises
         ``RuntimeError`` if the port is not free.
         """
+        port = wanted
         for _ in range(_PORTS):
             port = self._bind(server, f"127.0.0.1:{wanted}")
             if not _has_ipv6():

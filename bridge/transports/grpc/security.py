@@ -27,12 +27,15 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc]
         self._token = token
         self._refusal = grpc.unary_unary_rpc_method_handler(aside(self._refuse))
 
-    def intercept_service(self, go_on: Callable[[Any], Any], details: Any) -> Any:
+    def intercept_service(
+        self, continuation: Callable[[Any], Any], handler_call_details: Any
+    ) -> Any:
         """The handler of a request, or the one that refuses it. On gRPC's serving thread."""
+        details = handler_call_details
         if details.method.startswith(f"/{health.SERVICE_NAME}/"):
-            return go_on(details)
+            return continuation(details)
         if self._token.admits(details.invocation_metadata):
-            return go_on(details)
+            return continuation(details)
         return self._refusal
 
     def _refuse(self, request: bytes, context: Any) -> None:

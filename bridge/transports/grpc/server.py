@@ -75,7 +75,8 @@ class GrpcTransport:
         executor = GrpcExecutor(dispatcher)
         caller = ToolCaller(dispatcher, executor, self._max_message_bytes)
         pool, size = dispatcher.pool, self._max_message_bytes
-        server = grpc.server(
+        make_server: Any = grpc.server  # takes any executor, other than pyright's stubs of gRPC say
+        server = make_server(
             executor,
             interceptors=self._endpoint.guards(caller.aside),
             maximum_concurrent_rpcs=pool.max_workers + pool.max_queue + _CONTROL_ROOM,

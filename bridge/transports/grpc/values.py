@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
 from ...wire.json_values import to_plain
 
@@ -47,7 +47,7 @@ def to_struct(fields: dict[str, Any], name: str) -> Struct:
 def _fill(message: Value, plain: Any) -> None:
     # in place: a message that is put into another one is copied
     if plain is None:
-        message.null_value = 0
+        message.null_value = NULL_VALUE
     elif isinstance(plain, bool):
         message.bool_value = plain
     elif isinstance(plain, str):
