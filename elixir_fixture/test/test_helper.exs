@@ -6,4 +6,4 @@ if not Bridge.Test.GRPC.available?() do
   ExUnit.configure(exclude: [:grpc])
 end
 
-ExUnit.start()
+ExUnit.start(assert_receive_timeout: Bridge.TestCase.patience())

@@ -144,7 +144,7 @@ defmodule Bridge.ClientLifeTest do
           end)
         end)
 
-      assert_receive :streaming, 5_000
+      assert_receive :streaming
       stop = Task.async(fn -> Client.stop(client) end)
 
       eventually(fn ->
@@ -221,7 +221,7 @@ defmodule Bridge.ClientLifeTest do
       log =
         ExUnit.CaptureLog.capture_log(fn ->
           os_kill("KILL", os_pid(client))
-          assert_receive {:DOWN, ^monitor, _, _, {:shutdown, {:bridge_exited, 137}}}, 5_000
+          assert_receive {:DOWN, ^monitor, _, _, {:shutdown, {:bridge_exited, 137}}}
         end)
 
       assert log =~ "the Python process is gone: {:shutdown, {:bridge_exited, 137}}"

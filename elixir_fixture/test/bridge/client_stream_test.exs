@@ -131,7 +131,7 @@ defmodule Bridge.ClientStreamTest do
           |> catch_error()
         end)
 
-      assert_receive :watching, 5_000
+      assert_receive :watching
       Client.cancel(client, :watching)
       assert %Error{code: :cancelled} = Task.await(consumer)
       assert_closed(marker)
@@ -146,7 +146,7 @@ defmodule Bridge.ClientStreamTest do
           client |> endless(marker) |> Enum.each(fn _item -> send(test, :consuming) end)
         end)
 
-      assert_receive :consuming, 5_000
+      assert_receive :consuming
       Process.exit(consumer, :kill)
       assert_closed(marker)
       assert_idle(client)

@@ -39,7 +39,7 @@ defmodule Bridge.FaultsTest do
   end
 
   defp answered_unavailable(tasks) do
-    for answer <- Task.await_many(tasks, 5_000) do
+    for answer <- Task.await_many(tasks, patience()) do
       assert {:error, %Error{code: :unavailable}} = answer
     end
   end

@@ -28,7 +28,7 @@ defmodule Bridge.OutboxTest do
   defp frame(number), do: [<<number::32>> | :binary.copy(<<0>>, 20_000)]
 
   defp receive_number(port) do
-    assert_receive {^port, {:data, <<number::32, _::binary>>}}, 5_000
+    assert_receive {^port, {:data, <<number::32, _::binary>>}}
     number
   end
 
@@ -53,11 +53,11 @@ defmodule Bridge.OutboxTest do
   end
 
   test "is told once to flush, until it has", %{port: port, outbox: outbox} do
-    assert_receive :flush, 5_000
+    assert_receive :flush
     refute_received :flush
     outbox = Outbox.flush(outbox, port)
     assert Outbox.size(outbox) == 2
-    assert_receive :flush, 5_000
+    assert_receive :flush
   end
 
   test "gives back what waits, and that is never written", context do
@@ -82,7 +82,7 @@ defmodule Bridge.OutboxTest do
     if Outbox.size(outbox) == 0 do
       outbox
     else
-      assert_receive :flush, 5_000
+      assert_receive :flush
       outbox |> Outbox.flush(port) |> flush_until_empty(port)
     end
   end

@@ -35,8 +35,15 @@ defmodule Bridge.TestCase do
     ExUnit.Callbacks.start_supervised!({Bridge.Client, options(opts)})
   end
 
+  @doc """
+  How long to wait for what must come, in milliseconds: long enough for a loaded machine.
+
+  Nothing waits so long unless it is broken. `assert_receive` waits as long.
+  """
+  def patience, do: 20_000
+
   @doc "Waits until a condition holds, and fails if it does not within the time."
-  def eventually(condition, ms \\ 5_000) do
+  def eventually(condition, ms \\ patience()) do
     cond do
       condition.() ->
         :ok
