@@ -1,7 +1,7 @@
 """A model to copy: six tools, the three patterns of thread safety, real NumPy work.
 
-    bridge tools bridge.adapters.showcase:Showcase
-    bridge call bridge.adapters.showcase:Showcase matrix_multiply '{"size": 64}'
+    python -m bridge tools bridge.adapters.showcase:Showcase
+    python -m bridge call bridge.adapters.showcase:Showcase matrix_multiply '{"size": 64}'
 
 The guide to it is docs/thread-safety.md.
 """

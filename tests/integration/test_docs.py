@@ -24,7 +24,7 @@ GRPC = (ROOT / "docs" / "grpc.md").read_text()
 def test_the_python_client_of_the_grpc_page_works(tmp_path):
     (tmp_path / "python").mkdir()
     (tmp_path / "python" / "my_tools.py").write_text(TOOLS[1])
-    (command,) = re.findall(r"^    bridge (--adapter my_tools.*)$", GRPC, re.M)
+    (command,) = re.findall(r"^    python -P -m bridge (--adapter my_tools.*)$", GRPC, re.M)
     process = subprocess.Popen(
         [sys.executable, "-m", "bridge", *command.split(), "--port", "0"],
         cwd=tmp_path,

@@ -68,10 +68,12 @@ def test_the_tools_of_the_second_example_work(tools):
 
 
 def test_the_commands_for_people_work(tools):
-    commands = re.findall(r"^    (bridge (?:tools|call|doctor).*)$", README, re.MULTILINE)
-    assert len(commands) == 3
+    commands = re.findall(
+        r"^    python -m bridge ((?:tools|call|doctor)[^#\n]*)", README, re.MULTILINE
+    )
+    assert len(commands) == 4
     for command in commands:
-        words = re.findall(r"'([^']*)'|(\S+)", command.removeprefix("bridge "))
+        words = re.findall(r"'([^']*)'|(\S+)", command)
         arguments = [quoted or plain for quoted, plain in words]
         subprocess.run(
             [sys.executable, "-m", "bridge", *arguments],

@@ -23,7 +23,7 @@ FILES = {
     for block in re.findall(r"^```python\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 }
 COMMANDS = re.findall(
-    r"^    (bridge .*)$", re.sub(r"^```.*?^```", "", GUIDE, flags=re.S | re.M), re.M
+    r"^    python -m bridge (.*)$", re.sub(r"^```.*?^```", "", GUIDE, flags=re.S | re.M), re.M
 )
 
 
@@ -64,7 +64,7 @@ def test_its_tests_pass(reader):
 def test_its_commands_work(reader):
     outputs = []
     for command in COMMANDS:
-        done = run(reader, *shlex.split(command))
+        done = run(reader, "bridge", *shlex.split(command))
         assert done.returncode == 0, done.stdout + done.stderr
         outputs.append(done.stdout)
     assert "countdown" in outputs[0]

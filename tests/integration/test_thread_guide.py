@@ -28,6 +28,7 @@ FILES = {
     for block in re.findall(r"^```python\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 }
 ELIXIR = re.findall(r"^```elixir\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+PROGRAM = "python -m bridge"
 COMMANDS = re.findall(r"^    (\S.*)$", re.sub(r"^```.*?^```", "", GUIDE, flags=re.S | re.M), re.M)
 TESTS = [name for name in FILES if name.startswith("test_")]
 ADAPTERS = [name for name in FILES if name.startswith("python/")]
@@ -88,7 +89,7 @@ def together(*functions: Callable[[], Any]) -> list[Any]:
 def test_every_block_is_known_to_these_tests():
     assert GUIDE.count("```") == 2 * (len(FILES) + len(ELIXIR))
     assert set(FILES) == {*ADAPTERS, *TESTS, "measure.py"}
-    known = ("bridge call", "bridge check", "bridge tools", "bridge doctor")
+    known = tuple(f"{PROGRAM} {name}" for name in ("call", "check", "tools", "doctor"))
     others = [command for command in COMMANDS if not command.startswith(known)]
     assert others == ["PYTHONPATH=python pytest", "python measure.py 15"]
 
@@ -222,10 +223,12 @@ def command(line: str) -> tuple[list[str], int]:
     text, _, promise = line.partition("#")
     code = re.fullmatch(r" exits with (\d)", promise)
     assert bool(promise) == bool(code), line
-    return shlex.split(text)[1:], int(code[1]) if code else 0
+    return shlex.split(text.removeprefix(PROGRAM)), int(code[1]) if code else 0
 
 
-@pytest.mark.parametrize("line", [c for c in COMMANDS if re.match("bridge (call|tools|doctor)", c)])
+@pytest.mark.parametrize(
+    "line", [c for c in COMMANDS if re.match(f"{PROGRAM} (call|tools|doctor)", c)]
+)
 def test_a_command_works(reader, line):
     words, code = command(line)
     done = run(reader, sys.executable, "-m", "bridge", *words)
@@ -233,7 +236,7 @@ def test_a_command_works(reader, line):
     assert done.stdout
 
 
-@pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("bridge check")])
+@pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith(f"{PROGRAM} check")])
 def test_a_check_ends_as_promised(reader, line):
     pytest.importorskip("bridge.thread_safety.exercise")
     words, code = command(line)
