@@ -124,12 +124,13 @@ class Bench:
         peer: RecordingPeer | None = None,
         elixir: Any = None,
         output: Output | None = None,
+        pool: Pool | None = None,
     ) -> None:
         module = types.ModuleType("bench_tools")
         for number, function in enumerate(functions):
             setattr(module, getattr(function, "__name__", f"tool_{number}"), function)
         self.peer = peer or RecordingPeer()
-        self.pool = Pool(max_workers, max_queue, output)
+        self.pool = pool or Pool(max_workers, max_queue, output)
         self.dispatcher = Dispatcher(bind_tools(module), self.pool, elixir=elixir)
         self._last_key = 0
         weakref.finalize(self, self.pool.close)  # the threads end with the test

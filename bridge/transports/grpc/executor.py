@@ -162,7 +162,8 @@ class GrpcExecutor:
         except CallError as error:
             self._refuse(rpc, error)
         except Exception as error:
-            self._take_back(rpc, CallError(f"no worker can be had: {error}", code="unavailable"))
+            message = f"no worker can be had: {error}"
+            self._take_back(rpc, CallError(message, code="unavailable", started=False))
             raise
 
     def _take_back(self, rpc: Rpc, error: CallError) -> None:
