@@ -1,4 +1,42 @@
-"""The one pool of threads that runs every tool, whatever transport its call came from."""
+"""The one pool of threads that runs every tool, whatever transport its call came from.
+
+Guarantees:
+
+- A job that was accepted and not discarded is run exactly once.
+- Jobs start in the order of submission, except those of a busy serial queue.
+- ``submit`` never blocks. No job waits while a worker is free or could be started.
+- What a job leaves to be written does not wait for the next job of its worker.
+
+Assumes that ``append``, ``pop`` and ``remove`` of ``deque`` and ``list`` are atomic, which they are
+with the GIL and without. Nearly everything is decided without a lock; ``_growing`` is held only
+while a thread is added.
+
+Waking a thread costs more than a short job. So a worker takes jobs until there are none; a token
+wakes one sleeper at a time (``_waking``: one is on its way), and that one wakes the next if it
+finds more to do. So a woken worker is also the lookout for output that another leaves behind.
+
+The interleavings, each with its number where it is harmless and why (and its test):
+
+1. A worker finds no job, and one is submitted before it counts as idle: nobody would wake it.
+   The submitter puts the job first and looks for a sleeper then; the worker does it the other way
+   round: it counts as idle first, and looks once more for a job before it sleeps.
+   (``test_a_job_that_comes_while_the_worker_falls_asleep_is_run``)
+2. Two jobs come while one token is on its way: the second submitter wakes nobody. Whoever takes
+   a job and sees another behind it wakes the next sleeper before it begins.
+   (``test_of_two_jobs_that_come_at_once_neither_waits_for_the_other``)
+3. A job comes while the only free worker takes another job but still counts as idle: the
+   submitter starts no thread. The worker looks for such a job when it stops counting as idle, and
+   starts one. (``test_a_job_that_comes_while_the_only_worker_takes_another_does_not_wait_for_it``)
+4. A worker has a job done and takes the next, which lasts: what the first left to be written would
+   wait for it. Before it begins it wakes a lookout, or has the output's own thread write.
+   (``test_the_output_is_told_whether_the_worker_has_more_to_do``)
+5. A worker's place is given to a new thread while its job runs (``relieve``): two threads have the
+   same ``Worker``. The old one finds out when its job is done, touches nothing and ends.
+   (``test_the_end_of_a_relieved_job_does_not_touch_what_its_worker_runs_now``)
+6. A token is taken by a worker for which there is no job any more, because another that never
+   slept has taken it. It clears ``_waking`` all the same, so that the next job wakes somebody.
+   (``test_a_token_that_wakes_in_vain_stops_no_later_one``)
+"""
 
 from __future__ import annotations
 
@@ -20,10 +58,6 @@ if TYPE_CHECKING:
 class Pool:
     """At most ``max_workers`` threads, started when they are needed, and a bounded queue.
 
-    Waking a thread costs more than a short job. So a worker takes jobs until there are none, and
-    one sleeper at a time is woken: it wakes the next if it finds more to do. That also makes it
-    the lookout for output that a worker leaves behind when it goes on to another job.
-
     Args:
         max_workers: how many threads run jobs, at least 1.
         max_queue: how many jobs may wait; one more is refused at once.
@@ -43,8 +77,7 @@ class Pool:
         self._output = output or Output()
         self._jobs: deque[Job] = deque()
         self._idle: list[Worker] = []
-        # True wakes a worker, False ends it. A token that nobody needed any more wakes the next
-        # one that sleeps, in vain: it clears _waking, and nothing is lost.
+        #: True wakes a worker, False ends it.
         self._tokens: SimpleQueue[bool] = SimpleQueue()
         self._waking = False
         self._serial: list[SerialQueue] = []
@@ -147,8 +180,7 @@ class Pool:
             )
 
     def _enqueue(self, job: Job) -> None:
-        # first the job, then the look for a sleeper: who falls asleep does it the other way round
-        self._jobs.append(job)
+        self._jobs.append(job)  # (1) first the job, then the look for a sleeper
         if self._idle and not self._waking:
             self._waking = True
             self._tokens.put(True)
@@ -181,9 +213,9 @@ class Pool:
                 if not resting:
                     output.flush()
                     idle.append(worker)
-                    resting = True  # and look once more, for who has not seen it there
+                    resting = True  # (1) and look once more, for whoever has not seen it there
                 elif self._tokens.get():
-                    self._waking = False
+                    self._waking = False  # (6)
                     if not jobs:
                         # woken as a lookout
                         idle.remove(worker)
@@ -194,11 +226,10 @@ class Pool:
             if resting:
                 idle.remove(worker)
                 if jobs and not idle and len(self.workers) < self.max_workers:
-                    # submitted while this one still counted as free, and nobody else is
-                    self._grow()
+                    self._grow()  # (3)
                 now = clock()
             if not self._waking and (jobs or (not resting and output.waits())):
-                self._call_lookout()
+                self._call_lookout()  # (2) for the jobs, (4) for the output
             resting = False
             worker.since = now
             worker.job = job
@@ -209,7 +240,7 @@ class Pool:
                 sys.excepthook(type(error), error, error.__traceback__)
                 now = clock()
             if worker.thread is not thread:
-                return  # it was relieved
+                return  # (5) it was relieved
             worker.job = None
             worker.jobs += 1
             worker.busy_s += now - worker.since

@@ -2,6 +2,27 @@
 
 What a ``Call`` keeps is made only when somebody asks: when the tool looks for its context, or when
 the call takes long after all, so that it may be cancelled or run out of time like any other.
+
+Guarantees: each call of a batch is run at most once, and answered once by whoever has the right
+to; one that holds its thread up can be cancelled as soon as the role was taken over; after that
+its thread begins no other one. Assumes that ``append`` and ``pop`` of ``list`` and ``deque`` are
+atomic, which they are with the GIL and without.
+
+The leading thread runs ``run``, and within it ``execute`` and ``claim``. ``share`` and ``forked``
+are for other threads, ``needs_worker`` for the tool itself.
+
+The interleavings, each with its number where it is harmless and why (and its test):
+
+1. The tool returns while another thread makes a call of it. What runs stands in ``_unshared``, and
+   whoever takes it out has the right to answer or to make a ``Call``, whose claim then decides.
+   (``test_once_it_is_cancelled_its_id_may_be_used_again``)
+2. The tool returns when another thread has taken it out, but has no ``Call`` yet. The runner waits
+   for it, which is short. (``test_a_tool_that_returns_while_it_is_shared_is_answered_once``)
+3. The role is lost between the runner's look and the beginning of a call: who has taken over found
+   nothing to share. So the runner looks once more when there is something, and shares it itself.
+   (``test_a_call_that_begins_while_the_role_is_lost_can_be_cancelled``)
+4. Whoever has taken over empties the batch while the runner takes the next call from it. It finds
+   none, and ends. (``test_a_batch_that_is_taken_away_ends_the_run``)
 """
 
 from __future__ import annotations
@@ -77,7 +98,7 @@ class InlineRunner(Running):
             try:
                 request, tool = running = batch.popleft()
             except IndexError:
-                break  # another thread has taken over
+                break  # (4)
             if tool is not current:
                 if current is not None:
                     began = self._count(current, calls, errors, began)
@@ -94,7 +115,7 @@ class InlineRunner(Running):
                     continue
             unshared.append(running)
             if watchdog.term != term:
-                self.share()  # whoever leads now may have looked before there was something
+                self.share()  # (3)
             errors += execute(self, tool, args, kwargs, variables.copy(), self._peer, request.msgid)
         account.job = None
         if current is not None:
@@ -119,9 +140,9 @@ class InlineRunner(Running):
 
     def claim(self) -> bool:
         try:
-            self._unshared.pop()  # atomic, with the GIL and without
+            self._unshared.pop()  # (1)
         except IndexError:
-            with self._sharing:
+            with self._sharing:  # (2)
                 call, self._call = self._call, None
             assert call is not None
             return call.claim()
@@ -159,7 +180,7 @@ class InlineRunner(Running):
         """The call that runs here, as others know calls; None if there is none."""
         with self._sharing:
             try:
-                request, tool = self._unshared.pop()
+                request, tool = self._unshared.pop()  # (1)
             except IndexError:
                 pass  # it is shared already, or there is nothing
             else:

@@ -12,6 +12,32 @@ leads    ``watch()`` → watched; ``release()`` → leads
 watched  the piece is too old → the other leads, this one is late
 late     ``watch()`` and ``release()`` say so → stands by
 =======  ==========================================================
+
+Guarantees:
+
+- At most one thread leads. A term ends at most once, and each has a larger number than the last.
+- A piece that lasts longer than ``LIMIT_S`` costs its leader the role at the next look, one
+  ``LIMIT_S`` later at most if the standing-by thread is scheduled; nobody leads after ``end()``.
+- With nothing to do, neither thread wakes up.
+
+Assumes that the leader tells of each piece that may hold it up, and does none without a thread
+that stands by (``watched``). The leading thread runs ``watch``, ``release``, ``end``; the other
+one ``_stand_by`` and ``_sleep``.
+
+The interleavings, each with its number where it is harmless and why (and its test):
+
+1. The piece is done just after the other thread has found it too old. Under the lock that one
+   looks again whether it is the same piece, and leaves the role where it is if not.
+   (``test_a_piece_that_ends_while_it_is_found_too_old_costs_nothing``)
+2. The role is lost just before the leader begins the next piece, or tells that one is done. Under
+   the lock it sees another term: it must not begin, and stands by.
+   (``test_a_piece_of_work_that_lasts_too_long_costs_the_role``)
+3. A piece begins while the other thread falls asleep, and nobody would watch it. Under the lock it
+   looks whether a piece has begun since it last looked, and stays awake then.
+   (``test_a_piece_that_begins_while_the_other_falls_asleep_is_watched``)
+4. The new leader begins a piece while the late one still hangs: nobody could take over from it.
+   It is not ``watched`` until the late one stands by.
+   (``test_while_one_is_late_the_leader_is_not_watched``)
 """
 
 from __future__ import annotations
@@ -24,7 +50,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: A piece of work may last so long, in seconds.
+#: A piece of work may last so long, in seconds; so often the other thread looks.
 LIMIT_S = 0.001
 #: After so many looks without any work the one that stands by sleeps until there is some.
 _IDLE_LOOKS = 50
@@ -38,11 +64,15 @@ class Watchdog:
             that of the thread (0 or 1). It returns when it has lost the role, or for good after
             ``end()``.
         name: of the threads, which get ``-1`` and ``-2`` behind it.
+        limit_s: how long a piece of work may last, in seconds.
     """
 
-    def __init__(self, lead: Callable[[int, int], None], name: str) -> None:
+    def __init__(
+        self, lead: Callable[[int, int], None], name: str, limit_s: float = LIMIT_S
+    ) -> None:
         self._lead = lead
         self._name = name
+        self._limit_s = limit_s
         self._lock = threading.Lock()
         #: The number of the term that leads. Any thread may read it.
         self.term = 1
@@ -74,13 +104,13 @@ class Watchdog:
 
         Args:
             term: that of the caller.
-            now: ``time.monotonic()``; the piece may last ``LIMIT_S`` from then on.
+            now: ``time.monotonic()``; the piece may last ``limit_s`` from then on.
 
         Returns:
             False if the role was lost: then the caller must not do the work.
         """
         with self._lock:
-            if self.term != term:
+            if self.term != term:  # (2)
                 return False
             self._since = now
             self._pieces += 1
@@ -92,7 +122,7 @@ class Watchdog:
     def release(self, term: int) -> bool:
         """End the watch: the work is done. False if the role was lost meanwhile."""
         with self._lock:
-            if self.term != term:
+            if self.term != term:  # (2)
                 return False
             self._since = 0.0
         return True
@@ -114,11 +144,11 @@ class Watchdog:
         while not self._ended:
             time.sleep(LIMIT_S)
             since = self._since
-            if since and time.monotonic() - since >= LIMIT_S:
+            if since and time.monotonic() - since >= self._limit_s:
                 with self._lock:
-                    if self._since == since:
+                    if self._since == since:  # (1)
                         self._since = 0.0
-                        self.watched = False
+                        self.watched = False  # (4)
                         self.term += 1
                         return self.term
             looks = 0 if pieces != self._pieces else looks + 1
@@ -130,7 +160,7 @@ class Watchdog:
 
     def _sleep(self, pieces: int) -> None:
         with self._lock:
-            if pieces != self._pieces or self._ended:
+            if pieces != self._pieces or self._ended:  # (3)
                 return
             self._asleep = True
         self._wake.get()

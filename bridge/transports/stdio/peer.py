@@ -81,7 +81,7 @@ class StdioPeer(Peer):
         message = self._connection.error(self._own.encoder, key, error)
         with self._channel.order:
             self._writer.send(message)
-        self.wake_stream(key)
+        self.wake_stream(key)  # (2) of stream.py
         self._writer.nudge()
 
     def open_stream(self, call: CallView) -> Stream:

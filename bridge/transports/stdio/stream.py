@@ -1,4 +1,25 @@
-"""The items of one call to the peer of a pipe, at the peer's pace."""
+"""The items of one call to the peer of a pipe, at the peer's pace.
+
+Guarantees: no item is sent without credit, none after the answer of its call, and none under an id
+that another call uses; a worker that waits for credit goes on when some comes, and when its call
+is answered. Assumes that whoever interrupts a call sets its ``interruption`` before it sends the
+answer. The call's worker runs ``wait`` and ``send``; the reader, or whoever answers, ``wake``.
+
+The interleavings, each with its number where it is harmless and why (and its test):
+
+1. Credit comes between the worker's look and its waiting. The stream can be found before that
+   look, and the event that ``wake`` sets stays set until the worker has waited for it.
+   (``test_credit_that_comes_while_the_worker_begins_to_wait_is_noticed``)
+2. The call is answered by another thread while its worker waits: no credit will come any more.
+   Whoever answers wakes the stream, which sees that it was interrupted.
+   (``test_an_answer_wakes_the_worker_that_waits_for_credit``)
+3. The call is answered between the encoding of an item and its sending. Under the lock that keeps
+   answers last the worker looks again whether the credit is still that of the call.
+   (``test_an_answer_that_overtakes_an_item_is_the_last_word``)
+4. The call is answered, and the peer uses its id for another stream before the first one's worker
+   has woken up. A stream takes only itself away from where streams are found.
+   (``test_a_stream_whose_id_was_used_before_is_found``)
+"""
 
 from __future__ import annotations
 
@@ -44,18 +65,19 @@ class Stream(Sink):
         if credit is None or credit.available:
             return
         channel.writer.flush()
-        self._paused[call.key] = self
+        self._paused[call.key] = self  # (1)
         while not credit.available and call.interruption is None:
             self._look.wait()
-            self._look.clear()
-        del self._paused[call.key]
+            self._look.clear()  # (1)
+        if self._paused.get(call.key) is self:  # (4)
+            del self._paused[call.key]
 
     def send(self, item: Any) -> None:
         channel, key, credit = self._channel, self._call.key, self._credit
         connection, writer = channel.connection, channel.writer
         message = connection.item(channel.own.encoder, key, credit, item)
         with channel.order:
-            if connection.credit(key) is not credit:
-                return  # answered meanwhile: nobody waits for the item
+            if connection.credit(key) is not credit:  # (3)
+                return  # nobody waits for the item
             writer.send(message)
         writer.nudge()

@@ -3,6 +3,28 @@
 One write for each reply is what sinks a pool of threads: each costs a system call and a hand-over
 of the GIL. So workers only queue their replies, and ``Writer`` writes all that are queued at once:
 at the latest when a worker finds no more work, or when its own thread gets its turn.
+
+Guarantees: each frame is written whole, in the order in which messages were queued; nothing stays
+queued once every flush has returned; ``send`` never blocks; after the peer is gone nothing is
+written any more, and ``closed`` is called once. Assumes that ``append`` and ``popleft`` of
+``deque`` are atomic, which they are with the GIL and without.
+
+Any thread runs ``send``, ``flush``, ``flush_and_wait`` and ``nudge``; ``_run`` is the writer's own.
+The one that holds ``_writing`` writes.
+
+The interleavings, each with its number where it is harmless and why (and its test):
+
+1. A message is queued after the last look of the thread that writes, whose lock keeps the flush
+   of the other one from doing anything. Whoever has written looks again when the lock is free.
+   (``test_a_message_that_comes_at_the_end_of_a_flush_is_written``)
+2. A message has been taken out of the queue, but is not written yet, when somebody must be sure
+   that it is. ``flush_and_wait`` waits for the lock even if nothing is queued.
+   (``test_to_wait_for_the_flush_is_to_wait_for_what_another_thread_writes``)
+3. A message is queued and the writer's thread nudged while that ends its flush. It takes the
+   nudge as taken before it flushes, so that a later one counts.
+   (``test_a_nudge_at_the_end_of_a_flush_is_not_lost``)
+4. Two threads find the peer gone. The first to hold the lock says so, the other one no more.
+   (``test_a_peer_that_is_gone_is_told_once``)
 """
 
 from __future__ import annotations
@@ -64,7 +86,7 @@ class Writer(Output):
 
     def flush(self) -> None:
         """Write what is queued, or leave it to the thread that is writing just now."""
-        while self._queue and self._writing.acquire(blocking=False):
+        while self._queue and self._writing.acquire(blocking=False):  # (1)
             self._write_and_release()
 
     def flush_and_wait(self) -> None:
@@ -73,7 +95,7 @@ class Writer(Output):
         What another thread has taken out of the queue is written when this returns, too.
         """
         while True:
-            self._writing.acquire()
+            self._writing.acquire()  # (2)
             self._write_and_release()
             if not self._queue:
                 return
@@ -87,16 +109,15 @@ class Writer(Output):
     def _run(self) -> None:
         while True:
             self._nudges.get()
-            self._nudged = False
+            self._nudged = False  # (3)
             self.flush()
 
     def _write_and_release(self) -> None:
-        # whoever queues after the look below finds the lock free again: flush() loops
         try:
             self._write()
         except OSError:
             # EPIPE: the peer is gone, and with it everybody who waits for these replies
-            first, self._broken = not self._broken, True
+            first, self._broken = not self._broken, True  # (4)
             if first:
                 self._closed()
         finally:

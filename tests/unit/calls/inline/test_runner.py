@@ -13,7 +13,7 @@ from bridge.calls.inline.runner import InlineRunner
 from bridge.errors import CallError
 from bridge.wire.messages import Request
 from tests.tool_bench import Bench
-from tests.waiting import join, passed
+from tests.waiting import in_thread, join, passed, wait_until
 
 
 class Calm:
@@ -77,3 +77,59 @@ def test_once_it_is_cancelled_its_id_may_be_used_again(bench, gates):
     (answer,) = bench.peer.answers(1)
     assert isinstance(answer, CallError)
     assert answer.code == "cancelled"
+
+
+def test_a_tool_that_returns_while_it_is_shared_is_answered_once(bench, gates):
+    """(2) The other thread has taken it out, and makes the call just now."""
+    asked, may_go_on = threading.Event(), threading.Event()
+
+    class SlowRequest:
+        """A request whose options take their time: a call is made of it meanwhile."""
+
+        msgid, method, params = 1, "waits", [1]
+
+        @property
+        def options(self):
+            asked.set()
+            passed(may_go_on)
+
+    tools = bench.dispatcher.tools
+    runner = InlineRunner(bench.dispatcher, bench.peer, "test-reader")
+    thread = in_thread(runner.run, deque([(SlowRequest(), tools["waits"])]), Calm(), 1)
+    passed(gates["begun"])
+    sharing = in_thread(runner.share)
+    passed(asked)
+    lock, waits = runner._sharing, threading.Event()
+    runner._sharing = Noticed(lock, waits)
+    gates["go"].set()
+    wait_until(lambda: waits.is_set() or not thread.is_alive(), "the runner to wait, or to end")
+    may_go_on.set()
+    join(sharing, thread)
+    assert bench.peer.answers(1) == [1]
+    assert bench.dispatcher.calls == {}
+
+
+class Noticed:
+    """A lock that tells when somebody comes for it."""
+
+    def __init__(self, lock, noticed):
+        self._lock, self._noticed = lock, noticed
+
+    def __enter__(self):
+        self._noticed.set()
+        self._lock.acquire()
+
+    def __exit__(self, *_):
+        self._lock.release()
+
+
+def test_a_batch_that_is_taken_away_ends_the_run(bench):
+    """(4) Between the look whether there is something in it and the taking."""
+
+    class TakenAway(deque):
+        def __bool__(self):
+            return True
+
+    runner = InlineRunner(bench.dispatcher, bench.peer, "test-reader")
+    assert runner.run(TakenAway(), Calm(), 1)
+    assert bench.peer.events == []

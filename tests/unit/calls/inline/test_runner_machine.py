@@ -313,7 +313,7 @@ class LostJustNow:
         return True
 
 
-def test_a_call_that_begins_while_the_duty_is_lost_can_be_cancelled() -> None:
+def test_a_call_that_begins_while_the_role_is_lost_can_be_cancelled() -> None:
     """Who has taken over looked for it before it was there."""
     hang = Hang()
     bench = Bench(tool(name="hangs")(lambda: hang.wait()))

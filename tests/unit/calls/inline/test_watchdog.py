@@ -1,38 +1,51 @@
-"""The duty that is taken over from a thread that is held up."""
+"""The role that is taken over from a thread that is held up, and its numbered interleavings."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from bridge.calls.inline.watchdog import LIMIT_S, Watchdog
-from tests.waiting import WAIT_S, join, passed, wait_until
+from bridge.calls.inline.watchdog import Watchdog
+from tests.scripted import ScriptedLock
+from tests.waiting import WAIT_S, wait_until
+
+NAME = "test-watchdog"
+#: A piece of work may last for ever, however slow the machine is; and not at all.
+EVER_S, NEVER_S = 1000.0, 0.0
 
 
 class Service:
     """Leads under a watchdog as the test says: each term waits for its orders."""
 
-    def __init__(self) -> None:
-        self.watchdog = Watchdog(self.serve, "test-watchdog")
+    def __init__(self, limit_s: float) -> None:
+        self.watchdog = Watchdog(self.lead, NAME, limit_s)
         self.terms: list[int] = []
-        self.threads: dict[int, str] = {}
+        self.threads: dict[int, int] = {}
         self.arrived = threading.Semaphore(0)
-        self.may_end: dict[int, threading.Event] = {n: threading.Event() for n in range(1, 9)}
+        self.may_end = {term: threading.Event() for term in range(1, 9)}
 
-    def serve(self, term: int, thread: int) -> None:
+    def lead(self, term: int, thread: int) -> None:
         self.terms.append(term)
-        self.threads[term] = threading.current_thread().name
+        self.threads[term] = thread
         self.arrived.release()
-        passed(self.may_end[term])
+        assert self.may_end[term].wait(WAIT_S)
 
     def begin(self) -> None:
         self.watchdog.start()
         self.wait_for_term()
 
     def wait_for_term(self) -> None:
-        assert self.arrived.acquire(timeout=WAIT_S)
+        assert self.arrived.acquire(timeout=WAIT_S), "nobody leads"
+
+    def wait_for_looks(self) -> None:
+        """Wait until the thread that stands by has looked, and would have taken over if it could.
+
+        It sleeps only after many looks in a row without a new piece.
+        """
+        wait_until(lambda: self.watchdog._asleep, "the other thread to fall asleep")
 
     def end(self) -> None:
         self.watchdog.end()
@@ -41,78 +54,125 @@ class Service:
 
 
 @pytest.fixture
-def service():
-    service = Service()
-    yield service
-    service.end()
+def service() -> Iterator[Callable[..., Service]]:
+    """Makes services that end with their test."""
+    made: list[Service] = []
+
+    def make(limit_s: float) -> Service:
+        made.append(Service(limit_s))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.end()
 
 
-def work(service: Service, *, release: bool) -> bool:
-    """Do short pieces of work, all in all much longer than one may last, and see that none is lost.
-
-    ``release``: the watch ends between them. False: the machine has held a piece up for too long.
-    """
-    since = now = time.monotonic()
-    end = now + 20 * LIMIT_S
-    while True:
-        kept = service.watchdog.watch(1, now)
-        last = time.monotonic() >= end
-        if kept and (release or last):
-            since = now
-            kept = service.watchdog.release(1)
-        if not kept:
-            assert time.monotonic() - since >= LIMIT_S, "a short piece has cost the duty"
-            return False
-        if last:
-            return True
-        since, now = now, time.monotonic()
+def on_standby() -> bool:
+    """Whether the calling thread is the one that stands by in the first term."""
+    return threading.current_thread().name == f"{NAME}-2"
 
 
-@pytest.mark.parametrize("release", [True, False], ids=["one by one", "in a row"])
-def test_who_has_the_duty_keeps_it_while_nothing_holds_it_up(release):
-    for _ in range(20):
-        service = Service()
-        service.begin()
-        kept, terms = work(service, release=release), service.terms
-        service.end()
-        if kept:
-            assert terms == [1]
-            return  # otherwise the machine was too busy
+def test_the_leader_keeps_the_role_while_nothing_holds_it_up(service):
+    subject = service(EVER_S)
+    subject.begin()
+    for _ in range(100):
+        assert subject.watchdog.watch(1, time.monotonic())
+        assert subject.watchdog.release(1)
+    subject.wait_for_looks()
+    assert subject.terms == [1]
 
 
-def test_a_piece_of_work_that_lasts_too_long_costs_the_duty(service):
-    service.begin()
-    assert service.watchdog.watch(1, time.monotonic())
-    service.wait_for_term()
-    assert service.terms == [1, 2]
-    assert service.threads[1] != service.threads[2]
-    assert not service.watchdog.release(1)
-    assert not service.watchdog.watch(1, time.monotonic())
-    assert service.watchdog.term == 2
+def test_a_piece_of_work_that_lasts_too_long_costs_the_role(service):
+    """(2)"""
+    subject = service(NEVER_S)
+    subject.begin()
+    assert subject.watchdog.watch(1, time.monotonic())
+    subject.wait_for_term()
+    assert subject.terms == [1, 2]
+    assert subject.threads[1] != subject.threads[2]
+    assert not subject.watchdog.release(1)
+    assert not subject.watchdog.watch(1, time.monotonic())
+    assert subject.watchdog.term == 2
 
 
-def test_who_has_lost_it_stands_by_and_gets_it_back(service):
-    service.begin()
-    service.watchdog.watch(1, time.monotonic())
-    service.wait_for_term()
-    service.may_end[1].set()
-    assert service.watchdog.watch(2, time.monotonic())
-    service.wait_for_term()
-    assert service.terms == [1, 2, 3]
-    assert service.threads[3] == service.threads[1]
+def test_whoever_has_lost_the_role_stands_by_and_gets_it_back(service):
+    subject = service(NEVER_S)
+    subject.begin()
+    subject.watchdog.watch(1, time.monotonic())
+    subject.wait_for_term()
+    subject.may_end[1].set()
+    assert subject.watchdog.watch(2, time.monotonic())
+    subject.wait_for_term()
+    assert subject.terms == [1, 2, 3]
+    assert subject.threads[3] == subject.threads[1]
+
+
+def test_many_short_pieces_in_a_row_are_no_long_one(service):
+    subject = service(EVER_S)
+    subject.begin()
+    # the first alone would be too old a moment later
+    assert subject.watchdog.watch(1, time.monotonic() - EVER_S + 0.5)
+    assert subject.watchdog.watch(1, time.monotonic())
+    subject.wait_for_looks()
+    time_out = time.monotonic() + 0.5
+    wait_until(lambda: time.monotonic() > time_out, "the first to be too old")
+    assert subject.watchdog.release(1)
+    assert subject.terms == [1]
+
+
+def test_a_piece_that_ends_while_it_is_found_too_old_costs_nothing(service):
+    """(1)"""
+    subject = service(NEVER_S)
+    ended: list[bool] = []
+    subject.watchdog._lock = ScriptedLock(
+        before_acquire=lambda: ended.append(subject.watchdog.release(1)), wanted=on_standby
+    )
+    subject.begin()
+    assert subject.watchdog.watch(1, time.monotonic())
+    wait_until(lambda: bool(ended), "the look of the other thread")
+    subject.wait_for_looks()
+    assert ended == [True]
+    assert subject.terms == [1]
+
+
+def test_a_piece_that_begins_while_the_other_falls_asleep_is_watched(service):
+    """(3)"""
+    subject = service(NEVER_S)
+    subject.watchdog._lock = ScriptedLock(
+        before_acquire=lambda: subject.watchdog.watch(1, time.monotonic()), wanted=on_standby
+    )
+    subject.begin()
+    subject.wait_for_term()
+    assert subject.terms == [1, 2]
+
+
+def test_while_one_is_late_the_leader_is_not_watched(service):
+    """(4)"""
+    subject = service(NEVER_S)
+    subject.begin()
+    wait_until(lambda: subject.watchdog.watched, "the other thread to stand by")
+    assert subject.watchdog.watch(1, time.monotonic())
+    subject.wait_for_term()
+    assert not subject.watchdog.watched
+    subject.may_end[1].set()
+    wait_until(lambda: subject.watchdog.watched, "the late thread to stand by")
 
 
 def test_the_one_that_stands_by_sleeps_until_there_is_work(service):
-    service.begin()
-    wait_until(lambda: service.watchdog._asleep, "it to fall asleep")
-    assert service.watchdog.watch(1, time.monotonic())
-    service.wait_for_term()
-    assert service.terms == [1, 2]
+    subject = service(NEVER_S)
+    subject.begin()
+    subject.wait_for_looks()
+    assert subject.watchdog.watch(1, time.monotonic())
+    subject.wait_for_term()
+    assert subject.terms == [1, 2]
 
 
 def test_at_the_end_both_threads_leave(service):
-    service.begin()
-    service.end()
-    threads = [t for t in threading.enumerate() if t.name.startswith("test-watchdog")]
-    join(*threads)
-    assert service.terms == [1]
+    subject = service(EVER_S)
+    subject.begin()
+    subject.end()
+    wait_until(
+        lambda: not any(thread.name.startswith(NAME) for thread in threading.enumerate()),
+        "both threads to end",
+    )
+    assert subject.terms == [1]

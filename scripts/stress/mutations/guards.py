@@ -1,0 +1,193 @@
+"""The guards of the numbered interleavings: where each stands, and what is there without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Guard:
+    """``number``: as in the header of ``file``. ``old`` becomes ``new``, and ``test`` fails."""
+
+    file: str
+    number: int
+    says: str
+    old: str
+    new: str
+    test: str
+
+
+POOL = "bridge/calls/pool.py"
+POOL_TESTS = "tests/unit/calls/test_pool_interleavings.py::test_"
+WATCHDOG = "bridge/calls/inline/watchdog.py"
+WATCHDOG_TESTS = "tests/unit/calls/inline/test_watchdog.py::test_"
+RUNNER = "bridge/calls/inline/runner.py"
+WRITER = "bridge/transports/stdio/writer.py"
+WRITER_TESTS = "tests/unit/transports/test_stdio_writer.py::test_"
+STREAM = "bridge/transports/stdio/stream.py"
+STREAM_TESTS = "tests/unit/transports/test_stdio_stream.py::test_"
+
+GUARDS = [
+    Guard(
+        POOL, 1, "look once more before sleeping",
+        "                    resting = True  # (1)",
+        "                    resting = True\n                    self._tokens.get()  # (1)",
+        POOL_TESTS + "a_job_that_comes_while_the_worker_falls_asleep_is_run",
+    ),
+    Guard(
+        POOL, 1, "first the job, then the look",
+        "        self._jobs.append(job)  # (1) first the job, then the look for a sleeper\n"
+        "        if self._idle and not self._waking:\n"
+        "            self._waking = True\n"
+        "            self._tokens.put(True)\n",
+        "        if self._idle and not self._waking:\n"
+        "            self._waking = True\n"
+        "            self._tokens.put(True)\n"
+        "        self._jobs.append(job)\n",
+        POOL_TESTS + "a_job_is_there_before_its_submitter_looks_for_a_sleeper",
+    ),
+    Guard(
+        POOL, 2, "wake the next for another job",
+        "(jobs or (not resting and output.waits()))",
+        "(not resting and output.waits())",
+        POOL_TESTS + "of_two_jobs_that_come_at_once_neither_waits_for_the_other",
+    ),
+    Guard(
+        POOL, 3, "start a thread for a job that came late",
+        "                    self._grow()  # (3)",
+        "                    pass",
+        "tests/unit/calls/test_pool.py::"
+        "test_a_job_that_comes_while_the_only_worker_takes_another_does_not_wait_for_it",
+    ),
+    Guard(
+        POOL, 4, "look out for what is to be written",
+        "(jobs or (not resting and output.waits()))",
+        "jobs",
+        "tests/unit/calls/test_pool.py::"
+        "test_the_output_is_told_whether_the_worker_has_more_to_do",
+    ),
+    Guard(
+        POOL, 5, "end when the place was given away",
+        "            if worker.thread is not thread:\n                return  # (5) it was relieved\n",
+        "",
+        "tests/unit/calls/test_pool_relieve.py::"
+        "test_the_end_of_a_relieved_job_does_not_touch_what_its_worker_runs_now",
+    ),
+    Guard(
+        POOL, 6, "a vain token counts as taken",
+        "                    self._waking = False  # (6)\n",
+        "                    if jobs:\n                        self._waking = False\n",
+        POOL_TESTS + "a_token_that_wakes_in_vain_stops_no_later_one",
+    ),
+    Guard(
+        WATCHDOG, 1, "is it the same piece",
+        "if self._since == since:  # (1)", "if True:",
+        WATCHDOG_TESTS + "a_piece_that_ends_while_it_is_found_too_old_costs_nothing",
+    ),
+    Guard(
+        WATCHDOG, 2, "release: is it the same term",
+        "            if self.term != term:  # (2)\n                return False\n"
+        "            self._since = 0.0",
+        "            self._since = 0.0",
+        WATCHDOG_TESTS + "a_piece_of_work_that_lasts_too_long_costs_the_role",
+    ),
+    Guard(
+        WATCHDOG, 2, "watch: is it the same term",
+        "            if self.term != term:  # (2)\n                return False\n"
+        "            self._since = now",
+        "            self._since = now",
+        WATCHDOG_TESTS + "a_piece_of_work_that_lasts_too_long_costs_the_role",
+    ),
+    Guard(
+        WATCHDOG, 3, "has a piece begun",
+        "if pieces != self._pieces or self._ended:  # (3)", "if self._ended:",
+        WATCHDOG_TESTS + "a_piece_that_begins_while_the_other_falls_asleep_is_watched",
+    ),
+    Guard(
+        WATCHDOG, 4, "nobody watches the new leader",
+        "                        self.watched = False  # (4)\n", "",
+        WATCHDOG_TESTS + "while_one_is_late_the_leader_is_not_watched",
+    ),
+    Guard(
+        RUNNER, 1, "whoever takes it out decides",
+        "request, tool = self._unshared.pop()  # (1)", "request, tool = self._unshared[-1]",
+        "tests/unit/calls/inline/test_runner.py::"
+        "test_once_it_is_cancelled_its_id_may_be_used_again",
+    ),
+    Guard(
+        RUNNER, 2, "wait until there is a call",
+        "            with self._sharing:  # (2)\n"
+        "                call, self._call = self._call, None\n",
+        "            call, self._call = self._call, None\n",
+        "tests/unit/calls/inline/test_runner.py::"
+        "test_a_tool_that_returns_while_it_is_shared_is_answered_once",
+    ),
+    Guard(
+        RUNNER, 3, "share what others looked for too early",
+        "                self.share()  # (3)", "                pass",
+        "tests/unit/calls/inline/test_runner_machine.py::"
+        "test_a_call_that_begins_while_the_role_is_lost_can_be_cancelled",
+    ),
+    Guard(
+        RUNNER, 4, "the batch may be gone",
+        "                break  # (4)", "                raise",
+        "tests/unit/calls/inline/test_runner.py::test_a_batch_that_is_taken_away_ends_the_run",
+    ),
+    Guard(
+        WRITER, 1, "look again when the lock is free",
+        "while self._queue and self._writing.acquire(blocking=False):  # (1)",
+        "if self._queue and self._writing.acquire(blocking=False):",
+        WRITER_TESTS + "a_message_that_comes_at_the_end_of_a_flush_is_written",
+    ),
+    Guard(
+        WRITER, 2, "wait though nothing is queued",
+        "        while True:\n            self._writing.acquire()  # (2)",
+        "        while self._queue:\n            self._writing.acquire()",
+        WRITER_TESTS + "to_wait_for_the_flush_is_to_wait_for_what_another_thread_writes",
+    ),
+    Guard(
+        WRITER, 3, "a nudge is taken before the flush",
+        "            self._nudged = False  # (3)\n            self.flush()\n",
+        "            self.flush()\n            self._nudged = False\n",
+        WRITER_TESTS + "a_nudge_at_the_end_of_a_flush_is_not_lost",
+    ),
+    Guard(
+        WRITER, 4, "only the first says so",
+        "first, self._broken = not self._broken, True  # (4)", "first = True",
+        WRITER_TESTS + "a_peer_that_is_gone_is_told_once",
+    ),
+    Guard(
+        STREAM, 1, "it can be found before the look",
+        "        self._paused[call.key] = self  # (1)\n"
+        "        while not credit.available and call.interruption is None:\n"
+        "            self._look.wait()\n",
+        "        while not credit.available and call.interruption is None:\n"
+        "            self._paused[call.key] = self\n"
+        "            self._look.wait()\n",
+        STREAM_TESTS + "credit_that_comes_while_the_worker_begins_to_wait_is_noticed",
+    ),
+    Guard(
+        STREAM, 1, "the event is cleared after the waiting",
+        "            self._look.wait()\n            self._look.clear()  # (1)\n",
+        "            self._look.clear()\n            self._look.wait()\n",
+        STREAM_TESTS + "credit_that_comes_while_the_worker_begins_to_wait_is_noticed",
+    ),
+    Guard(
+        "bridge/transports/stdio/peer.py", 2, "whoever answers wakes it",
+        "        self.wake_stream(key)  # (2) of stream.py\n", "",
+        STREAM_TESTS + "an_answer_wakes_the_worker_that_waits_for_credit",
+    ),
+    Guard(
+        STREAM, 3, "is it still the call's credit",
+        "            if connection.credit(key) is not credit:  # (3)\n"
+        "                return  # nobody waits for the item\n",
+        "",
+        "tests/unit/transports/test_stdio.py::"
+        "test_an_answer_that_overtakes_an_item_is_the_last_word",
+    ),
+    Guard(
+        STREAM, 4, "only itself",
+        "if self._paused.get(call.key) is self:  # (4)", "if True:",
+        STREAM_TESTS + "a_stream_whose_id_was_used_before_is_found",
+    ),
+]  # fmt: skip
