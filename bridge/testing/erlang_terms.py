@@ -1,11 +1,6 @@
 """The name in 0.1 of ``bridge.testing.erlang.terms``."""
 
-import sys
-import warnings
+from .erlang.terms import *  # noqa: F403  # what type checkers find under the old name
+from .moved import moved
 
-from .erlang import terms
-
-warnings.warn(
-    f"{__name__} is bridge.testing.erlang.terms since 0.2", DeprecationWarning, stacklevel=2
-)
-sys.modules[__name__] = terms
+moved(__name__, "bridge.testing.erlang.terms")

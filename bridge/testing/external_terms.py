@@ -1,13 +1,6 @@
 """The name in 0.1 of ``bridge.testing.erlang.external_terms``."""
 
-import sys
-import warnings
+from .erlang.external_terms import *  # noqa: F403  # what type checkers find under the old name
+from .moved import moved
 
-from .erlang import external_terms
-
-warnings.warn(
-    f"{__name__} is bridge.testing.erlang.external_terms since 0.2",
-    DeprecationWarning,
-    stacklevel=2,
-)
-sys.modules[__name__] = external_terms
+moved(__name__, "bridge.testing.erlang.external_terms")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-PACKAGES = ("bridge", "bridge.testing", "bridge.adapters")
+PACKAGES = ("bridge", "bridge.testing", "bridge.thread_safety", "bridge.adapters")
 
 
 def public() -> Iterator[tuple[str, Any]]:
