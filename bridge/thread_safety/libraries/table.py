@@ -8,6 +8,7 @@ answer.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -105,7 +106,7 @@ class Libraries:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        self._path = path or os.path.join(os.path.dirname(__file__), "libraries.toml")
+        self._path = path
         self._read: _Table | None = None
 
     def __iter__(self) -> Iterator[Library]:
@@ -157,10 +158,7 @@ class Libraries:
     def _table(self) -> _Table:
         table = self._read
         if table is None:  # two threads may read it; both come to the same
-            import tomllib
-
-            with open(self._path, "rb") as file:
-                table = self._read = _Table(tomllib.load(file)["library"])
+            table = self._read = _own_table() if self._path is None else _read_table(self._path)
         return table
 
 
@@ -190,6 +188,18 @@ class _Table:
             if all(each in rest for each in entry):
                 return library, part
         return None
+
+
+@functools.cache  # nothing can change it, and a checker that is made for one test asks again
+def _own_table() -> _Table:
+    return _read_table(os.path.join(os.path.dirname(__file__), "libraries.toml"))
+
+
+def _read_table(path: str) -> _Table:
+    import tomllib
+
+    with open(path, "rb") as file:
+        return _Table(tomllib.load(file)["library"])
 
 
 def _parts(name: str) -> list[str]:

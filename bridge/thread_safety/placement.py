@@ -1,0 +1,307 @@
+"""Has calls run on workers of a pool, at once or one after another, and never all on one worker.
+
+A worker that is free takes whatever comes: of quick calls one worker would run all, and a race
+needs two. So the calls of a *wave*, which are to run at once, meet at a gate before their tools
+begin; and where a wave has fewer calls than there are workers, the others are *held*.
+
+One wave follows the other without the thread that asked for it, which would have to be woken each
+time: whoever brings the last answer of a wave begins the next one, as a client does that waits for
+an answer before it asks again.
+
+The locks here are those of ``_thread``, which the detector does not know: what waits here is not
+put in order by it. (``threading.Barrier`` makes an order: what comes before it is over.)
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from ..calls.dispatcher import Dispatcher
+from ..calls.interfaces import Peer
+from ..calls.job import Job, Worker
+from ..calls.pool import Pool
+from ..tool import Tool
+from ..wire.messages import CallOptions, Request
+
+_PATIENCE_S = 30.0
+#: How long calls that belong together wait for each other.
+_TOGETHER_S = 0.3
+
+
+class Attempt:
+    """One call that is to be made.
+
+    Args:
+        tool: the name of the tool.
+        params: its arguments, by position or by name.
+        peer: makes who gets the answer, of what is to be called once it is there, on any thread.
+    """
+
+    def __init__(
+        self,
+        tool: str,
+        params: list[Any] | dict[str, Any],
+        peer: Callable[[Callable[[], None]], Peer],
+    ) -> None:
+        self.tool = tool
+        self.params = params
+        self.peer = peer
+
+
+class Placement:
+    """Serves tools on workers of its own, and chooses which of them run its calls.
+
+    Guarantees, as long as it chooses: the calls of a wave begin at once, each on another worker;
+    and not on those that ran the wave before, unless there are not enough others.
+
+    Args:
+        tools: what is served, by name.
+        workers: how many threads.
+        waves: the calls that are to run at once, wave after wave; none with more calls than there
+            are workers, or with two of the same serial tool.
+    """
+
+    def __init__(
+        self, tools: Mapping[str, Tool], workers: int, waves: Sequence[Sequence[Attempt]]
+    ) -> None:
+        total = sum(map(len, waves))
+        self._workers = workers
+        self._gate = _Gate()
+        self._pool = Pool(workers, workers + total)
+        self._dispatcher = Dispatcher(
+            {name: tool.calling(self._gate.before(tool.function)) for name, tool in tools.items()},
+            self._pool,
+        )
+        self._streaming = {name for name, tool in tools.items() if tool.streaming}
+        self._keys = count()
+        self._waves = deque(map(_Wave, waves))
+        #: The wave that begins when all workers are held.
+        self._upcoming: deque[_Wave] = deque()
+        self._current: _Wave | None = None
+        self._chooses = True
+        #: Of the workers that run nothing; the next to be let go comes first.
+        self._holds: deque[_Hold] = deque()
+        self._held = _Countdown(0)
+        self._answers = _Countdown(total)
+
+    def run(self) -> bool:
+        """Make all calls, and wait until they are answered and the workers have ended.
+
+        But not for ever. Where calls wait for others that are not of their wave, it chooses no more,
+        and lets everything run that can.
+
+        Returns:
+            Whether it chose to the end.
+        """
+        self._advance()
+        self._wait_for_answers()
+        end = time.monotonic() + _PATIENCE_S
+        self._answers.wait(_PATIENCE_S)
+        self._dispatcher.cancel_all("the check goes on without this call")
+        self._let_go(self._workers)
+        self._pool.close()
+        # what comes is later than the calls: the end of a thread that is joined tells the detector
+        for worker in self._pool.workers:
+            if worker.thread is not None:
+                worker.thread.join(max(0.0, end - time.monotonic()))
+        return self._chooses
+
+    # -- from wave to wave, on whatever thread -----------------------------------------------
+
+    def _advance(self) -> None:
+        """The calls of the wave before are answered: begin the next, and so on."""
+        while True:
+            try:
+                wave = self._waves.popleft()
+            except IndexError:
+                return
+            missing = self._workers - len(self._holds)
+            if self._chooses and len(wave.attempts) < self._workers and missing:
+                self._upcoming.append(wave)
+                self._held = _Countdown(missing)
+                for _ in range(missing):
+                    hold = _Hold(self._one_held)
+                    self._holds.append(hold)
+                    self._pool.submit(hold)
+                return
+            if not self._begin(wave):
+                return
+
+    def _one_held(self) -> None:
+        """A worker is held: if it was the last, the wave begins that waits for that."""
+        if self._held.one_less():
+            self._begin_upcoming()
+
+    def _begin_upcoming(self) -> None:
+        try:
+            wave = self._upcoming.popleft()
+        except IndexError:
+            return  # somebody else began it
+        if self._begin(wave):
+            self._advance()
+
+    def _begin(self, wave: _Wave) -> bool:
+        """Make the calls of a wave. Returns whether all are answered already."""
+        self._current = wave
+        self._gate.expect(len(wave.attempts))
+        for attempt in wave.attempts:
+            options = None
+            if attempt.tool in self._streaming:
+                options = CallOptions(credit=(sys.maxsize, sys.maxsize))
+            request = Request(next(self._keys), attempt.tool, attempt.params, options)
+            peer = attempt.peer(lambda: self._one_answered(wave))
+            self._dispatcher.dispatch(request, peer)
+        if wave.unanswered < len(wave.attempts):
+            self._gate.expect(wave.unanswered)  # the others were refused
+        self._let_go(len(wave.attempts))
+        return wave.open.one_less()
+
+    def _one_answered(self, wave: _Wave) -> None:
+        if wave.open.one_less():
+            self._advance()
+        self._answers.one_less()
+
+    def _let_go(self, workers: int) -> None:
+        for _ in range(workers):
+            try:
+                self._holds.popleft().let_go()
+            except IndexError:
+                return
+
+    # -- on the thread that asked for it ------------------------------------------------------
+
+    def _wait_for_answers(self) -> None:
+        """Wait until all calls are answered, or until it is seen that some wait for others."""
+        seen, end = -1, 0.0
+        while not self._answers.wait(_TOGETHER_S):
+            now = time.monotonic()
+            if self._answers.left != seen:
+                seen, end = self._answers.left, now + _PATIENCE_S
+                continue
+            wave = self._current
+            # with every worker busy nobody else could do anything
+            if wave is not None and wave.open.left == self._workers and now < end:
+                continue
+            self._stop_choosing()
+            return
+
+    def _stop_choosing(self) -> None:
+        self._chooses = False
+        self._gate.open()
+        self._let_go(self._workers)
+        self._begin_upcoming()
+        while self._waves:
+            self._advance()
+
+
+class _Wave:
+    """Calls that are to run at once. ``open``: how many are not answered, and one until all are made."""
+
+    def __init__(self, attempts: Sequence[Attempt]) -> None:
+        self.attempts = attempts
+        self.open = _Countdown(len(attempts) + 1)
+
+    @property
+    def unanswered(self) -> int:
+        """How many are not answered; while they are being made."""
+        return self.open.left - 1
+
+
+class _Hold(Job):
+    """Keeps a worker from other jobs. ``held`` is called on the worker, once it is held."""
+
+    serial = None
+
+    def __init__(self, held: Callable[[], None]) -> None:
+        self._held = held
+        self._over = _taken_lock()
+
+    def run(self, worker: Worker, now: float) -> float:
+        self._held()
+        self._over.acquire()
+        return time.monotonic()
+
+    def let_go(self) -> None:
+        """Let the worker go on to other jobs."""
+        self._over.release()
+
+
+class _Gate:
+    """Where calls wait for each other before their tools begin.
+
+    When not all come, because one waits for another call, it stays open.
+    """
+
+    def __init__(self) -> None:
+        self._parties = 1
+        self._lock = _thread.allocate_lock()
+        self._waiting: list[_thread.LockType] = []
+        self._open = False
+
+    def before(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, behind the gate."""
+
+        def gated(*args: Any, **kwargs: Any) -> Any:
+            self._meet()
+            return function(*args, **kwargs)
+
+        return gated
+
+    def expect(self, parties: int) -> None:
+        """So many are to meet."""
+        with self._lock:
+            self._parties = parties
+            self._let_through()
+
+    def open(self) -> None:
+        """Let everybody through, from now on."""
+        self._open = True
+
+    def _meet(self) -> None:
+        if self._open or self._parties <= 1:
+            return
+        own = _taken_lock()
+        with self._lock:
+            self._waiting.append(own)
+            self._let_through()
+        if not own.acquire(timeout=_TOGETHER_S):
+            self._open = True
+
+    def _let_through(self) -> None:
+        if len(self._waiting) >= self._parties:
+            for waiting in self._waiting:
+                waiting.release()
+            self._waiting = []
+
+
+class _Countdown:
+    """Counts down to nothing, and lets one thread wait for that. Any thread may count."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self._lock = _thread.allocate_lock()
+        self._nothing = _taken_lock()
+
+    def one_less(self) -> bool:
+        """Count. Returns whether nothing is left."""
+        with self._lock:
+            self.left -= 1
+            if self.left == 0:
+                self._nothing.release()
+            return self.left == 0
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so long until nothing is left. Returns whether it is so."""
+        return self.left == 0 or (self._nothing.acquire(timeout=seconds) and True)
+
+
+def _taken_lock() -> _thread.LockType:
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    return lock
