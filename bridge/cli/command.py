@@ -40,7 +40,7 @@ def run_command(name: str, argv: Sequence[str]) -> int:
         SystemExit: With 2, if argparse did not understand ``argv``; with 0 after ``--help``.
     """
     command: Any = import_module(f"{__package__}.{name}")
-    parser = argparse.ArgumentParser(prog=f"bridge {name}", description=command.SUMMARY)
+    parser = argparse.ArgumentParser(prog=f"python -m bridge {name}", description=command.SUMMARY)
     command.add_arguments(parser)
     parser.add_argument(
         "--app-dir",

@@ -52,7 +52,7 @@ def test_what_cannot_be_served_is_said_in_one_line_and_exits_with_2(run, argv):
 def test_what_a_command_does_not_understand_exits_with_2_and_its_usage(run, argv, words):
     code, out, err = run(*argv)
     assert (code, out) == (2, "")
-    assert err.startswith(f"usage: bridge {argv[0]} ")
+    assert err.startswith(f"usage: python -m bridge {argv[0]} ")
     assert words in err.splitlines()[-1]
 
 

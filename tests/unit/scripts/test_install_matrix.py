@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from dataclasses import replace
 from importlib import metadata
 
 import pytest
@@ -21,7 +22,7 @@ WANTED = [Requirement("Some.Package>=1.2"), Requirement("other>=3")]
 def case() -> Case:
     python = look_at(sys.executable)
     assert python is not None
-    return Case(python, (), oldest=True)
+    return Case(replace(python, free_threaded=False), (), oldest=True)
 
 
 def test_the_bounds_themselves_are_as_they_should_be():
@@ -87,6 +88,13 @@ def test_the_planted_release_is_one_that_installers_know_and_python_does_not_loa
 def test_grpc_without_its_extra_must_be_refused_in_so_many_words(case, outcome, cell):
     assert case._judge("grpc", outcome) == cell
     assert bool(case.faults) == (cell == "FAILED")
+
+
+def test_where_grpcio_is_not_made_the_refusal_says_so(case):
+    case.python = replace(case.python, free_threaded=True)
+    said = "bridge: gRPC is not served here: grpcio has no packages for free-threaded Python\n"
+    assert case._judge("grpc", said) == REFUSED
+    assert case._judge("grpc", "bridge: python -m pip install 'grpcio>=1'") == "FAILED"
 
 
 def test_what_is_no_interpreter_is_none(tmp_path):
