@@ -11,6 +11,7 @@ import json
 import os
 import re
 import select
+import shlex
 import signal
 import stat
 import subprocess
@@ -398,7 +399,11 @@ def make_executable(directory: Path) -> str:
     """What pip makes of the console script, for a package that is not installed."""
     path = directory / "bridge-snakepit"
     path.write_text(
-        f"#!{sys.executable}\nimport sys\nfrom bridge.snakepit.main import main\nsys.exit(main())\n"
+        # a first line takes neither spaces nor long paths: both languages read the second
+        "#!/bin/sh\n"
+        f"'''exec' {shlex.quote(sys.executable)} \"$0\" \"$@\"\n"
+        "' '''\n"
+        "import sys\nfrom bridge.snakepit.main import main\nsys.exit(main())\n"
     )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)

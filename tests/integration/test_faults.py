@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import sysconfig
@@ -70,7 +71,8 @@ def start_with_stderr(start: Start, tmp_path: Path) -> Start:
 
     def start_it(redirection: str, adapter: str = FAULTS) -> PortPeer:
         python = tmp_path / "python"
-        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@" 2>{redirection}\n')
+        executable = shlex.quote(sys.executable)
+        python.write_text(f'#!/bin/sh\nexec {executable} "$@" 2>{redirection}\n')
         python.chmod(0o755)
         return start("--grace", str(GRACE_S), adapter=adapter, python=str(python))
 

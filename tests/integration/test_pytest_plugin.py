@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -192,7 +193,7 @@ def test_a_bridge_that_does_not_end_is_killed_and_an_error(inner):
 
 def test_another_interpreter_can_run_the_bridges(inner):
     script = inner.path / "python_in_disguise"
-    script.write_text(f'#!/bin/sh\nDISGUISED=yes exec {sys.executable} "$@"\n')
+    script.write_text(f'#!/bin/sh\nDISGUISED=yes exec {shlex.quote(sys.executable)} "$@"\n')
     script.chmod(0o755)
     inner.makepyfile("""
         import sys

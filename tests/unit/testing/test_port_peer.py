@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -61,7 +62,7 @@ def liar(tmp_path: Path) -> Callable[..., PortPeer]:
             {more}
         """
         (tmp_path / "liar.py").write_text(textwrap.dedent(program))
-        script = f"#!/bin/sh\nexec {sys.executable} {tmp_path}/liar.py\n"
+        script = f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {tmp_path}/liar.py\n"
         liar = write_program(tmp_path / "liar", script)
         return PortPeer(python=str(liar), wait_until_ready=False)
 
