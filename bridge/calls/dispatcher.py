@@ -75,7 +75,7 @@ class Dispatcher:
         self.python = dict(python or {})
         self._reports = dict(reports or {})
         #: Calls without an answer, by key; see ``CallRuntime``. Others may look.
-        self.calls = self.runtime.calls
+        self.calls: dict[int, Call] = self.runtime.calls
         self._deadlines = Deadlines(self.calls, self._expire)
         #: Calls that are just being interrupted, until their answer is sent.
         self._ending: set[Call] = set()

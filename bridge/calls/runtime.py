@@ -9,10 +9,9 @@ from .event_loop import EventLoop
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from ..context import Elixir
-    from .call import Call
 
 
 class CallRuntime:
@@ -29,7 +28,7 @@ class CallRuntime:
     __slots__ = ("calls", "interrupting", "event_loop", "elixir", "_leave_fork")
 
     def __init__(self, elixir: Elixir | None = None) -> None:
-        self.calls: dict[int, Call] = {}
+        self.calls: dict[int, Any] = {}  # of Call, which knows this class
         self.interrupting = threading.Lock()
         self.event_loop = EventLoop()
         self.elixir = elixir

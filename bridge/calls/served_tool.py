@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .inline.latency import LatencyGate
+from .latency import LatencyGate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

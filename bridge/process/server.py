@@ -8,17 +8,13 @@ import sys
 import threading
 from queue import Empty, SimpleQueue
 
-from .. import __version__
 from ..calls.dispatcher import Dispatcher
 from ..calls.pool import Pool
 from ..errors import AdapterError, BridgeError, CallError, UsageError
 from ..gil import GilWatch, describe_python, is_free_threaded
 from ..loading import check_workers, load
-from ..transports.stdio.channel import Channel
-from ..transports.stdio.descriptors import PrivatePipes
-from ..transports.stdio.peer import StdioPeer
-from ..transports.stdio.reader import StdioReader
-from ..wire.connection import Connection
+from ..transports.stdio.transport import StdioTransport
+from .announcement import announce, describe
 from .fork import Forks
 from .shutdown import (
     CLEAN,
@@ -46,7 +42,6 @@ if TYPE_CHECKING:
     from ..transports.grpc.service import ServiceFactory
     from .settings import Settings
 
-PROTOCOL_VERSION = 1
 #: How long a thread may keep the GIL while others want it, in seconds. With Python's 5 ms, one tool
 #: that computes makes every answer of the others wait so long, some of them twice.
 SWITCH_INTERVAL_S = 0.0005
@@ -113,20 +108,20 @@ class Server:
         """
         settings = self._settings
         try:
-            pipes = self._take_process()
+            stdio = self._take_process()
         except OSError as error:
             complain("--fds {},{}: {}".format(*settings.fds, error.strerror))
             return USAGE
         forks = Forks()
-        channel = None if pipes is None else self._open_channel(pipes, forks)
-        peer = None if channel is None else StdioPeer(channel)
+        if stdio is not None:
+            forks.add(stdio.forked)
         try:
             with GilWatch() as gil:
-                transport = self._open_grpc()
+                network = self._open_grpc()
                 checker = self._begin_check()
                 adapter = self._load(settings.adapter, settings.app_dir)
             tools = self._set_up(adapter, checker)
-            output = None if channel is None else channel.writer
+            output = None if stdio is None else stdio.output
             dispatcher = Dispatcher(
                 tools,
                 Pool(settings.max_workers, settings.max_queue, output),
@@ -136,25 +131,27 @@ class Server:
             )
             forks.add(lambda: dispatcher.forked(leave_fork))
             handle_signals(self.end)
-            grpc = None if transport is None else transport.serve(dispatcher)
-            port = None if grpc is None else grpc.address
-            self._announce(port)
+            grpc = None if network is None else network.serve(dispatcher)
+            if grpc is not None:
+                announce(settings, grpc.address)
         except (AdapterError, UsageError) as error:
-            return self._refuse(error, peer)
-        if peer is not None:
+            return self._refuse(error, stdio)
+        if stdio is not None:
             # the first message, before a request that came early can be answered
-            peer.ready(self._describe(dispatcher, port))
-        self._configure_logs(peer)
+            stdio.peer.ready(describe(settings, dispatcher, None if grpc is None else grpc.address))
+        self._configure_logs(stdio)
         if gil.modules:
             _warn_of_gil(gil.modules)
-        if pipes is not None and channel is not None and peer is not None:
-            self._read(pipes, channel, peer, dispatcher, forks)
+        if stdio is not None:
+            # one worker means that the tools must not run at the same time
+            reader = stdio.serve(dispatcher, inline=settings.inline and settings.max_workers > 1)
+            forks.add(reader.forked)
         reason = self._wait()
-        return self._end(reason, dispatcher, channel, peer, grpc, adapter, checker)
+        return self._end(reason, dispatcher, stdio, grpc, adapter, checker)
 
     # -- the start ----------------------------------------------------------------------------
 
-    def _take_process(self) -> PrivatePipes | None:
+    def _take_process(self) -> StdioTransport | None:
         """Make the process what the bridge needs, before any code of an adapter runs in it.
 
         Raises ``OSError`` if a descriptor of the protocol is not open.
@@ -166,42 +163,15 @@ class Server:
             pass  # there is no stderr
         if self._switches_often:
             sys.setswitchinterval(SWITCH_INTERVAL_S)
-        pipes = None
+        stdio = None
         if settings.descriptors is None:
             self._watch_starter()
         else:
-            pipes = PrivatePipes(*settings.descriptors)
+            stdio = StdioTransport(*settings.descriptors, settings.max_message_bytes, self.end)
         from ..log import forgive_lost_output
 
         forgive_lost_output()
-        return pipes
-
-    def _open_channel(self, pipes: PrivatePipes, forks: Forks) -> Channel:
-        forks.add(pipes.forked)
-        connection = Connection(self._settings.max_message_bytes)
-        return Channel(pipes.writer, connection, lambda: self.end("peer gone"))
-
-    def _read(
-        self,
-        pipes: PrivatePipes,
-        channel: Channel,
-        peer: StdioPeer,
-        dispatcher: Dispatcher,
-        forks: Forks,
-    ) -> None:
-        """Begin to take requests from the pipe."""
-        reader = StdioReader(
-            pipes.reader,
-            channel,
-            peer,
-            dispatcher,
-            gone=lambda: self.end("peer gone"),
-            shutdown=lambda: self.end("shutdown"),
-            # one worker means that the tools must not run at the same time
-            inline=self._settings.inline and self._settings.max_workers > 1,
-        )
-        forks.add(reader.forked)
-        reader.start()
+        return stdio
 
     def _open_grpc(self) -> GrpcTransport | None:
         settings = self._settings
@@ -258,30 +228,12 @@ class Server:
         except OSError as error:
             complain(f"--thread-safety-report {settings.report}: {error.strerror}")
 
-    def _refuse(self, error: BridgeError, peer: StdioPeer | None) -> int:
+    def _refuse(self, error: BridgeError, stdio: StdioTransport | None) -> int:
         """Say why there is nothing to serve, to people and to the peer."""
         complain(str(error))
-        if peer is not None:
-            peer.refuse(CallError(str(error), code="failed_precondition"))
+        if stdio is not None:
+            stdio.peer.refuse(CallError(str(error), code="failed_precondition"))
         return FATAL
-
-    def _announce(self, port: int | str | None) -> None:
-        """Tell where the gRPC server listens to whoever cannot read it in ``$/ready``."""
-        settings = self._settings
-        if port is None:
-            return
-        if settings.ready_file is not None:
-            # renamed, so that nobody finds half of it
-            unfinished = f"{settings.ready_file}.{os.getpid()}"
-            try:
-                with open(unfinished, "w") as file:
-                    file.write(f"{port}\n")
-                os.replace(unfinished, settings.ready_file)
-            except OSError as error:
-                raise UsageError(f"--ready-file {settings.ready_file}: {error.strerror}") from None
-        if settings.descriptors is None:
-            # in one write, also where stdout has no buffer
-            print(f"GRPC_READY:{port}\n", end="", flush=True)
 
     def _wait(self) -> str:
         while True:
@@ -296,8 +248,7 @@ class Server:
         self,
         reason: str,
         dispatcher: Dispatcher,
-        channel: Channel | None,
-        peer: StdioPeer | None,
+        stdio: StdioTransport | None,
         grpc: GrpcServer | None,
         adapter: LoadedAdapter,
         checker: ThreadSafetyChecker | None,
@@ -307,8 +258,8 @@ class Server:
         self._leave_after(grace + _MARGIN_S)
         if grpc is not None:
             grpc.drain()
-        if channel is not None:
-            channel.connection.drain()
+        if stdio is not None:
+            stdio.drain()
         if reason in _GONE:
             dispatcher.refuse_new()
             if grpc is not None:
@@ -327,8 +278,8 @@ class Server:
             adapter.close()
         except (Exception, SystemExit) as error:
             complain(f"close() of {adapter.name} failed: {error!r}")
-        if peer is not None and reason not in _GONE:
-            peer.bye(reason)
+        if stdio is not None and reason not in _GONE:
+            stdio.peer.bye(reason)
         end_children()
         if idle:
             run_exit_handlers()
@@ -359,32 +310,15 @@ class Server:
         if stdin_watch.is_there():
             stdin_watch.watch_stdin(gone)
 
-    def _configure_logs(self, peer: StdioPeer | None) -> None:
+    def _configure_logs(self, stdio: StdioTransport | None) -> None:
         settings = self._settings
         if "logging" in sys.modules or settings.log_level in ("debug", "info"):
             from .. import log
 
             def send(level: str, logger: str, text: str, fields: dict[str, Any]) -> bool:
-                return peer is not None and peer.send_log(level, logger, text, fields, None)
+                return stdio is not None and stdio.peer.send_log(level, logger, text, fields, None)
 
             log.configure(settings.log_level, settings.log_format, send)
-
-    def _describe(self, dispatcher: Dispatcher, port: int | str | None) -> dict[str, Any]:
-        settings = self._settings
-        return {
-            "protocol": PROTOCOL_VERSION,
-            "version": __version__,
-            "features": ["cancel", "deadline", "stream", "progress", "log", "tensor"],
-            "limits": {
-                "max_message_bytes": settings.max_message_bytes,
-                "max_workers": settings.max_workers,
-                "max_queue": settings.max_queue,
-            },
-            "tools": sorted(dispatcher.tools),
-            "python": dispatcher.python,
-            "pid": os.getpid(),
-            "grpc_port": port,
-        }
 
 
 def _warn_of_gil(modules: list[str]) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from ...calls.inline.latency import QUICK
 from ...calls.inline.runner import InlineRunner
 from ...calls.inline.watchdog import Watchdog
+from ...calls.latency import QUICK
 from ...wire.connection import CancelReceived, CreditReceived
 from ...wire.messages import Request
 from .channel import MAX_BACKLOG_BYTES

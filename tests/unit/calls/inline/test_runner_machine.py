@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bridge import tool
-from bridge.calls.inline.latency import QUICK
 from bridge.calls.inline.runner import InlineRunner
+from bridge.calls.latency import QUICK
 from bridge.testing.connection_pair import frame
 from bridge.transports.stdio.channel import Channel
 from bridge.transports.stdio.peer import StdioPeer

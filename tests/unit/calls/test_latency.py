@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.calls.inline.latency import NEVER, PROVING, QUICK, QUICK_S, LatencyGate
+from bridge.calls.latency import NEVER, PROVING, QUICK, QUICK_S, LatencyGate
 
 FAST, SLOW = QUICK_S / 10, QUICK_S * 10
 

@@ -1,0 +1,58 @@
+"""What a process that begins to serve tells whoever started it."""
+
+from __future__ import annotations
+
+import os
+
+from .. import __version__
+from ..errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..calls.dispatcher import Dispatcher
+    from .settings import Settings
+
+PROTOCOL_VERSION = 1
+FEATURES = ["cancel", "deadline", "stream", "progress", "log", "tensor"]
+
+
+def describe(
+    settings: Settings, dispatcher: Dispatcher, grpc_port: int | str | None
+) -> dict[str, Any]:
+    """The parameter of ``$/ready``: see ``protos/stdio.md``."""
+    return {
+        "protocol": PROTOCOL_VERSION,
+        "version": __version__,
+        "features": FEATURES,
+        "limits": {
+            "max_message_bytes": settings.max_message_bytes,
+            "max_workers": settings.max_workers,
+            "max_queue": settings.max_queue,
+        },
+        "tools": sorted(dispatcher.tools),
+        "python": dispatcher.python,
+        "pid": os.getpid(),
+        "grpc_port": grpc_port,
+    }
+
+
+def announce(settings: Settings, grpc_port: int | str) -> None:
+    """Tell where the gRPC server listens to whoever cannot read it in ``$/ready``.
+
+    Raises:
+        UsageError: the file of ``--ready-file`` cannot be written.
+    """
+    if settings.ready_file is not None:
+        # renamed, so that nobody finds half of it
+        unfinished = f"{settings.ready_file}.{os.getpid()}"
+        try:
+            with open(unfinished, "w") as file:
+                file.write(f"{grpc_port}\n")
+            os.replace(unfinished, settings.ready_file)
+        except OSError as error:
+            raise UsageError(f"--ready-file {settings.ready_file}: {error.strerror}") from None
+    if settings.descriptors is None:
+        # in one write, also where stdout has no buffer
+        print(f"GRPC_READY:{grpc_port}\n", end="", flush=True)

@@ -1,0 +1,76 @@
+"""The stdio transport: one peer on a pair of pipes."""
+
+from __future__ import annotations
+
+from ...wire.connection import Connection
+from .channel import Channel
+from .descriptors import PrivatePipes
+from .peer import StdioPeer
+from .reader import StdioReader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...calls.dispatcher import Dispatcher
+    from ...calls.interfaces import Output
+
+
+class StdioTransport:
+    """What is there of stdio before an adapter is loaded; ``serve`` begins to read.
+
+    ``peer`` can be told why there will be nothing to serve.
+
+    Args:
+        source: the descriptor where the peer writes.
+        sink: the descriptor where it reads.
+        max_message_bytes: longer messages are refused.
+        end: called with a reason for the process to end: ``peer gone`` or ``shutdown``.
+
+    Raises:
+        OSError: a descriptor is not open.
+    """
+
+    def __init__(
+        self, source: int, sink: int, max_message_bytes: int, end: Callable[[str], object]
+    ) -> None:
+        self._pipes = PrivatePipes(source, sink)
+        self._connection = Connection(max_message_bytes)
+        self._channel = Channel(self._pipes.writer, self._connection, lambda: end("peer gone"))
+        self._end = end
+        self.peer = StdioPeer(self._channel)
+
+    @property
+    def output(self) -> Output:
+        """What workers leave to be written, for the pool."""
+        return self._channel.writer
+
+    def serve(self, dispatcher: Dispatcher, *, inline: bool) -> StdioReader:
+        """Begin to read requests; the pool of the dispatcher has this transport's ``output``.
+
+        Args:
+            dispatcher: who runs the tools.
+            inline: whether tools that have proven quick run on the thread that reads.
+
+        Returns:
+            What reads, for a process that is forked.
+        """
+        reader = StdioReader(
+            self._pipes.reader,
+            self._channel,
+            self.peer,
+            dispatcher,
+            gone=lambda: self._end("peer gone"),
+            shutdown=lambda: self._end("shutdown"),
+            inline=inline,
+        )
+        reader.start()
+        return reader
+
+    def drain(self) -> None:
+        """Note that new requests are refused from now on."""
+        self._connection.drain()
+
+    def forked(self) -> None:
+        """In a process that a tool has forked: the pipes are the parent's."""
+        self._pipes.forked()
