@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ..context import Elixir
     from ..loading import LoadedAdapter
-    from ..thread_safety.checker import ThreadSafetyChecker
+    from ..thread_safety import ThreadSafetyChecker
     from ..tool import Tool
     from ..transports.grpc.server import GrpcServer, GrpcTransport
     from ..transports.grpc.service import ServiceFactory
@@ -209,7 +209,7 @@ class Server:
         settings = self._settings
         if settings.thread_safety is None:
             return None
-        from ..thread_safety.checker import ThreadSafetyChecker, log
+        from ..thread_safety import ThreadSafetyChecker, log
 
         checker = ThreadSafetyChecker.for_adapter(
             settings.adapter, settings.app_dir, strict=settings.thread_safety.strict, note=log

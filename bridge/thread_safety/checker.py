@@ -5,8 +5,8 @@
         ... call it from several threads ...
     print(checker.report().text)
 
-Not enabled, it does nothing, and costs nothing. There is no checker for the whole process: who
-wants one makes it and passes it on.
+Not enabled, it does nothing, and costs nothing. There is no checker for the whole process:
+whoever wants one makes it and passes it on.
 """
 
 from __future__ import annotations

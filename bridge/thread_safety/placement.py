@@ -40,7 +40,8 @@ class Attempt:
     Args:
         tool: the name of the tool.
         params: its arguments, by position or by name.
-        peer: makes who gets the answer, of what is to be called once it is there, on any thread.
+        peer: makes the peer that gets the answer; is given what that peer has to call once the
+            answer is there, on whatever thread.
     """
 
     def __init__(

@@ -244,7 +244,7 @@ class Calls:
         elif is_a(argument, CONTAINERS):
             self._recorder.record_structure(shared, _use_by(function, argument))
 
-    # -- who gets to know what --------------------------------------------------------------
+    # -- what other threads get to know -----------------------------------------------------
 
     def _publish_arguments(
         self,

@@ -204,7 +204,7 @@ class SyncTracing:
         self._replace(queue, "SimpleQueue", SimpleQueue)
 
     def _put(self, original: Any, holder: Any, item: Any, *args: Any, **kwargs: Any) -> None:
-        # each item carries its own clock: who takes another one has not been handed this one
+        # each item carries its own clock: whoever takes another one has not been handed this one
         clock = self._recorder.send()
         with self._recorder.lock:
             clocks = holder.__dict__.setdefault("_bridge_clocks", {})

@@ -25,7 +25,7 @@ class ImportWatch:
         safe: the level; a library that promises less is unsafe.
 
     A finder on ``sys.meta_path`` is asked only for modules that nobody has imported yet, and not
-    told who asks. ``builtins.__import__`` is what every import statement calls, with the globals
+    told whose import it is. ``builtins.__import__`` is what every import statement calls, with the globals
     of the code that it stands in, so it is wrapped, and ``importlib.import_module`` as
     well. A wrapper costs one call per import statement that runs; whatever else wraps the same
     functions meanwhile may stay, as a wrapper left behind only passes on. Not seen: an
