@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from bridge.wire.messages import CallOptions, Notification, Request, Response
-from bridge.wire.values import DTYPES
+from bridge.wire.tensors import DTYPES
 
 # Machines are busy: how long one example takes says nothing.
 settings.register_profile("bridge", deadline=None, max_examples=100)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bridge.errors import RemoteProtocolError
 from bridge.wire.codec import Encoder, decode_message, decode_value
 from bridge.wire.messages import Notification, Request, Response
@@ -28,3 +30,8 @@ def read(data: bytes) -> str:
         except RemoteProtocolError:
             outcome = "rejected"
     return outcome
+
+
+def passed(value: Any) -> Any:
+    """The value as it arrives."""
+    return decode_value(Encoder().value(value))

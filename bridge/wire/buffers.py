@@ -7,7 +7,7 @@ import sys
 from msgpack import Packer
 
 from ..typing_names import Any
-from .values import TENSOR, split_tensor
+from .tensors import TENSOR, split_tensor
 
 #: From this size on, data is left where it is.
 LARGE_BYTES = 1 << 16
@@ -19,7 +19,10 @@ _SMALL = frozenset([int, str, float, bool, type(None), dict, list, tuple])
 
 
 class Parts:
-    """Buffers whose bytes, one after another, are a message; ``len()`` counts the bytes."""
+    """Buffers whose bytes, one after another, are a message; ``len()`` counts the bytes.
+
+    For one thread. ``buffers`` can be read at any time.
+    """
 
     __slots__ = ("buffers", "_size", "_small")
 
@@ -53,7 +56,7 @@ Payload = bytes | Parts
 
 
 def holds_large(value: Any) -> bool:
-    """Is the value, or one of the few items in it, so large that copying it costs more than this?"""
+    """Whether the value, or one of the few items in it, is so large that a copy costs more than this."""
     kind = type(value)
     if kind is dict:
         items = value.values()
@@ -70,7 +73,16 @@ def holds_large(value: Any) -> bool:
 
 
 def scatter(packer: Packer, value: Any) -> Parts:
-    """The value as MessagePack, its large parts where they are. Raises what ``packer`` raises."""
+    """The value as MessagePack, its large parts where they are.
+
+    Args:
+        packer: For all but the large parts; with ``autoreset``.
+        value: What to encode.
+
+    Raises:
+        ValueError: Something has more than 4 GiB.
+        Exception: What ``packer`` raises; it is of no use then.
+    """
     parts = Parts()
     _scatter(packer, value, parts)
     return parts

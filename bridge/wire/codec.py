@@ -1,4 +1,4 @@
-"""Messages and values to MessagePack and back; the only file that knows ``msgpack``.
+"""Messages and values to MessagePack and back.
 
 Both transports use it, so a value arrives in the same form on either.
 Specification: https://github.com/msgpack/msgpack/blob/master/spec.md.
@@ -77,9 +77,9 @@ class _ManyBigIntegers(Exception):
 class Encoder:
     """Turns messages and values into bytes. Not for two threads at once: each has its own.
 
-    All methods raise ``EncodeError`` naming the type and the path (``result.scores[3]``) if a
-    value has no form on the wire; nothing is lost then. Large bytes and tensors in a result or an
-    item are not copied: the message is a row of buffers then, ``Parts``.
+    All methods raise ``EncodeError`` if a value has no form on the wire; its message names the
+    type and the path (``result.scores[3]``), and the encoder can be used further. Large bytes and
+    tensors in a result or an item are not copied: the message is a row of buffers then, ``Parts``.
     """
 
     __slots__ = ("_packer",)
@@ -150,10 +150,11 @@ class Encoder:
 
 
 def decode_value(data: bytes | memoryview) -> Any:
-    """One MessagePack value.
+    """One MessagePack value. Text that is not UTF-8 comes as bytes. Any thread.
 
-    Raises ``RemoteProtocolError`` if the bytes are not exactly that, if a map key is no scalar or
-    if an extension type is unknown or malformed.
+    Raises:
+        RemoteProtocolError: The bytes are not exactly one value, a map key is no scalar, or an
+            extension type is unknown or malformed.
     """
     try:
         return _unpack(data)
@@ -164,7 +165,11 @@ def decode_value(data: bytes | memoryview) -> Any:
 
 
 def decode_message(frame: bytes | memoryview) -> Message:
-    """The message in a frame. Raises ``RemoteProtocolError``, with the request's id if it has one."""
+    """The message in a frame. Any thread.
+
+    Raises:
+        RemoteProtocolError: It is none; ``msgid`` is the request's id if it has one.
+    """
     try:
         try:
             if len(frame) < _GUARDED_BYTES:
@@ -196,7 +201,7 @@ def decode_message(frame: bytes | memoryview) -> Message:
 def peek_msgid(prefix: bytes | memoryview) -> int | None:
     """The id of the request that begins with these bytes; None if that is no request.
 
-    Works on the first 11 bytes, so that a frame that was refused on its header, or cannot be
+    The first 11 bytes are enough, so that a frame that was refused on its header, or cannot be
     decoded, is still answered at its caller.
     """
     head = bytes(prefix[:11])

@@ -82,7 +82,7 @@ class Credit:
 
     @property
     def available(self) -> bool:
-        """May another item be sent?"""
+        """Whether another item may be sent."""
         return self.granted_items > self.spent_items and self.granted_bytes > self.spent_bytes
 
     def grant(self, items: int, bytes: int) -> None:
@@ -91,7 +91,11 @@ class Credit:
         self.granted_bytes += bytes
 
     def spend(self, size: int) -> None:
-        """Take one item of ``size`` bytes. Raises ``LocalProtocolError`` without credit."""
+        """Take one item of ``size`` bytes.
+
+        Raises:
+            LocalProtocolError: There is no credit.
+        """
         if not self.available:
             raise LocalProtocolError("an item beyond the peer's credit")
         self.spent_items += 1
@@ -101,7 +105,8 @@ class Credit:
 class Connection:
     """The state of one peer: which requests are in flight, how far its frames were read.
 
-    ``max_message_bytes``: a longer frame is refused on its header.
+    Args:
+        max_message_bytes: A longer frame is refused on its header.
     """
 
     def __init__(self, max_message_bytes: int) -> None:
@@ -121,7 +126,7 @@ class Connection:
         return self._frames.get_buffer()
 
     def buffer_updated(self, count: int) -> list[Event]:
-        """What ``count`` more bytes in the buffer mean, in order."""
+        """What ``count`` more bytes in the buffer mean, in order. What is wrong is a ``Fault``."""
         events: list[Event] = []
         in_flight = self._in_flight
         for frame in self._frames.buffer_updated(count):
@@ -171,7 +176,7 @@ class Connection:
     # -- to the peer ------------------------------------------------------------------------
 
     def is_in_flight(self, msgid: int) -> bool:
-        """Has the request no response yet?"""
+        """Whether the request has come and has no response yet."""
         return msgid in self._in_flight
 
     def credit(self, msgid: int) -> Credit | None:
@@ -181,8 +186,14 @@ class Connection:
     def result(self, encoder: Encoder, msgid: int, result: Any) -> Payload:
         """The one response of a call that succeeded. Afterwards the id is free again.
 
-        Raises ``EncodeError`` (the request is still in flight then) or ``LocalProtocolError`` if
-        the request was answered before.
+        Args:
+            encoder: The one of the calling thread.
+            msgid: The request.
+            result: Any value that has a form on the wire.
+
+        Raises:
+            EncodeError: It has none; the request is still in flight.
+            LocalProtocolError: The request was answered before.
         """
         data = encoder.result(msgid, result)
         if self._in_flight.pop(msgid, self) is self:
@@ -190,17 +201,29 @@ class Connection:
         return data
 
     def error(self, encoder: Encoder, msgid: int, error: CallError) -> bytes:
-        """The one response of a call that failed; details that cannot be encoded are left out."""
+        """The one response of a call that failed; details that cannot be encoded are left out.
+
+        Raises:
+            LocalProtocolError: The request was answered before.
+        """
         data = _encode_error(encoder, msgid, error)
         if self._in_flight.pop(msgid, self) is self:
             raise _second_response(msgid)
         return data
 
     def item(self, encoder: Encoder, msgid: int, credit: Credit | None, item: Any) -> Payload:
-        """The next item of a stream; takes its size from ``credit``, which belongs to it.
+        """The next item of a stream; its size is taken from the credit.
 
-        Raises ``EncodeError`` without taking credit, ``LocalProtocolError`` without credit or
-        after the response, even if the peer has used the id again.
+        Args:
+            encoder: The one of the calling thread.
+            msgid: The request.
+            credit: What ``credit(msgid)`` was when the call began.
+            item: Any value that has a form on the wire.
+
+        Raises:
+            EncodeError: It has none; no credit was taken.
+            LocalProtocolError: There is no credit, or the call was answered, even if the peer has
+                used the id again.
         """
         data = encoder.item(msgid, item)
         if credit is None or self._in_flight.get(msgid) is not credit:
@@ -220,7 +243,11 @@ class Connection:
             self._enter(DRAINING)
 
     def close(self) -> None:
-        """Nothing can be received or sent any more."""
+        """Note that nothing can be received or sent any more.
+
+        Raises:
+            LocalProtocolError: That was noted before.
+        """
         self._enter(CLOSED)
 
     # -- parts ------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Values as JSON text that keeps what they are, for peers that speak JSON only.
 
-Other than ``plain.py``, which makes text of whatever JSON lacks, nothing changes its kind here:
+Other than ``json_values.py``, which makes text of whatever JSON lacks, nothing changes its kind here:
 integers of any size are numbers, and what JSON cannot say, NaN and bytes above all, is refused.
 Rich objects have the natural plain value that ``values.py`` gives them, times ISO 8601 text,
 arrays nested lists.
@@ -13,7 +13,8 @@ from datetime import datetime
 from math import isfinite
 
 from ..errors import EncodeError, RemoteProtocolError, shorten
-from .values import to_lists, to_wire, walk
+from .tensors import to_lists
+from .values import to_wire, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
 
 
 def encode_json(value: Any, name: str) -> bytes:
-    """``value`` as UTF-8 text. ``name``: what it is called in an error.
+    """``value`` as UTF-8 text.
 
-    Raises ``EncodeError`` naming the path of what JSON cannot say, and the reason.
+    Args:
+        value: Any value that has a form on the wire.
+        name: What it is called in an error.
+
+    Raises:
+        EncodeError: JSON cannot say it; the message names the path and the reason.
     """
     try:
         return _encoder.encode(value).encode()
@@ -33,7 +39,15 @@ def encode_json(value: Any, name: str) -> bytes:
 
 
 def decode_json(data: bytes, name: str) -> Any:
-    """The value of UTF-8 text. Raises ``RemoteProtocolError`` saying that ``name`` is no JSON."""
+    """The value of UTF-8 text.
+
+    Args:
+        data: The text.
+        name: What it is called in an error.
+
+    Raises:
+        RemoteProtocolError: It is no JSON, or nested too deeply.
+    """
     try:
         return json.loads(data.decode())
     except RecursionError:

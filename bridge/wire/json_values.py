@@ -13,7 +13,8 @@ from math import isfinite, isnan
 from msgpack import ExtType, Timestamp
 
 from ..errors import EncodeError
-from .values import TENSOR, decode_extension, explain_unencodable, to_lists, to_wire
+from .tensors import TENSOR, to_lists
+from .values import decode_extension, explain_unencodable, to_wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +29,12 @@ MAX_DEPTH = 30
 def to_plain(value: Any, name: str) -> Any:
     """``value`` of None, booleans, finite numbers, text, lists, and dicts with text for keys.
 
-    ``name``: what it is called in an error. Raises ``EncodeError`` naming the type and the path
-    of what has no such form.
+    Args:
+        value: Any value that has a form on the wire.
+        name: What it is called in an error.
+
+    Raises:
+        EncodeError: Something has no such form; the message names its type and its path.
     """
     try:
         return _to_plain(value, MAX_DEPTH)

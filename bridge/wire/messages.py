@@ -39,8 +39,11 @@ class _Fields:
 class CallOptions(_Fields):
     """What a caller may say about a call beside its arguments.
 
-    ``timeout_s``: seconds that remain, None = for ever. ``session``, ``metadata``: passed to the
-    tool. ``credit``: the first items and bytes of a stream, None = not a streaming call.
+    Args:
+        timeout_s: Seconds that remain; default: None, for ever.
+        session: Passed to the tool; default: None.
+        metadata: Passed to the tool; default: None.
+        credit: The first items and bytes of a stream; default: None, not a streaming call.
     """
 
     __slots__ = ("timeout_s", "session", "metadata", "credit")
@@ -59,7 +62,11 @@ class CallOptions(_Fields):
 
     @classmethod
     def from_wire(cls, wire: object) -> CallOptions:
-        """Read the option map of a request. Raises ``RemoteProtocolError`` naming what is wrong."""
+        """The options in the map of a request.
+
+        Raises:
+            RemoteProtocolError: It is no map, or an option is unknown or malformed; named.
+        """
         if not isinstance(wire, dict):
             raise RemoteProtocolError(f"options must be a map, got {_name(wire)}")
         options = cls()
@@ -129,7 +136,11 @@ Message = Request | Response | Notification
 
 
 def check_credit(items: object, bytes: object) -> tuple[int, int]:
-    """Both numbers if they are unsigned integers, otherwise ``RemoteProtocolError``."""
+    """Items and bytes of a credit that a peer has granted.
+
+    Raises:
+        RemoteProtocolError: One of them is no unsigned integer.
+    """
     for name, number in (("items", items), ("bytes", bytes)):
         if type(number) is not int or number < 0:
             raise RemoteProtocolError(

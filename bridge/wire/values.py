@@ -24,38 +24,18 @@ imported its module, so no module is imported here to look for it.
 
 from __future__ import annotations
 
-import struct
 import sys
 from collections import deque
-from collections.abc import Mapping, Set, ValuesView
+from collections.abc import Iterator, Mapping, Set, ValuesView
 from datetime import date, datetime, time, timedelta
 
 from msgpack import ExtType, Timestamp
 
 from ..errors import EncodeError, RemoteProtocolError, shorten
+from ..typing_names import Any
+from .tensors import TENSOR, decode_tensor, encode_tensor
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
-
-    import numpy
-
-BIG_INTEGER, TENSOR = 1, 2
-#: Element types of a tensor, named as in Nx, and NumPy's names for them (little-endian).
-DTYPES = {
-    "u8": "<u1", "u16": "<u2", "u32": "<u4", "u64": "<u8",
-    "s8": "<i1", "s16": "<i2", "s32": "<i4", "s64": "<i8",
-    "f16": "<f2", "f32": "<f4", "f64": "<f8",
-    "c64": "<c8", "c128": "<c16",
-}  # fmt: skip
-_TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()} | {
-    "|b1": "u8",
-    "|u1": "u8",
-    "|i1": "s8",
-}
-#: NumPy's own limit is 32 dimensions up to version 1 and 64 since; nobody needs more than this.
-MAX_RANK = 32
+BIG_INTEGER = 1
 #: What ``msgpack`` packs by itself.
 _KNOWN: tuple[type, ...] = (
     type(None),
@@ -71,16 +51,15 @@ _KNOWN: tuple[type, ...] = (
 )
 _KNOWN += (ExtType, Timestamp)
 _MIN, _MAX = -(2**63), 2**64 - 1
-_MAX_EMPTY_LISTS = 1_000_000
-#: One element of the payload after another: 8 bytes of name, then unsigned integers.
-_NAME_BYTES = 8
 
 
 def to_wire(value: Any) -> Any:
     """The form of a value that ``msgpack`` does not know: one that it does.
 
-    Inside a container ``msgpack`` asks again. Raises ``TypeError`` if there is no such form; the
-    codec then finds the path.
+    Inside a container ``msgpack`` calls this again.
+
+    Raises:
+        TypeError: There is no such form; the codec then finds the path.
     """
     plain = _one_step(value)
     while not isinstance(plain, _KNOWN) or (type(plain) is int and not _MIN <= plain <= _MAX):
@@ -97,12 +76,12 @@ def _one_step(value: Any) -> Any:
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         if isinstance(value, numpy.ndarray):
-            return _encode_tensor(value)
+            return encode_tensor(value)
         if isinstance(value, numpy.generic):
             return value.item()
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
-        return _encode_tensor(value.numpy(force=True))
+        return encode_tensor(value.numpy(force=True))
     enum = sys.modules.get("enum")
     if enum is not None and isinstance(value, enum.Enum):
         return value.value
@@ -135,16 +114,30 @@ def _no_form(value: Any) -> TypeError:
 
 
 def decode_extension(code: int, data: bytes) -> Any:
-    """The value of an extension type. Raises ``RemoteProtocolError`` if it is unknown or malformed."""
+    """The value of an extension type.
+
+    Args:
+        code: -128 to 127.
+        data: The payload, which a tensor keeps a view of.
+
+    Raises:
+        RemoteProtocolError: The type is unknown, the payload malformed, or a package is missing.
+    """
     if code == BIG_INTEGER:
         return _decode_big_integer(data)
     if code == TENSOR:
-        return _decode_tensor(data)
+        return decode_tensor(data)
     raise RemoteProtocolError(f"unknown extension type {code}; known: -1, {BIG_INTEGER}, {TENSOR}")
 
 
 def explain_unencodable(name: str, value: Any, cause: Exception) -> EncodeError:
-    """The error that says where in ``value``, called ``name``, the trouble is, and what it is."""
+    """The error that says where in a value the trouble is, and what it is.
+
+    Args:
+        name: What the value is called: the path begins with it.
+        value: What could not be encoded.
+        cause: What was raised meanwhile, for what the search does not find.
+    """
     try:
         found = _find_unencodable(name, value)
     except (RecursionError, MemoryError):
@@ -178,123 +171,6 @@ def _encode_timestamp(value: datetime) -> Timestamp:
     return Timestamp(seconds, since.microseconds * 1000)
 
 
-def _encode_tensor(array: numpy.ndarray[Any, Any]) -> ExtType:
-    header, elements = _split(array)
-    return ExtType(TENSOR, b"".join((header, elements.data)))
-
-
-def split_tensor(array: numpy.ndarray[Any, Any]) -> tuple[bytes, memoryview]:
-    """The payload of a tensor's extension type in two: what comes first, and the elements.
-
-    The elements are not copied if nobody can change them. Raises ``TypeError`` if there is no such
-    tensor on the wire.
-    """
-    header, elements = _split(array)
-    numpy = sys.modules["numpy"]
-    if numpy.may_share_memory(elements, array) and not _is_frozen(array):
-        elements = elements.copy()
-    return header, elements.data
-
-
-def _is_frozen(array: Any) -> bool:
-    """Has the owner of the elements made them read-only?"""
-    numpy = sys.modules["numpy"]
-    while isinstance(array, numpy.ndarray) and not array.flags.writeable:
-        if array.base is None:
-            return True
-        array = array.base
-    return type(array) is bytes
-
-
-def _split(array: numpy.ndarray[Any, Any]) -> tuple[bytes, numpy.ndarray[Any, Any]]:
-    """A tensor's header, and its elements as bytes."""
-    masked = sys.modules.get("numpy.ma")
-    if masked is not None and isinstance(array, masked.MaskedArray):
-        if masked.is_masked(array):
-            raise TypeError(
-                "no tensor on the wire for an array with masked elements; filled() replaces these, "
-                "tolist() makes them nil"
-            )
-        array = masked.getdata(array)
-    name = _TYPE_NAMES.get(array.dtype.newbyteorder("<").str)
-    if array.dtype.name == "bfloat16":
-        name = "bf16"
-    if name is None or array.ndim > MAX_RANK:
-        raise TypeError(
-            f"no tensor on the wire for an array of dtype {array.dtype} and rank {array.ndim}; "
-            f"there are {', '.join(DTYPES)}, bf16 and bool, up to rank {MAX_RANK}"
-        )
-    header = name.encode().ljust(_NAME_BYTES, b"\0") + struct.pack(
-        f"<{1 + array.ndim}Q", array.ndim, *array.shape
-    )
-    little_endian = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-    return header, little_endian.reshape(-1).view("u1")
-
-
-def _decode_tensor(data: bytes) -> numpy.ndarray[Any, Any]:
-    name = data[:_NAME_BYTES].rstrip(b"\0").decode("ascii", "replace")
-    numbers = _NAME_BYTES + 8
-    if len(data) < numbers:
-        raise RemoteProtocolError(
-            "a tensor is element type, rank, shape and elements; it is cut off"
-        )
-    (rank,) = struct.unpack_from("<Q", data, _NAME_BYTES)
-    start = numbers + 8 * rank
-    if rank > MAX_RANK or len(data) < start:
-        raise RemoteProtocolError(f"a tensor of rank {rank}, but at most {MAX_RANK} and its shape")
-    shape = struct.unpack_from(f"<{rank}Q", data, numbers)
-    dtype = _dtype(name)
-    size = dtype.itemsize
-    for dimension in shape:
-        size *= dimension
-    if len(data) - start != size:
-        raise RemoteProtocolError(
-            f"a tensor {name} of shape {list(shape)} has {size} bytes of elements, "
-            f"got {len(data) - start}"
-        )
-    import numpy
-
-    # a read-only view of the message: no copy
-    return numpy.frombuffer(data, dtype, offset=start).reshape(shape)
-
-
-def to_lists(array: Any) -> Any:
-    """An array, a tensor or a scalar of theirs as nested lists: the form in JSON.
-
-    Raises ``TypeError`` for one without elements whose lists would fill the memory.
-    """
-    lists = 1
-    for dimension in getattr(array, "shape", ()):
-        if dimension == 0 and lists > _MAX_EMPTY_LISTS:
-            raise TypeError(f"an array of shape {tuple(array.shape)} is {lists} empty lists")
-        lists *= dimension
-    return array.tolist()
-
-
-def _dtype(name: str) -> Any:
-    try:
-        import numpy
-
-        if name == "bf16":
-            import ml_dtypes  # NumPy has no bfloat16 of its own
-
-            return numpy.dtype(ml_dtypes.bfloat16)
-    except ImportError as error:
-        from ..requirements import Requirement, how_to_install
-
-        package = error.name or "numpy"
-        raise RemoteProtocolError(
-            f"a tensor needs the Python package {package}, which is not installed: "
-            f"{how_to_install([Requirement(package)])}"
-        ) from None
-    if name not in DTYPES:
-        known = ", ".join(DTYPES)
-        raise RemoteProtocolError(
-            f"unknown element type {name!r} of a tensor; there are {known}, bf16"
-        )
-    return numpy.dtype(DTYPES[name])
-
-
 def _find_unencodable(path: str, value: Any) -> tuple[str, str] | None:
     """The first part of ``value`` that cannot be encoded: its path and the reason."""
     if isinstance(value, str):
@@ -323,7 +199,7 @@ def _find_unencodable(path: str, value: Any) -> tuple[str, str] | None:
 def walk(
     path: str, value: dict[Any, Any] | list[Any] | tuple[Any, ...]
 ) -> Iterator[tuple[str, Any, bool]]:
-    """The parts of a value at ``path``: of each its path, itself, and whether it is a key."""
+    """The parts of a container at ``path``: of each its path, itself, and whether it is a key."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield f"the key {shorten(key)} of {path}", key, True

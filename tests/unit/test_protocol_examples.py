@@ -12,7 +12,7 @@ from bridge.errors import CODES
 from bridge.wire.codec import Encoder, decode_message, decode_value
 from bridge.wire.framing import HEADER_BYTES, FrameDecoder, encode_header
 from bridge.wire.messages import CallOptions, Notification, Request, Response
-from bridge.wire.values import DTYPES, MAX_RANK
+from bridge.wire.tensors import DTYPES, MAX_RANK
 from tests.equality import deep_equal
 from tests.wire_vectors import literal
 

@@ -8,9 +8,6 @@ import decimal
 import enum
 import fractions
 import pathlib
-import re
-import subprocess
-import sys
 import types
 import uuid
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -18,13 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
 
-from bridge.errors import EncodeError, RemoteProtocolError
-from bridge.wire.codec import Encoder, decode_value
-from bridge.wire.values import DTYPES, MAX_RANK
+from bridge.errors import EncodeError
+from bridge.wire.codec import Encoder
 from tests.equality import deep_equal
-from tests.strategies import tensors
+from tests.wire_messages import passed
 
 
 class Colour(enum.Enum):
@@ -63,11 +58,6 @@ class Own(collections.UserDict[str, int]):
 
 class Tagged(dict[str, int]):
     pass
-
-
-def passed(value: Any) -> Any:
-    """The value as it arrives."""
-    return decode_value(Encoder().value(value))
 
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -124,17 +114,6 @@ def test_what_it_becomes_inside_others(row: str) -> None:
     assert deep_equal(passed([{"x": (value,)}, 1]), [{"x": [arrives]}, 1])
 
 
-def test_a_tensor_of_torch_becomes_an_array(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked for its elements wherever they are: on a device, with or without gradients."""
-
-    class Tensor:
-        def numpy(self, *, force: bool = False) -> Any:
-            return np.array([1.0, 2.0]) if force else pytest.fail("needs force=True")
-
-    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(Tensor=Tensor))
-    assert deep_equal(passed(Tensor()), np.array([1.0, 2.0]))
-
-
 REFUSED = [object(), 1j, np.complex64(1), fractions.Fraction(1, 3), len, np, Person, iter([])]
 
 
@@ -142,27 +121,6 @@ REFUSED = [object(), 1j, np.complex64(1), fractions.Fraction(1, 3), len, np, Per
 def test_what_has_no_form_is_named(value: Any) -> None:
     with pytest.raises(EncodeError, match=r"^value\.x\[1\] cannot be encoded: no form on the wire"):
         Encoder().value({"x": [0, value]})
-
-
-@pytest.mark.parametrize("array", [np.array(["a"]), np.array([object()]), np.zeros(2, "M8[s]")])
-def test_an_array_of_something_else_is_refused(array: Any) -> None:
-    with pytest.raises(
-        EncodeError, match=rf"array of dtype {re.escape(str(array.dtype))} .*; there are u8"
-    ):
-        Encoder().value(array)
-
-
-def test_a_rank_beyond_the_highest_is_refused() -> None:
-    if int(np.__version__.split(".")[0]) < 2:
-        pytest.skip("NumPy 1 has no such rank")
-    with pytest.raises(EncodeError, match="rank 33"):
-        Encoder().value(np.zeros((1,) * (MAX_RANK + 1)))
-
-
-def test_a_long_double_is_named() -> None:
-    """Its Python value is itself; that must not be taken for a value nested too deeply."""
-    with pytest.raises(EncodeError, match="longdouble"):
-        Encoder().value(np.longdouble(1))
 
 
 def test_the_error_of_a_model_is_told() -> None:
@@ -174,77 +132,8 @@ def test_the_error_of_a_model_is_told() -> None:
         Encoder().value([Broken()])
 
 
-@given(tensors())
-def test_tensors_survive(array: np.ndarray[Any, Any]) -> None:
-    assert deep_equal(passed(array), array)
-
-
-def test_every_element_type_has_a_row() -> None:
-    """bf16 is not NumPy's own."""
-    assert " ".join(DTYPES) == "u8 u16 u32 u64 s8 s16 s32 s64 f16 f32 f64 c64 c128"
-
-
-def test_what_an_array_masks_is_not_sent() -> None:
-    array = np.ma.array([1.0, 2.0], mask=[False, True])
-    with pytest.raises(EncodeError, match=r"result\.a .* masked elements; filled\(\)"):
-        Encoder().result(1, {"a": array})
-    whole = np.ma.array([1.0, 2.0], mask=[False, False])
-    assert decode_value(Encoder().value(whole)).tolist() == [1.0, 2.0]
-
-
-@pytest.mark.parametrize("dtype", [">i4", ">f8", ">u2", ">c8"])
-def test_big_endian_arrays_arrive_little_endian(dtype: str) -> None:
-    array = np.array([[1, 2], [3, 4]], dtype)
-    assert deep_equal(passed(array), array.astype(np.dtype(dtype).newbyteorder("<")))
-
-
-def test_arrays_that_lie_otherwise_in_memory_arrive_row_by_row() -> None:
-    square = np.arange(12, dtype="int32").reshape(3, 4)
-    for array in (square.T, square[::2, ::-1], np.asfortranarray(square)):
-        assert deep_equal(passed(array), np.ascontiguousarray(array))
-
-
-def test_booleans_arrive_as_u8() -> None:
-    assert deep_equal(passed(np.array([True, False])), np.array([1, 0], "uint8"))
-
-
-def test_an_array_that_arrived_cannot_be_written() -> None:
-    """It is a view of the message."""
-    assert passed(np.zeros(2)).flags.writeable is False
-
-
-def test_bfloat16_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = bytes.fromhex("c71a02 6266313600000000 0100000000000000 0100000000000000 c03f")
-    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
-    with pytest.raises(RemoteProtocolError, match="pip install ml_dtypes"):
-        decode_value(data)
-    stand_in = types.SimpleNamespace(bfloat16=np.uint16)
-    monkeypatch.setitem(sys.modules, "ml_dtypes", stand_in)
-    assert deep_equal(decode_value(data), np.array([0x3FC0], "uint16"))
-
-
 def test_microseconds_do_not_pass_through_floats() -> None:
     for microsecond in (1, 123456, 999999):
         for year in (1, 1969, 2026, 9999):
             moment = datetime(year, 6, 1, 23, 59, 59, microsecond, UTC)
             assert passed(moment) == moment
-
-
-def test_numpy_is_imported_by_the_first_tensor_only() -> None:
-    """Neither other values nor values that cannot be encoded need it."""
-    program = """if True:
-        import sys
-        from bridge.wire.codec import Encoder, decode_value
-        value = [2**64, 1.5, "text", b"bytes", {1: None}, {2}]
-        decode_value(Encoder().value(value))
-        try:
-            Encoder().value(object())
-        except TypeError:
-            pass
-        assert "numpy" not in sys.modules
-        tensor = bytes.fromhex("c7110275380000000000000000000000000000") + bytes([7])
-        assert decode_value(tensor).tolist() == 7
-        assert "numpy" in sys.modules
-    """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
