@@ -22,9 +22,9 @@ from ..errors import (
 )
 from .call import Call
 from .deadlines import Deadlines
+from .report import Report, is_abandoned
 from .runtime import CallRuntime
 from .served_tool import ServedTool
-from .stats import add_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,23 +73,28 @@ class Dispatcher:
         self.runtime = CallRuntime(elixir)
         self.draining = False
         self.python = dict(python or {})
-        self._reports = dict(reports or {})
         #: Calls without an answer, by key; see ``CallRuntime``. Others may look.
         self.calls: dict[int, Call] = self.runtime.calls
         self._deadlines = Deadlines(self.calls, self._expire)
         #: Calls that are just being interrupted, until their answer is sent.
         self._ending: set[Call] = set()
+        #: How many calls were ended so, by the code of the error.
         self._interrupted: dict[str, int] = {}
-        self._began = time.monotonic()
+        self._report = Report(self.tools, pool, self.calls, self.python, dict(reports or {}))
 
     def dispatch(self, request: Request, peer: Peer) -> None:
-        """Start a call. Whatever happens, ``peer`` gets exactly one answer under its id."""
+        """Start a call. Whatever happens, its peer gets exactly one answer under its key.
+
+        Args:
+            request: what is asked for. Its timeout counts from now.
+            peer: who asks; the tool runs on another thread, and answers there.
+        """
         call = self.admit(request, peer, time.monotonic())
         if call is not None:
             self.start(call)
 
     def start(self, call: Call) -> None:
-        """Have an admitted call run on a worker, or refuse it."""
+        """Have an admitted call run on a worker, or refuse it: then it is answered."""
         try:
             # only now, so that a drain which has begun either is seen here or sees the call
             if self.draining:
@@ -107,9 +112,17 @@ class Dispatcher:
             self._deadlines.add(call.deadline, call.key)
 
     def admit(self, request: Request, peer: Peer, arrived: float) -> Call | None:
-        """Find the tool of a request, and bind its arguments; None if that failed and was answered.
+        """Find the tool of a request, and bind its arguments.
 
-        ``arrived``: when the request came (``time.monotonic()``); its timeout counts from there.
+        Args:
+            request: what is asked for.
+            peer: who asks.
+            arrived: when the request came, an instant of ``time.monotonic()``; its timeout counts
+                from there.
+
+        Returns:
+            The call, which is in flight from now on and must be run or refused. None if there is
+            no such tool, or the arguments do not fit: that was answered.
         """
         try:
             tool = self.tools.get(request.method)
@@ -133,12 +146,19 @@ class Dispatcher:
         return call
 
     def run_here(self, call: Call, worker: Worker | None, now: float) -> bool:
-        """Run an admitted call on the calling thread, which is ``worker``, a thread of the pool.
+        """Run an admitted call on the calling thread, a worker of the pool.
 
-        For transports whose requests occupy a worker before their tool is known. False: another
-        call of the tool runs, or the thread has lost its place in the pool (None). Then the call
-        was queued, or refused, and some other thread answers it; the calling one may wait for
-        that, as it is no worker any more.
+        For transports whose requests occupy a worker before their tool is known.
+
+        Args:
+            call: what to run.
+            worker: whose thread this is; None if it has lost its place in the pool.
+            now: an instant of ``time.monotonic()``.
+
+        Returns:
+            False if another call of a serial tool runs, or the place was lost. Then the call was
+            queued, or refused, and some other thread answers it; the calling one may wait for
+            that, as it is no worker any more.
         """
         serial = call.serial
         if worker is None or (serial is not None and not serial.try_enter()):
@@ -159,11 +179,11 @@ class Dispatcher:
         return True
 
     def cancel(self, key: int) -> bool:
-        """The caller does not want the answer any more. False if the call has one."""
+        """End a call whose caller does not want the answer any more. False if it has one."""
         return self._interrupt(key, Cancelled, "the caller cancelled")
 
     def expire(self, key: int) -> bool:
-        """The time of the caller has run out. False if the call has an answer."""
+        """End a call whose time has run out. False if it has an answer."""
         return self._interrupt(key, DeadlineExceeded, "the time of the call ran out")
 
     def fail(self, key: int, error: CallError) -> bool:
@@ -171,7 +191,7 @@ class Dispatcher:
         return self._end(key, lambda started: error)
 
     def cancel_all(self, reason: str) -> None:
-        """Answer everything that is in flight ``unavailable``."""
+        """Answer everything that is in flight ``unavailable``, with ``reason`` in the message."""
         for key in list(self.calls):
             self._interrupt(key, ShuttingDown, reason)
 
@@ -188,10 +208,15 @@ class Dispatcher:
         self.runtime.forked(leave)
 
     def drain(self, grace: float) -> bool:
-        """Accept nothing more and wait, at most ``grace`` seconds, until all is answered.
+        """Accept nothing more and wait until all is answered. Not on a worker: it would wait for
+        itself.
 
-        What is not by then is answered ``unavailable``. Returns whether every call ended by
-        itself. Not on a worker: it would wait for itself.
+        Args:
+            grace: how long to wait, in seconds. What has no answer by then is answered
+                ``unavailable``.
+
+        Returns:
+            Whether every call ended by itself.
         """
         self.refuse_new()
         ended = _wait(lambda: not self._unfinished(), grace)
@@ -201,64 +226,27 @@ class Dispatcher:
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Wait, at most so long, until no worker runs a tool, abandoned ones included."""
-        return _wait(lambda: all(worker.job is None for worker in self._everyone()), seconds)
+        return _wait(lambda: all(worker.job is None for worker in self.pool.everyone()), seconds)
 
     def _unfinished(self) -> bool:
         """Whether a call has its answer not sent yet. A claimed one may still be encoded."""
         return bool(self.calls or self._ending or self.pool.queued) or any(
-            worker.job is not None and not self._is_abandoned(worker) for worker in self._everyone()
+            worker.job is not None and not is_abandoned(worker) for worker in self.pool.everyone()
         )
 
     # -- what is asked about the process ----------------------------------------------------
 
     def describe_tools(self) -> list[dict[str, Any]]:
-        """All tools, by name."""
-        return [self.tools[name].tool.describe() for name in sorted(self.tools)]
+        """All tools by name, as ``$/tools`` shows them."""
+        return self._report.tools()
 
     def health(self) -> dict[str, Any]:
-        """Whether it serves, and has room. ``abandoned``: workers whose caller has gone."""
-        workers = self.pool.workers
-        queued = self.pool.queued
-        busy = sum(worker.job is not None for worker in workers)
-        abandoned = sum(self._is_abandoned(worker) for worker in workers)
-        elsewhere = sum(worker.job is not None for worker in self.pool.guests)
-        return {
-            "status": "draining" if self.draining else "serving",
-            "in_flight": queued + busy + elsewhere - abandoned,
-            "queued": queued,
-            "max_queue": self.pool.max_queue,
-            "max_workers": self.pool.max_workers,
-            "busy": busy,
-            "abandoned": abandoned,
-            "python": self.python,
-        }
+        """Whether it serves, and has room, as ``$/health`` shows it."""
+        return self._report.health(self.draining)
 
     def stats(self) -> dict[str, Any]:
-        """``health()`` and what was counted: by tool, by worker, interrupted calls by code.
-
-        ``readers``: threads that run quick calls on their own, and are none of the workers.
-        """
-        workers = self._everyone()
-        now = time.monotonic()
-        in_flight: dict[str, int] = {}
-        for call in list(self.calls.values()):
-            in_flight[call.tool.name] = in_flight.get(call.tool.name, 0) + 1
-        tools = {}
-        for name, tool in self.tools.items():
-            parts = (worker.stats.get(tool) for worker in workers)
-            total = add_up(part for part in parts if part is not None)
-            tools[name] = {**total.describe(), "in_flight": in_flight.get(name, 0)}
-        return {
-            **self.health(),
-            "uptime_s": now - self._began,
-            "calls": sum(tool["calls"] for tool in tools.values()),
-            "errors": sum(tool["errors"] for tool in tools.values()),
-            "interrupted": dict(self._interrupted),
-            "tools": tools,
-            "workers": [self._describe_worker(worker, now) for worker in self.pool.workers],
-            "readers": [self._describe_worker(worker, now) for worker in self.pool.guests],
-            **{name: report() for name, report in self._reports.items()},
-        }
+        """What was counted, as ``$/stats`` shows it, and ``health()``."""
+        return self._report.stats(self.draining, self._interrupted)
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -305,23 +293,6 @@ class Dispatcher:
         names = sorted(self.tools)
         shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
         return ToolNotFound(f"there is no tool {shorten(name)}; there are {shown}", started=False)
-
-    def _everyone(self) -> list[Worker]:
-        return [*self.pool.workers, *self.pool.guests]
-
-    def _is_abandoned(self, worker: Worker) -> bool:
-        return isinstance(worker.job, Call) and worker.job.interruption is not None
-
-    def _describe_worker(self, worker: Worker, now: float) -> dict[str, Any]:
-        job = worker.job
-        running = isinstance(job, Call)
-        return {
-            "name": worker.name,
-            "calls": worker.jobs,
-            "busy_s": worker.busy_s + (now - worker.since if running else 0.0),
-            "tool": job.tool.name if isinstance(job, Call) else None,
-            "abandoned": self._is_abandoned(worker),
-        }
 
 
 def _wait(reached: Callable[[], bool], seconds: float) -> bool:

@@ -105,6 +105,10 @@ class Pool:
         self.guests.append(guest)
         return guest
 
+    def everyone(self) -> list[Worker]:
+        """The workers, and the guests."""
+        return [*self.workers, *self.guests]
+
     def submit(self, job: Job) -> None:
         """Run the job on a worker, soon. Any thread, never blocks.
 

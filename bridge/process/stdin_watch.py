@@ -19,7 +19,7 @@ _MOMENT_MS = 100
 
 
 def is_there() -> bool:
-    """Is stdin a pipe or a socket, at whose other end is a program? Not a terminal or ``/dev/null``."""
+    """Whether a program is at the other end of stdin: a pipe or socket, no terminal or ``/dev/null``."""
     try:
         mode = os.fstat(0).st_mode
     except OSError:
@@ -57,7 +57,7 @@ def watch_stdin(gone: Callable[[], object]) -> None:
 
 
 def _is_broken(descriptor: int) -> bool:
-    """Is there nobody who reads what is written there?"""
+    """Whether nobody reads what is written there."""
     poll = select.poll()
     poll.register(descriptor, 0)  # errors are always told
     return bool(poll.poll(_MOMENT_MS))

@@ -39,7 +39,7 @@ def decode_term(data: bytes) -> Term:
 
 
 def same_term(one: Term, other: Term) -> bool:
-    """Are both the same to Erlang, in type and value? Python holds 1 and 1.0 for equal."""
+    """Whether both are the same to Erlang, in type and value. Python holds 1 and 1.0 for equal."""
     return encode_term(one) == encode_term(other)
 
 

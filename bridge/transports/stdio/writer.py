@@ -74,7 +74,7 @@ class Writer(Output):
         return self._large + len(self._queue) * SMALL_BYTES
 
     def waits(self) -> bool:
-        """Is there something to be written?"""
+        """Whether something is to be written."""
         return bool(self._queue)
 
     def send(self, message: Payload) -> None:

@@ -1,0 +1,108 @@
+"""What is told about a process that serves: its tools, its health, what it counted."""
+
+from __future__ import annotations
+
+import time
+
+from .call import Call
+from .stats import add_up
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from .job import Worker
+    from .pool import Pool
+    from .served_tool import ServedTool
+
+
+class Report:
+    """Reads what others write. Any thread may ask, at any time; nothing waits for it.
+
+    Args:
+        tools: what is served, by name.
+        pool: where it runs.
+        calls: those without an answer, by key.
+        python: the interpreter.
+        others: what else the statistics contain, by name; each is called when they are asked for.
+    """
+
+    def __init__(
+        self,
+        tools: Mapping[str, ServedTool],
+        pool: Pool,
+        calls: Mapping[int, Call],
+        python: Mapping[str, Any],
+        others: Mapping[str, Callable[[], Any]],
+    ) -> None:
+        self._tools = tools
+        self._pool = pool
+        self._calls = calls
+        self._python = python
+        self._others = others
+        self._began = time.monotonic()
+
+    def tools(self) -> list[dict[str, Any]]:
+        """All tools, in the order of their names."""
+        return [self._tools[name].tool.describe() for name in sorted(self._tools)]
+
+    def health(self, draining: bool) -> dict[str, Any]:
+        """Whether it serves, and has room. ``abandoned``: workers whose caller has gone."""
+        pool, queued = self._pool, self._pool.queued
+        busy = sum(worker.job is not None for worker in pool.workers)
+        abandoned = sum(is_abandoned(worker) for worker in pool.workers)
+        elsewhere = sum(worker.job is not None for worker in pool.guests)
+        return {
+            "status": "draining" if draining else "serving",
+            "in_flight": queued + busy + elsewhere - abandoned,
+            "queued": queued,
+            "max_queue": pool.max_queue,
+            "max_workers": pool.max_workers,
+            "busy": busy,
+            "abandoned": abandoned,
+            "python": self._python,
+        }
+
+    def stats(self, draining: bool, interrupted: Mapping[str, int]) -> dict[str, Any]:
+        """``health()`` and what was counted: by tool, by worker, interrupted calls by code.
+
+        ``readers``: threads that run quick calls on their own, and are none of the workers.
+        """
+        pool, now = self._pool, time.monotonic()
+        in_flight: dict[str, int] = {}
+        for call in list(self._calls.values()):
+            in_flight[call.tool.name] = in_flight.get(call.tool.name, 0) + 1
+        tools = {}
+        for name, tool in self._tools.items():
+            parts = (worker.stats.get(tool) for worker in pool.everyone())
+            total = add_up(part for part in parts if part is not None)
+            tools[name] = {**total.describe(), "in_flight": in_flight.get(name, 0)}
+        return {
+            **self.health(draining),
+            "uptime_s": now - self._began,
+            "calls": sum(tool["calls"] for tool in tools.values()),
+            "errors": sum(tool["errors"] for tool in tools.values()),
+            "interrupted": dict(interrupted),
+            "tools": tools,
+            "workers": [_describe_worker(worker, now) for worker in pool.workers],
+            "readers": [_describe_worker(worker, now) for worker in pool.guests],
+            **{name: report() for name, report in self._others.items()},
+        }
+
+
+def is_abandoned(worker: Worker) -> bool:
+    """Whether a worker runs a call that has its answer already."""
+    return isinstance(worker.job, Call) and worker.job.interruption is not None
+
+
+def _describe_worker(worker: Worker, now: float) -> dict[str, Any]:
+    job = worker.job
+    running = isinstance(job, Call)
+    return {
+        "name": worker.name,
+        "calls": worker.jobs,
+        "busy_s": worker.busy_s + (now - worker.since if running else 0.0),
+        "tool": job.tool.name if isinstance(job, Call) else None,
+        "abandoned": is_abandoned(worker),
+    }
