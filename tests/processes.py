@@ -89,8 +89,9 @@ class Processes:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        # one that nobody has waited for would warn when it is forgotten: during any other test
-        waited = {p.pid: p for p in gc.get_objects() if isinstance(p, subprocess.Popen)}
+        # one that nobody has waited for would warn when it is forgotten: during any other test;
+        # isinstance() would ask objects that raise on every attribute, which tests have too
+        waited = {p.pid: p for p in gc.get_objects() if issubclass(type(p), subprocess.Popen)}
         for pid in pids:
             if pid in waited:
                 waited[pid].wait()

@@ -24,6 +24,7 @@ OBVIOUS = {
 }
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="the pinned generator has no wheel there")
 def test_what_is_generated_fits_the_definitions(tmp_path):
     pytest.importorskip("grpc", reason="the generator has no wheel where grpcio has none")
     subprocess.run(
