@@ -29,8 +29,9 @@ from ..calls.pool import Pool
 from ..tool import Tool
 from ..wire.messages import CallOptions, Request
 
-_PATIENCE_S = 30.0
-#: How long calls that belong together wait for each other.
+#: How long a round may take in which nothing is answered; and one in which no tool even begins.
+_PATIENCE_S, _BEGIN_S = 30.0, 5.0
+#: How long no call of a wave is answered before it is asked whether they wait for others.
 _TOGETHER_S = 0.3
 
 
@@ -101,13 +102,12 @@ class Placement:
             Whether it chose to the end.
         """
         self._advance()
-        self._wait_for_answers()
-        end = time.monotonic() + _PATIENCE_S
-        self._answers.wait(_PATIENCE_S)
+        all_answered = self._wait_for_answers()
         self._dispatcher.cancel_all("the check goes on without this call")
         self._let_go(self._workers)
         self._pool.close()
         # what comes is later than the calls: the end of a thread that is joined tells the detector
+        end = time.monotonic() + (_PATIENCE_S if all_answered else _TOGETHER_S)
         for worker in self._pool.workers:
             if worker.thread is not None:
                 worker.thread.join(max(0.0, end - time.monotonic()))
@@ -130,6 +130,9 @@ class Placement:
                     hold = _Hold(self._one_held)
                     self._holds.append(hold)
                     self._pool.submit(hold)
+                if not self._chooses:  # since just now: what stopped it may have seen no wave here
+                    self._let_go(self._workers)
+                    self._begin_upcoming()
                 return
             if not self._begin(wave):
                 return
@@ -177,20 +180,24 @@ class Placement:
 
     # -- on the thread that asked for it ------------------------------------------------------
 
-    def _wait_for_answers(self) -> None:
-        """Wait until all calls are answered, or until it is seen that some wait for others."""
-        seen, end = -1, 0.0
+    def _wait_for_answers(self) -> bool:
+        """Wait until all calls are answered, but not for ever. Returns whether they are."""
+        seen: object = None
+        end = 0.0
         while not self._answers.wait(_TOGETHER_S):
-            now = time.monotonic()
-            if self._answers.left != seen:
-                seen, end = self._answers.left, now + _PATIENCE_S
+            now, progress = time.monotonic(), (self._answers.left, self._gate.seen)
+            if progress != seen:
+                seen = progress
+                end = now + (_PATIENCE_S if self._gate.seen else _BEGIN_S)
                 continue
             wave = self._current
             # with every worker busy nobody else could do anything
-            if wave is not None and wave.open.left == self._workers and now < end:
-                continue
-            self._stop_choosing()
-            return
+            waits = wave is None or wave.open.left < self._workers
+            if self._chooses and (waits or now > end):
+                self._stop_choosing()
+            if now > end:
+                return False
+        return True
 
     def _stop_choosing(self) -> None:
         self._chooses = False
@@ -236,10 +243,12 @@ class _Hold(Job):
 class _Gate:
     """Where calls wait for each other before their tools begin.
 
-    When not all come, because one waits for another call, it stays open.
+    All come, because each has a worker; but where one waits for another call, it must be opened.
     """
 
     def __init__(self) -> None:
+        #: Whether any call has come.
+        self.seen = False
         self._parties = 1
         self._lock = _thread.allocate_lock()
         self._waiting: list[_thread.LockType] = []
@@ -262,20 +271,22 @@ class _Gate:
 
     def open(self) -> None:
         """Let everybody through, from now on."""
-        self._open = True
+        with self._lock:
+            self._open = True
+            self._let_through()
 
     def _meet(self) -> None:
+        self.seen = True
         if self._open or self._parties <= 1:
             return
         own = _taken_lock()
         with self._lock:
             self._waiting.append(own)
             self._let_through()
-        if not own.acquire(timeout=_TOGETHER_S):
-            self._open = True
+        own.acquire()
 
     def _let_through(self) -> None:
-        if len(self._waiting) >= self._parties:
+        if self._open or len(self._waiting) >= self._parties:
             for waiting in self._waiting:
                 waiting.release()
             self._waiting = []

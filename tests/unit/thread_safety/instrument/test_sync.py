@@ -12,6 +12,9 @@ from bridge.thread_safety.checker import ThreadSafetyChecker
 
 from ..race_program import checked
 
+#: As they are while nobody traces them.
+RAW_LOCK, RAW_RLOCK = threading.Lock, threading.RLock
+
 HEAD = "import threading, queue, contextlib\nfrom concurrent import futures\nx = [0]\n"
 LOCKED = {
     "Lock": ("lock = threading.Lock()", "with lock:"),
@@ -188,3 +191,20 @@ def test_all_is_put_back():
     with ThreadSafetyChecker():
         assert dict(vars(threading)) != before[0]
     assert [dict(vars(holder)) for holder in holders] == before
+
+
+def test_traced_locks_have_what_the_program_asks_locks_for(tmp_path):
+    source = """
+        import threading
+        lock, reentrant = threading.Lock(), threading.RLock()
+        def ask():
+            with lock, reentrant, reentrant:
+                return lock.locked(), reentrant._is_owned()
+        def attributes():
+            return [hasattr(each, "locked") for each in (lock, reentrant)]
+    """
+    with checked(source, tmp_path) as program:
+        assert program.call("ask") == [(True, True)]
+        assert program.call("attributes") == [
+            [hasattr(make(), "locked") for make in (RAW_LOCK, RAW_RLOCK)]
+        ]
