@@ -35,6 +35,8 @@ _CHANNEL_OPTIONS = [
     # a peer that is not there yet, or has gone, is an error at once
     ("grpc.enable_retries", 0),
 ]
+#: The smallest window that HTTP/2 begins with, in bytes.
+SMALLEST_WINDOW = 65535
 _DETAILS: tuple[type[Message], ...] = (ErrorInfo, DebugInfo, BadRequest, RetryInfo, Struct)
 
 
@@ -43,7 +45,8 @@ class GrpcPeer(PortPeer):
 
     ``arguments``: those of the command line, after ``--transport grpc --port 0``. ``attach``: talk
     to what is listening at this address instead, and leave its process alone. ``credentials``,
-    ``metadata``: of the channel, and for every call.
+    ``metadata``: of the channel, and for every call. ``window``: how many bytes of a stream the
+    client takes before they are read; default: as many as gRPC likes, which it changes.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class GrpcPeer(PortPeer):
         attach: int | str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Sequence[tuple[str, str]] = (),
+        window: int | None = None,
         wait_until_ready: bool = True,
         env: dict[str, str] | None = None,
         cwd: str | None = None,
@@ -63,6 +67,12 @@ class GrpcPeer(PortPeer):
         self.ready = None
         self.metadata = list(metadata)
         self.credentials = credentials
+        self._options = list(_CHANNEL_OPTIONS)
+        if window is not None:
+            self._options += [
+                ("grpc.http2.bdp_probe", 0),
+                ("grpc.http2.lookahead_bytes", window),
+            ]
         #: What the process wrote to its standard output, line by line.
         self.stdout: list[str] = []
         #: What gRPC said of each request that failed, by id.
@@ -122,9 +132,9 @@ class GrpcPeer(PortPeer):
         """Connect anew, with what ``credentials`` are now."""
         self.disconnect()
         if self.credentials is None:
-            channel = grpc.insecure_channel(self.address, options=_CHANNEL_OPTIONS)
+            channel = grpc.insecure_channel(self.address, options=self._options)
         else:
-            channel = grpc.secure_channel(self.address, self.credentials, options=_CHANNEL_OPTIONS)
+            channel = grpc.secure_channel(self.address, self.credentials, options=self._options)
         self.channel = channel
         self._call = self.unary("Call", pb.CallResponse)
         self._call_stream = channel.unary_stream(

@@ -35,11 +35,12 @@ def test_the_python_client_of_the_grpc_page_works(tmp_path):
     try:
         name, _, port = process.stdout.readline().partition(":")
         assert name == "GRPC_READY"
-        (example,) = re.findall(r"```python\n(.*?)```", GRPC, re.S)
         found = {"port": int(port)}
-        exec(example, found)
+        for example in re.findall(r"```python\n(.*?)```", GRPC, re.S):
+            exec(example, found)
         assert found["items"] == [3, 2, 1]
         found["channel"].close()
+        found["steady"].close()
     finally:
         process.terminate()
         process.stdout.close()

@@ -39,8 +39,8 @@ from tests.processes import Processes, Shared, put_away
 from tests.waiting import wait_until
 
 from .conformance_tools import Meeting, Visitor
-from .grpc_peer import SERVICE, GrpcPeer, details_of
-from .test_conformance import ADAPTER, error_of, failure, settle, stats
+from .grpc_peer import SERVICE, SMALLEST_WINDOW, GrpcPeer, details_of
+from .test_conformance import ADAPTER, endless, error_of, failure, settle, stats
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -516,6 +516,29 @@ def test_65_megabytes_are_too_many_by_default_both_ways(peer):
     assert failure(peer, "length", bytes(65_000_000 + 3 * MIB)).code == "resource_exhausted"
     assert failure(peer, "zeros", 65_000_000 + 3 * MIB).code == "resource_exhausted"
     assert peer.call("length", [bytes(10_000_000)]) == 10_000_000
+
+
+# -- how far a stream runs ahead ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [SMALLEST_WINDOW, 4 * MIB])
+@pytest.mark.parametrize("size", [1 << 14, 1 << 17])
+@pytest.mark.parametrize("read", [0, 1, 20])
+def test_a_stream_runs_ahead_of_its_reader_as_far_as_the_clients_window(
+    peer, meeting, window, size, read
+):
+    """``docs/grpc.md`` says what the bound is made of."""
+    with GrpcPeer(attach=peer.ready["grpc_port"], window=window) as client:
+        msgid = endless(client, meeting, "a", items=read, size=size)
+        visitor = meeting.visitor("a")
+        wait_until(lambda: len(client.items.get(msgid, [])) == read, "what is read")
+        wait_until(lambda: (len(visitor.heard) - read) * size >= window / 2, "a part of the window")
+        for number in range(200):  # time for more, if there were no bound
+            assert client.call("echo", [number]) == number
+        ahead = (len(visitor.heard) - read) * size
+        assert ahead <= 2 * window + size + (64 << 10)
+        client.cancel(msgid)
+        assert visitor.leaves()[-1] == "finally"
 
 
 # -- health, ListTools, GetStats ----------------------------------------------------------------
