@@ -27,7 +27,24 @@ WRITER_TESTS = "tests/unit/transports/test_stdio_writer.py::test_"
 STREAM = "bridge/transports/stdio/stream.py"
 STREAM_TESTS = "tests/unit/transports/test_stdio_stream.py::test_"
 
+EXECUTION = "bridge/calls/execution.py"
+#: There is one way to run a tool: without it nothing works, on no thread.
+ONE_WAY = [
+    Guard(
+        EXECUTION, 0, f"the one way to run a tool: {where}",
+        "result = variables.run(tool.function, *args, **kwargs)",
+        "raise RuntimeError",
+        test,
+    )
+    for where, test in [
+        ("on a worker", "tests/unit/calls/test_dispatcher.py"),
+        ("inline", "tests/unit/calls/inline/test_runner.py"),
+        ("in the race check", "tests/unit/thread_safety/test_exercise.py"),
+    ]
+]  # fmt: skip
+
 GUARDS = [
+    *ONE_WAY,
     Guard(
         POOL, 1, "look once more before sleeping",
         "                    resting = True  # (1)",
