@@ -17,7 +17,7 @@ from bridge.requirements import Requirement, how_to_install, remedy, requirement
 
 ROOT = Path(bridge.__file__).parents[1]
 WANTED = [Requirement("a", "1.2"), Requirement("b")]
-PYTHON = sys.executable
+PYTHON = shlex.quote(sys.executable)  # as in a command that can be typed
 
 
 @pytest.fixture(autouse=True)

@@ -25,8 +25,11 @@ defmodule Bridge.SnakepitTest do
     python = System.find_executable(System.get_env("BRIDGE_PYTHON") || "python3")
     path = Path.join(directory, "bridge-snakepit")
 
+    # a first line takes no spaces: both languages read the second
     File.write!(path, """
-    #!#{python}
+    #!/bin/sh
+    '''exec' '#{python}' "$0" "$@"
+    ' '''
     import sys
     from bridge.snakepit.main import main
     sys.exit(main())
