@@ -42,12 +42,12 @@ class ThreadSafetyError(RuntimeError):
 
 
 def warn(finding: Finding) -> None:
-    """The default for ``ThreadSafetyChecker(note=)``: a ``ThreadSafetyWarning``."""
+    """Warn of a finding, with a ``ThreadSafetyWarning``: what a checker does by default."""
     warnings.warn(describe_finding(finding), ThreadSafetyWarning, stacklevel=2)
 
 
 def log(finding: Finding) -> None:
-    """For ``ThreadSafetyChecker(note=)``: a line in the log."""
+    """Write a finding to the log ``bridge.thread_safety``: for ``ThreadSafetyChecker(note=log)``."""
     logging.getLogger("bridge.thread_safety").warning("%s", describe_finding(finding))
 
 
@@ -102,7 +102,13 @@ class ThreadSafetyChecker:
         strict: bool = False,
         note: Callable[[Finding], object] = warn,
     ) -> ThreadSafetyChecker:
-        """A checker for the program of an adapter, named as for ``bridge --adapter``."""
+        """A checker for the program of an adapter.
+
+        Args:
+            name: the adapter, as for ``bridge --adapter``; its top-level package is the program's.
+            app_dir: what is below it is the program's, too; default: the working directory.
+            strict, note: as for every checker.
+        """
         package = name.replace(":", ".").partition(".")[0]
         return cls(strict=strict, packages=(package,), directory=app_dir or ".", note=note)
 
@@ -133,7 +139,14 @@ class ThreadSafetyChecker:
     # -- what is checked --------------------------------------------------------------------
 
     def watch(self, adapter: Any) -> Any:
-        """Watch an adapter, or any object that threads share, and the module of its class."""
+        """Watch an object that threads share, and the modules of its classes.
+
+        Args:
+            adapter: an adapter, or any other object, or a module.
+
+        Returns:
+            The same object.
+        """
         if not self.enabled:
             return adapter
         for kind in (adapter,) if isinstance(adapter, ModuleType) else type(adapter).__mro__:
@@ -191,7 +204,7 @@ class ThreadSafetyChecker:
 
     @property
     def findings(self) -> list[Finding]:
-        """What was found so far; each once."""
+        """What was found so far, each once, in order. Any thread may ask."""
         return list(self._findings)
 
     def stack_of(self, error: BaseException) -> Sequence[Frame]:
@@ -245,7 +258,8 @@ class ThreadSafetyChecker:
 def require_thread_safe_adapter(function: Function) -> Function:
     """Decorator: the first argument must be an adapter that declares itself thread-safe.
 
-    Raises ``TypeError`` in the call otherwise.
+    Raises:
+        TypeError: in the call, if it does not.
     """
 
     @functools.wraps(function)

@@ -27,10 +27,16 @@ def validate_adapter_thread_safety(adapter_class: type) -> bool:
 
 
 def check_common_pitfalls(adapter: Any) -> list[str]:
-    """Hints about an adapter, an instance or its class: a line each, empty if there is none.
+    """Look for the usual mistakes in the source of an adapter, without running it.
 
-    Looks for a missing declaration, mutable attributes of the class, ``+=`` and changes of
+    That is: a missing declaration, mutable attributes of the class, ``+=`` and changes of
     containers outside of a ``with`` of something that is called a lock.
+
+    Args:
+        adapter: an instance or its class.
+
+    Returns:
+        Hints, a line each; none if there is nothing to say, or if the source is not there.
     """
     cls = adapter if isinstance(adapter, type) else type(adapter)
     hints = []

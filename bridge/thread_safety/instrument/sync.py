@@ -123,6 +123,7 @@ class SyncTracing:
                 finally:
                     self._merge(thread, recorder.send())
 
+            # of the one thread, for its class may have a run() of its own
             thread.run = traced  # type: ignore[method-assign]
             original(thread)
 
