@@ -1,1 +1,23 @@
-"""One call, from its request to its answer, for any transport."""
+"""One call, from its request to its answer, for any transport.
+
+A ``Dispatcher`` finds the tool of a request and answers it; its ``Pool`` runs the call on a worker,
+or an ``InlineRunner`` on the thread that reads. A transport implements ``Peer`` and ``Sink``, and
+``Output`` if it gathers what it writes.
+"""
+
+from .dispatcher import Dispatcher
+from .inline import InlineRunner, Watchdog
+from .interfaces import CallView, Output, Peer, Sink
+from .job import Job, SerialQueue, Worker
+from .latency import QUICK
+from .pool import Pool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .inline import Batch as Batch
+
+__all__ = [
+    "Dispatcher", "Pool", "Job", "Worker", "SerialQueue",
+    "Peer", "Sink", "Output", "CallView",
+    "InlineRunner", "Watchdog", "QUICK",
+]  # fmt: skip

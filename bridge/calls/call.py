@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..context import Elixir
-    from ..wire.messages import Request
+    from ..wire import Request
     from .interfaces import Peer
     from .job import Worker
     from .runtime import CallRuntime

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ..context import Elixir
     from ..tool import Tool
-    from ..wire.messages import Request
+    from ..wire import Request
     from .interfaces import Peer
     from .job import Worker
     from .pool import Pool

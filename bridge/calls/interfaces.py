@@ -7,13 +7,10 @@ pause. What the pool runs is a ``Job``, in ``job.py``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-    from ..errors import CallError
+from ..errors import CallError
+from ..typing_names import Any
 
 
 class CallView(ABC):

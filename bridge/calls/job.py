@@ -6,9 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from ..typing_names import Any
 
 
 class Job(ABC):

@@ -9,21 +9,18 @@ import signal
 import sys
 import threading
 
-from ..calls.dispatcher import Dispatcher
-from ..calls.interfaces import Peer, Sink
-from ..calls.pool import Pool
+from ..calls import Dispatcher, Peer, Pool, Sink
 from ..errors import CallError
 from ..loading import load
 from ..options import Seconds
-from ..wire.codec import Encoder
-from ..wire.messages import CallOptions, Request
+from ..wire import CallOptions, Encoder, Request
 from .command import ADAPTER_HELP, CLEAN, FAILED, USAGE, discard_output, reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..calls.interfaces import CallView
+    from ..calls import CallView
     from ..loading import LoadedAdapter
 
 SUMMARY = "Run one tool in this process, as a caller would see it."

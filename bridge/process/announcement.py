@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..calls.dispatcher import Dispatcher
+    from ..calls import Dispatcher
     from .settings import Settings
 
 PROTOCOL_VERSION = 1

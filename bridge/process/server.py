@@ -8,12 +8,11 @@ import sys
 import threading
 from queue import Empty, SimpleQueue
 
-from ..calls.dispatcher import Dispatcher
-from ..calls.pool import Pool
+from ..calls import Dispatcher, Pool
 from ..errors import AdapterError, BridgeError, CallError, UsageError
 from ..gil import GilWatch, describe_python, is_free_threaded
 from ..loading import check_workers, load
-from ..transports.stdio.transport import StdioTransport
+from ..transports.stdio import StdioTransport
 from .announcement import announce, describe
 from .fork import Forks
 from .shutdown import (

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import CallError
-from ..wire.codec import Encoder, decode_message
-from ..wire.connection import CancelReceived, Connection, Credit, CreditReceived, Event, Fault
-from ..wire.framing import encode_header
-from ..wire.messages import Message
+from ..wire import (
+    CancelReceived,
+    Connection,
+    Credit,
+    CreditReceived,
+    Encoder,
+    Event,
+    Fault,
+    Message,
+    decode_message,
+    encode_header,
+)
 
 
 def frame(payload: bytes) -> bytes:

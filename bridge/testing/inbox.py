@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from ..errors import CallError, RemoteProtocolError, TransportClosed, shorten
-from ..wire.codec import ITEM
-from ..wire.messages import Message, Notification, Response
+from ..wire import ITEM, Message, Notification, Response
 
 #: How long a test waits for what must come, in seconds: long, because machines are busy.
 PATIENCE_S = 20.0

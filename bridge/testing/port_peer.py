@@ -14,8 +14,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from ..errors import TransportClosed
-from ..wire.codec import Encoder, decode_message
-from ..wire.framing import HEADER_BYTES, encode_header
+from ..wire import HEADER_BYTES, Encoder, decode_message, encode_header
 from .inbox import OVERHEAD_BYTES, PATIENCE_S, Inbox
 from .port import open_port
 

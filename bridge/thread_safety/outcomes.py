@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from ..calls.interfaces import CallView, Peer, Sink
+from ..calls import CallView, Peer, Sink
 from ..errors import CallError
 
 #: The name of a tool, and the index of one of its examples.

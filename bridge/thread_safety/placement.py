@@ -22,12 +22,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from ..calls.dispatcher import Dispatcher
-from ..calls.interfaces import Peer
-from ..calls.job import Job, Worker
-from ..calls.pool import Pool
+from ..calls import Dispatcher, Job, Peer, Pool, Worker
 from ..tool import Tool
-from ..wire.messages import CallOptions, Request
+from ..wire import CallOptions, Request
 
 #: How long a round may take in which nothing is answered; and one in which no tool even begins.
 _PATIENCE_S, _BEGIN_S = 30.0, 5.0

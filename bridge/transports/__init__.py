@@ -1,1 +1,1 @@
-"""How a peer reaches the dispatcher; one file for each way."""
+"""The ways on which calls come: a folder for each, and no more of a transport outside of it."""

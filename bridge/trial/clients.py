@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from .._generated import bridge_pb2, snakepit_bridge_pb2
 from ..errors import BridgeError
-from ..wire.codec import Encoder, decode_value
+from ..wire import Encoder, decode_value
 
 
 def ask_bridge(port: int, timeout_s: float) -> object:

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from ..errors import BridgeError
-from ..testing.port_peer import PortPeer
+from ..testing import PortPeer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,1 +1,23 @@
-"""Bytes to messages and back, without a thread, a lock, a descriptor or a clock."""
+"""Bytes to messages and back, without a thread, a lock, a descriptor or a clock.
+
+A ``Connection`` is one peer's end of the protocol: it cuts frames out of bytes (``framing.py``)
+and reads the messages in them (``codec.py``, ``messages.py``). An ``Encoder`` makes messages, whose
+large parts stay where they are (``buffers.py``). What Python has and MessagePack lacks is in
+``values.py`` and ``tensors.py``.
+
+Others import the names below, and two modules by their names, as the pipe needs neither:
+``json_values`` and ``json_text``, for peers that speak JSON.
+"""
+
+from .buffers import LARGE_BYTES, Payload
+from .codec import ITEM, Encoder, decode_message, decode_value
+from .connection import CancelReceived, Connection, Credit, CreditReceived, Event, Fault
+from .framing import HEADER_BYTES, encode_header
+from .messages import CallOptions, Message, Notification, Request, Response
+
+__all__ = [
+    "Connection", "Event", "CancelReceived", "CreditReceived", "Credit", "Fault",
+    "Message", "Request", "Response", "Notification", "CallOptions",
+    "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
+    "HEADER_BYTES", "ITEM", "LARGE_BYTES",
+]  # fmt: skip

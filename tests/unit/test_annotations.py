@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
-PACKAGES = ("bridge", "bridge.testing", "bridge.thread_safety", "bridge.adapters")
+PACKAGES = ("bridge", "bridge.testing", "bridge.thread_safety", "bridge.adapters", "bridge.calls")
+#: Of what is not public: what somebody implements to add a transport.
+INTERFACES = ("CallView", "Job", "Output", "Peer", "Sink")
 
 
 def public() -> Iterator[tuple[str, Any]]:
     """All that ``__all__`` names, and the members of the classes in it, inherited ones too."""
     for package in PACKAGES:
         module = importlib.import_module(package)
-        for name in module.__all__:
+        for name in INTERFACES if package == "bridge.calls" else module.__all__:
             value = getattr(module, name, None) or importlib.import_module(f"{package}.{name}")
             yield from found(f"{package}.{name}", value)
 

@@ -42,7 +42,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ...wire.messages import Request
+    from ...wire import Request
     from ..dispatcher import Dispatcher
     from ..interfaces import Peer
     from ..served_tool import ServedTool

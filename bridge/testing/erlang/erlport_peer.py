@@ -15,7 +15,7 @@ import threading
 import time
 
 from ...errors import CallError, TransportClosed
-from ...wire.framing import HEADER_BYTES, encode_header
+from ...wire import HEADER_BYTES, encode_header
 from ..inbox import PATIENCE_S
 from ..port import open_port
 from .external_terms import decode_term, encode_term

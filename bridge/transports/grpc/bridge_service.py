@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from ..._generated import bridge_pb2 as pb
 from ...errors import CallError, EncodeError, InvalidParams, RemoteProtocolError
-from ...wire.codec import decode_value
+from ...wire import decode_value
 from .behavior import mark
 from .caller import ToolCaller
 from .exchange import Responses

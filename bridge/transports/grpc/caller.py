@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...calls.dispatcher import Dispatcher
+from ...calls import Dispatcher
 from ...tool import Tool
 from .behavior import mark
 from .exchange import Exchange, Responses

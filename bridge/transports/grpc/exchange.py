@@ -11,10 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from ...calls.dispatcher import Dispatcher
-from ...calls.interfaces import CallView, Peer, Sink
+from ...calls import CallView, Dispatcher, Peer, Sink
 from ...errors import CallError
-from ...wire.messages import CallOptions, Request
+from ...wire import CallOptions, Request
 from .executor import GrpcExecutor
 from .sender import Sender
 

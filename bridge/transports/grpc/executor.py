@@ -71,7 +71,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NoReturn
 
-from ...calls.dispatcher import Dispatcher
+from ...calls import Dispatcher
 from ...errors import CallError, ShuttingDown
 from .rpc import PerThread, Rpc
 

@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ...calls.job import Job, SerialQueue, Worker
+from ...calls import Job, SerialQueue, Worker
 from ...errors import CallError
-from ...wire.codec import Encoder
+from ...wire import Encoder
 
 
 class PerThread(threading.local):

@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
-from ...calls.dispatcher import Dispatcher
+from ...calls import Dispatcher
 from .caller import ToolCaller
 from .endpoint import Endpoint
 from .executor import GrpcExecutor

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 
-from ...wire.codec import Encoder
+from ...wire import Encoder
 from .writer import Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...wire.connection import Connection
+    from ...wire import Connection
 
 #: When so much is queued, workers pause and progress and log lines are dropped until it is written.
 MAX_BACKLOG_BYTES = 32 << 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from ...calls.interfaces import Peer
+from ...calls import Peer
 from ...errors import CallError, EncodeError
 from .stream import Stream
 from .writer import SMALL_BYTES
@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ...calls.interfaces import CallView
-    from ...wire.connection import Fault
+    from ...calls import CallView
+    from ...wire import Fault
     from .channel import Channel
 
 

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from ...calls.inline.runner import InlineRunner
-from ...calls.inline.watchdog import Watchdog
-from ...calls.latency import QUICK
-from ...wire.connection import CancelReceived, CreditReceived
-from ...wire.messages import Request
+from ...calls import QUICK, InlineRunner, Watchdog
+from ...wire import CancelReceived, CreditReceived, Request
 from .channel import MAX_BACKLOG_BYTES
 from .requests import BridgeRequests
 
@@ -21,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ...calls.dispatcher import Dispatcher
-    from ...calls.inline.runner import Batch
+    from ...calls import Batch, Dispatcher
     from .channel import Channel
     from .peer import StdioPeer
 

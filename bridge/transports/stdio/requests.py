@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ...calls.dispatcher import Dispatcher
-    from ...wire.messages import Request
+    from ...calls import Dispatcher
+    from ...wire import Request
     from .peer import StdioPeer
 
 

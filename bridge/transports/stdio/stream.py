@@ -25,13 +25,13 @@ from __future__ import annotations
 
 import threading
 
-from ...calls.interfaces import Sink
+from ...calls import Sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ...calls.interfaces import CallView
+    from ...calls import CallView
     from .channel import Channel
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...wire.connection import Connection
+from ...wire import Connection
 from .channel import Channel
 from .descriptors import PrivatePipes
 from .peer import StdioPeer
@@ -12,8 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...calls.dispatcher import Dispatcher
-    from ...calls.interfaces import Output
+    from ...calls import Dispatcher, Output
 
 
 class StdioTransport:

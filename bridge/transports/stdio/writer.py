@@ -34,15 +34,14 @@ import threading
 from collections import deque
 from queue import SimpleQueue
 
-from ...calls.interfaces import Output
-from ...wire.buffers import LARGE_BYTES
-from ...wire.framing import encode_header
+from ...calls import Output
+from ...wire import LARGE_BYTES, encode_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...wire.buffers import Payload
+    from ...wire import Payload
 
 #: Messages below this size count for so much in the backlog: to count them needs no lock.
 SMALL_BYTES = 1 << 12
