@@ -10,7 +10,6 @@ import tempfile
 import threading
 from collections.abc import Generator
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from ..errors import TransportClosed
@@ -103,12 +102,7 @@ class PortPeer(Inbox):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
 
     # -- calls ------------------------------------------------------------------------------

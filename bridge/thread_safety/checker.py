@@ -17,7 +17,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, TypeVar
 
 from ..loading import LoadedAdapter
@@ -123,18 +123,13 @@ class ThreadSafetyChecker:
             self._entered = True
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._entered:
             self._entered = False
             sys.setrecursionlimit(self._recursion_limit)
-            self._imports.__exit__(kind, error, trace)
+            self._imports.__exit__(*exception)
             self._hook.remove()
-            self._tracing.__exit__(kind, error, trace)
+            self._tracing.__exit__(*exception)
 
     # -- what is checked --------------------------------------------------------------------
 

@@ -24,7 +24,6 @@ from .terms import Atom, BitString, Function, ImproperList, List, Map, Pid, Refe
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
     from typing import Any, BinaryIO
 
     from .terms import Term
@@ -102,12 +101,7 @@ class ErlPortPeer:
     def __enter__(self) -> ErlPortPeer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
         try:
             self.process.wait(PATIENCE_S)

@@ -15,7 +15,6 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from ..detector import Clock
@@ -65,12 +64,7 @@ class SyncTracing:
         self._trace_futures()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         while self._replaced:
             holder, name, original = self._replaced.pop()
             setattr(holder, name, original)

@@ -7,7 +7,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 from .table import Libraries, Library, is_worse
@@ -58,12 +58,7 @@ class ImportWatch:
         importlib.import_module = self._wrapped_import_module
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._entered = False
         if builtins.__import__ is self._wrapped_import:
             builtins.__import__ = self._import
