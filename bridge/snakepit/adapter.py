@@ -39,7 +39,15 @@ _MARK = "_tool_metadata"
 
 
 def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
-    """As ``loading.load``, for adapters in the way of Snakepit and in that of the bridge."""
+    """Find and build an adapter, in the way of Snakepit or in that of the bridge.
+
+    Args:
+        name: as ``--adapter`` has it.
+        app_dir: where its module is looked for first; default: the working directory.
+
+    Raises:
+        AdapterError: it cannot be found, built or served.
+    """
     target = create(name, resolve(name, app_dir))
     tools = _marked_tools(target)
     execute = getattr(target, "execute_tool", None)
@@ -83,11 +91,13 @@ class SessionContext:
 
     @property
     def session_id(self) -> str | None:
+        """The session of the call that asks; None: it has none."""
         call = running_call.get(None)
         return None if call is None else call.session
 
     @property
     def request_metadata(self) -> dict[str, str]:
+        """The metadata of the call that asks."""
         call = running_call.get(None)
         return {} if call is None else dict(call.metadata)
 

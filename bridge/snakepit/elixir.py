@@ -15,13 +15,10 @@ from typing import Any
 import grpc
 
 from .._generated import snakepit_bridge_pb2 as pb
+from ..context import Elixir, RunningCall
 from ..errors import CallError, EncodeError, InvalidParams, RemoteProtocolError
 from ..tool import Tool
 from .messages import describe_tools, get_value, set_value
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..context import RunningCall
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["BridgeService"].full_name
 _CORRELATION = "x-snakepit-correlation-id"
@@ -32,7 +29,7 @@ _FRESH_S = 60.0
 _MAX_SESSIONS = 1024
 
 
-class SnakepitElixir:
+class SnakepitElixir(Elixir):
     """A client of the Elixir program. Any thread may use it.
 
     Args:
@@ -53,8 +50,9 @@ class SnakepitElixir:
     def call_tool(self, call: RunningCall, name: str, params: dict[str, Any]) -> Any:
         """Call a tool of Elixir and wait, in the session and the time of ``call``.
 
-        Raises ``CallError``: what Elixir says of it, or that it does not answer; ``InvalidParams``
-        for what JSON cannot say.
+        Raises:
+            CallError: what Elixir says of it, or that it does not answer.
+            InvalidParams: JSON cannot say one of the parameters.
         """
         session = self._introduce(call)
         request = pb.ExecuteElixirToolRequest(session_id=session, tool_name=name)
@@ -77,7 +75,11 @@ class SnakepitElixir:
             raise CallError(str(error)) from None
 
     def list_tools(self, call: RunningCall) -> dict[str, dict[str, Any]]:
-        """The tools of Elixir by name, as the session of ``call`` sees them. Raises ``CallError``."""
+        """The tools of Elixir by name, as the session of ``call`` sees them.
+
+        Raises:
+            CallError: Elixir does not answer.
+        """
         request = pb.GetExposedElixirToolsRequest(session_id=self._introduce(call))
         response = self._ask(
             call, "GetExposedElixirTools", request, pb.GetExposedElixirToolsResponse

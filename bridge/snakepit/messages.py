@@ -18,16 +18,28 @@ _TYPE_URL = "type.googleapis.com/google.protobuf.StringValue"
 
 
 def set_value(message: AnyMessage, value: Any, name: str) -> None:
-    """Make a message of a value. Raises ``EncodeError`` with the path, which begins with ``name``."""
+    """Make a message of a value.
+
+    Args:
+        message: is changed.
+        value: whatever JSON can say, or what has a form there.
+        name: what an error calls the value: its path begins so.
+
+    Raises:
+        EncodeError: a part of it has no form; the message has its path.
+    """
     message.value = encode_json(value, name)
     message.type_url = _TYPE_URL
 
 
 def get_value(message: AnyMessage, name: str) -> Any:
-    """The value of a message. Raises ``RemoteProtocolError``, which calls it ``name``.
+    """The value of a message.
 
     The type is not looked at: Snakepit's Python side writes other ones there, with JSON all the
     same.
+
+    Raises:
+        RemoteProtocolError: it is no JSON; ``name`` is what the error calls it.
     """
     return decode_json(message.value, name)
 
@@ -76,7 +88,13 @@ def _describe_parameter(parameter: dict[str, Any]) -> pb.ParameterSpec:
 def describe_error(
     error: CallError, request: pb.ExecuteToolRequest, max_bytes: int | None = None
 ) -> str:
-    """An error as a JSON object, with as much of its traceback as there is room for."""
+    """An error as a JSON object, with as much of its traceback as there is room for.
+
+    Args:
+        error: how the call has ended.
+        request: what was asked for; empty if it could not be read.
+        max_bytes: the length of the longest text; default: any.
+    """
     message, lines = _shorten(error.message, max_bytes), error.traceback or []
     kind = error.type or type(error).__qualname__
     context = {

@@ -69,7 +69,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NoReturn
+from typing import Any
 
 from ...calls import Dispatcher
 from ...errors import CallError, ShuttingDown
@@ -102,6 +102,7 @@ class GrpcExecutor:
         self._keys = itertools.count(_FIRST_KEY)
         #: Requests that were handled, which gRPC does not know yet.
         self._handled: deque[Rpc] = deque()
+        self._closed = threading.Event()
 
     def submit(self, function: Callable[..., object], *args: Any) -> Rpc:
         """Have a request to call a tool handled by a worker, or refused. gRPC calls it.
@@ -137,6 +138,11 @@ class GrpcExecutor:
     def watch(self) -> None:
         """Keep the workers for tools, not for clients that do not send what they have begun."""
         threading.Thread(target=self._watch, name="bridge-grpc-watch", daemon=True).start()
+
+    def close(self) -> None:
+        """End the threads, once the server has stopped. Does not wait for them."""
+        self._closed.set()
+        self.control.shutdown(wait=False)
 
     def look(self, now: float) -> None:
         """Replace the threads that have waited too long for a message. The watch calls it.
@@ -187,9 +193,8 @@ class GrpcExecutor:
             except IndexError:
                 return  # another thread was faster
 
-    def _watch(self) -> NoReturn:
-        while True:
-            time.sleep(_PATIENCE_S)
+    def _watch(self) -> None:
+        while not self._closed.wait(_PATIENCE_S):
             try:
                 self.look(time.monotonic())
             except Exception as error:

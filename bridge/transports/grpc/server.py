@@ -140,5 +140,5 @@ class GrpcServer:
                 as unavailable; stopping the server would make that "cancelled".
         """
         wait(self.stop(), _REFUSE_S)
-        if idle:
-            self._server.stop(_FLUSH_S).wait(_REFUSE_S)
+        if idle and self._server.stop(_FLUSH_S).wait(_REFUSE_S):
+            self._executor.close()

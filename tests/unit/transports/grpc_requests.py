@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from bridge import tool
 from bridge.calls.job import Job
 from bridge.calls.pool import Pool
 from bridge.errors import CallError
@@ -20,6 +21,23 @@ from tests.waiting import passed
 
 def nothing(*_: object) -> None:
     """The step that a test does not hold up."""
+
+
+class Hold:
+    """A tool that blocks until ``leave`` is set, and notes what it was called with."""
+
+    def __init__(self) -> None:
+        self.began, self.leave = threading.Event(), threading.Event()
+        self.ran: list[str] = []
+
+        @tool
+        def hold(name: str) -> str:
+            self.ran.append(name)
+            self.began.set()
+            passed(self.leave)
+            return name
+
+        self.tool = hold
 
 
 class ScriptedLock:

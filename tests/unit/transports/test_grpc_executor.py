@@ -15,24 +15,7 @@ from bridge.transports.grpc import exchange
 from bridge.transports.grpc.rpc import PerThread, Rpc
 from tests.waiting import in_thread, join, passed, wait_until
 
-from .grpc_requests import GrpcBench, ScriptedLock, nothing
-
-
-class Hold:
-    """A tool that blocks until ``leave`` is set, and notes who ran it."""
-
-    def __init__(self):
-        self.began, self.leave = threading.Event(), threading.Event()
-        self.ran = []
-
-        @tool
-        def hold(name):
-            self.ran.append(name)
-            self.began.set()
-            passed(self.leave)
-            return name
-
-        self.tool = hold
+from .grpc_requests import GrpcBench, Hold, ScriptedLock, nothing
 
 
 @tool
