@@ -36,15 +36,30 @@ CODES = frozenset(
 )
 
 
-def shorten(value: object) -> str:
-    """What ``value`` looks like, in at most 60 characters: for messages about what a peer sent."""
+def shorten(value: object, max_characters: int = 60) -> str:
+    """What a value looks like, for messages about it. Never raises what its ``repr()`` raises."""
     try:
         text = repr(value)
-    except ValueError:
-        return "a very long number"  # Python refuses to print integers of more than 4300 digits
     except RecursionError:
         return "a deeply nested value"  # Python prints fewer levels than a message may have
-    return text if len(text) <= 60 else text[:57] + "..."
+    except Exception:
+        if isinstance(value, int):
+            return "a very long number"  # Python prints no integers of more than 4300 digits
+        return f"a {type(value).__qualname__} that cannot be shown"
+    return text if len(text) <= max_characters else text[: max_characters - 3] + "..."
+
+
+def cut(text: str, max_bytes: int | None = None) -> str:
+    """Text that can be sent as UTF-8, with a mark where the rest was.
+
+    Args:
+        text: Any; what is not valid Unicode becomes question marks.
+        max_bytes: How long it may be, at least 3; default: as long as it is.
+    """
+    data = text.encode(errors="replace")
+    if max_bytes is None or len(data) <= max_bytes:
+        return data.decode()
+    return data[: max_bytes - 3].decode(errors="ignore") + "…"
 
 
 class BridgeError(Exception):

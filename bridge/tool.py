@@ -98,7 +98,7 @@ def tool(
         raise ValueError(f"the tool name {name!r} begins with '$/', which belongs to the bridge")
 
     def mark(target: Any) -> Any:
-        inner = target.__func__ if isinstance(target, staticmethod | classmethod) else target
+        inner = _below_descriptor(target)
         if not callable(inner) or not hasattr(inner, "__dict__"):
             raise TypeError(f"@tool marks functions, got {target!r}")
         setattr(inner, _MARK, ToolOptions(name, description, serial, stream, examples))
@@ -109,13 +109,16 @@ def tool(
 
 def tool_options(function: object) -> ToolOptions | None:
     """What ``@tool`` said about this function or method; None if it was not applied."""
-    if isinstance(function, staticmethod | classmethod):
-        function = function.__func__
     try:
-        options = getattr(function, _MARK, None)
+        options = getattr(_below_descriptor(function), _MARK, None)
     except Exception:
         return None  # a module may hold proxies that answer strangely
     return options if isinstance(options, ToolOptions) else None
+
+
+def _below_descriptor(target: Any) -> Any:
+    """The function, where a class has it as a static or class method."""
+    return target.__func__ if isinstance(target, staticmethod | classmethod) else target
 
 
 class Tool:

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from .._generated import snakepit_bridge_pb2 as pb
-from ..errors import CallError, EncodeError
+from ..errors import CallError, EncodeError, cut
 from ..tool import Tool
 from ..wire.json_text import decode_json, encode_json
 
@@ -95,7 +95,7 @@ def describe_error(
         request: what was asked for; empty if it could not be read.
         max_bytes: the length of the longest text; default: any.
     """
-    message, lines = _shorten(error.message, max_bytes), error.traceback or []
+    message, lines = describe_error_as_text(error, max_bytes), error.traceback or []
     kind = error.type or type(error).__qualname__
     context = {
         "tool_name": request.tool_name,
@@ -107,8 +107,8 @@ def describe_error(
             # Elixir has exceptions of these names, without modules
             "type": kind.rpartition(".")[2],
             "message": message,
-            "stacktrace": list(map(_shorten, lines)),
-            "traceback": _shorten("\n".join(lines)),
+            "stacktrace": list(map(cut, lines)),
+            "traceback": cut("\n".join(lines)),
             "context": context,
         }
         text = json.dumps(described)
@@ -120,12 +120,5 @@ def describe_error(
 
 def describe_error_as_text(error: CallError, max_bytes: int | None = None) -> str:
     """An error as text, for versions that take no object."""
-    return _shorten(error.message, max_bytes)
-
-
-def _shorten(text: str, max_bytes: int | None = None) -> str:
-    """Text that is valid Unicode, of at most a quarter of the room: escapes make it longer."""
-    data = text.encode(errors="replace")
-    if max_bytes is None or len(data) <= max_bytes // 4:
-        return data.decode()
-    return data[: max_bytes // 4].decode(errors="ignore") + "…"
+    # a quarter of the room, as escapes make it longer
+    return cut(error.message, None if max_bytes is None else max_bytes // 4)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from ..calls import CallView, Peer, Sink
-from ..errors import CallError
+from ..errors import CallError, shorten
 
 #: The name of a tool, and the index of one of its examples.
 Step: TypeAlias = tuple[str, int]
@@ -86,7 +86,7 @@ class Outcomes:
             other = [result for result in results if not _same(expected[0], result)]
             if other:
                 found.append(
-                    f"{step[0]} returned {_short(expected[0])}, at once also {_short(other[0])}"
+                    f"{step[0]} returned {shorten(expected[0])}, at once also {shorten(other[0])}"
                 )
         return list(dict.fromkeys(found))
 
@@ -133,8 +133,3 @@ def _same(left: Any, right: Any) -> bool:
         return bool(left == right)
     except Exception:  # arrays, and objects of the program
         return True
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from .call_counts import CallCounts
 from .detector import DOCUMENTED, Access, Finding
 from .instrument import Probe, place_of
 from .process_state import ProcessState
-
-_CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
 
 def _nothing(name: str, error: BaseException) -> None:
@@ -50,10 +49,10 @@ class WatchedCalls:
         """
         inner = getattr(function, "__func__", function)
         flags = getattr(getattr(inner, "__code__", None), "co_flags", 0)
-        if flags & _CO_ASYNC_GENERATOR:
+        if flags & CO_ASYNC_GENERATOR:
             return function
         part = functools.partial(self._part, function, name, serial, raised)
-        if flags & _CO_COROUTINE:
+        if flags & CO_COROUTINE:
             # tasks take turns where they await, in the middle of a serial call as well
             step = functools.partial(self._part, function, name, False, raised)
 
@@ -62,7 +61,7 @@ class WatchedCalls:
                 return await _steps(step, function(*args, **kwargs))
 
             return task
-        if flags & _CO_GENERATOR:
+        if flags & CO_GENERATOR:
 
             @functools.wraps(function)
             def stream(*args: Any, **kwargs: Any) -> Any:

@@ -164,3 +164,56 @@ def test_a_fault_of_the_peer_is_its_invalid_argument_unless_said() -> None:
         "invalid_argument",
         None,
     )
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise OSError("no")
+
+
+def nested(levels: int) -> list[object]:
+    value: list[object] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("a", "'a'"),
+        ("x" * 58, "'" + "x" * 58 + "'"),
+        ("x" * 59, "'" + "x" * 56 + "..."),
+        (Unshowable(), "a Unshowable that cannot be shown"),
+    ],
+)
+def test_a_message_shows_any_value(value: object, shown: str) -> None:
+    assert errors.shorten(value) == shown
+
+
+def test_a_message_shows_a_number_that_python_does_not_print() -> None:
+    assert errors.shorten(10**5000) == "a very long number"
+
+
+def test_a_message_shows_what_is_nested_deeper_than_python_prints() -> None:
+    assert errors.shorten(nested(100_000)) == "a deeply nested value"
+
+
+def test_a_message_may_be_shorter() -> None:
+    assert errors.shorten("x" * 20, 10) == "'xxxxxx..."
+
+
+@given(st.text(), st.integers(3, 50))
+def test_text_is_cut_between_characters_and_marked(text: str, size: int) -> None:
+    cut = errors.cut(text, size)
+    data = text.encode(errors="replace")
+    if len(data) <= size:
+        assert cut == data.decode()
+    else:
+        assert cut.endswith("…")
+        assert size - 6 < len(cut.encode()) <= size
+        assert data.startswith(cut[:-1].encode())
+
+
+def test_text_that_is_not_unicode_can_be_sent() -> None:
+    assert errors.cut("a\ud800b") == "a?b"

@@ -19,6 +19,7 @@ import types
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from ...errors import shorten
 from ..detector import Clock
 from ..libraries import Rules
 from .builtins import CONTAINERS, MAPPINGS, base, is_a, namespace, shows_memory, stateful
@@ -232,5 +233,5 @@ def parts(value: Any, path: str) -> list[tuple[Any, str]]:
 
 
 def short(key: Any) -> str:
-    text = repr(key) if is_a(key, str | int | float | bytes | bool | None) else type(key).__name__
-    return text if len(text) <= 40 else text[:37] + "..."
+    scalar = is_a(key, str | int | float | bytes | bool | None)
+    return shorten(key, 40) if scalar else type(key).__name__

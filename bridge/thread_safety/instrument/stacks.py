@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeAlias
 
+from ...signature import layers
 from ..detector import Frame
 from .modules import is_bridge
 
@@ -138,11 +139,7 @@ class Stacks:
 
 def place_of(function: Any, name: str) -> Frame:
     """Where a function is defined; without a file, and as ``name``, if it is none of the program."""
-    while True:
-        inner = getattr(function, "__wrapped__", None) or getattr(function, "__func__", None)
-        if inner is None:
-            break
-        function = inner
+    *_, function = layers(function)
     code: CodeType | None = getattr(function, "__code__", None)
     if code is None or is_bridge(function.__module__ or ""):
         return "", 0, name

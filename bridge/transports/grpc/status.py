@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, DebugInfo, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from ...errors import CallError, EncodeError, PoolFull
+from ...errors import CallError, EncodeError, PoolFull, cut
 from .values import to_struct
 
 DOMAIN = "bridge"
@@ -40,7 +40,7 @@ class CallStatus(grpc.Status):  # type: ignore[misc]
 
     def __init__(self, error: CallError, field: str | None = None) -> None:
         self.code = CODES[error.code]
-        self.details = _cut(error.message, _MAX_MESSAGE_BYTES)
+        self.details = cut(error.message, _MAX_MESSAGE_BYTES)
         rich = Status(code=self.code.value[0], message=self.details)
         for detail in _details(error, field):
             packed = AnyMessage()
@@ -57,7 +57,7 @@ def _details(error: CallError, field: str | None) -> Iterator[Message]:
     raised = error.code == "internal" and error.type is not None
     info = ErrorInfo(domain=DOMAIN, reason="TOOL_FAILED" if raised else error.code.upper())
     if error.type is not None:
-        info.metadata["type"] = _cut(error.type, 256)
+        info.metadata["type"] = cut(error.type, 256)
     if error.started is not None:
         info.metadata["started"] = "true" if error.started else "false"
     yield info
@@ -65,7 +65,7 @@ def _details(error: CallError, field: str | None) -> Iterator[Message]:
         yield DebugInfo(stack_entries=_innermost(error.traceback))
     if error.code == "invalid_argument":
         violation = BadRequest.FieldViolation(
-            field=field or "params", description=_cut(error.message, 512)
+            field=field or "params", description=cut(error.message, 512)
         )
         yield BadRequest(field_violations=[violation])
     if isinstance(error, PoolFull):
@@ -87,17 +87,9 @@ def _innermost(lines: list[str]) -> list[str]:
     room = _MAX_TRACEBACK_BYTES
     for line in reversed(lines):
         # one line may be very long: that of the message
-        line = _cut(line, _MAX_LINE_BYTES)
+        line = cut(line, _MAX_LINE_BYTES)
         room -= len(line.encode()) + 4
         if room < 0:
             break
         kept.append(line)
     return kept[::-1]
-
-
-def _cut(text: str, size: int) -> str:
-    """At most ``size`` bytes of text, with a mark where the rest was."""
-    data = text.encode(errors="replace")
-    if len(data) <= size:
-        return data.decode()
-    return data[: size - 3].decode(errors="ignore") + "…"
