@@ -107,7 +107,8 @@ class ThreadSafetyChecker:
         Args:
             name: the adapter, as for ``bridge --adapter``; its top-level package is the program's.
             app_dir: what is below it is the program's, too; default: the working directory.
-            strict, note: as for every checker.
+            strict: as for every checker.
+            note: as for every checker.
         """
         package = name.replace(":", ".").partition(".")[0]
         return cls(strict=strict, packages=(package,), directory=app_dir or ".", note=note)

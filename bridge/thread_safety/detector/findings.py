@@ -82,7 +82,8 @@ class Finding:
         variable: what people know the variable as.
         problem: what is wrong, in words.
         advice: what to do about it.
-        first, second: the two accesses; the second may be None.
+        first: one of the two accesses.
+        second: the other; None: there is but one.
     """
 
     def __init__(

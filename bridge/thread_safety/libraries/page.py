@@ -59,6 +59,7 @@ def _overview(libraries: list[Library]) -> list[str]:
         "| Library | Level | GIL released | Free-threaded |",
         "| --- | --- | --- | --- |",
         *rows,
+        "",
     ]
 
 
