@@ -9,7 +9,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - a checkout may be on the path of
         sys.exit(_refusal)
     raise ImportError(_refusal)
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # ``python -m bridge`` puts the working directory first on the path, and this is the first that it
 # runs of ours: without it, a file queue.py in that directory would be imported in place of Python's.
