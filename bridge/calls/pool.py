@@ -144,16 +144,27 @@ class Pool:
             except IndexError:
                 return jobs
 
-    def relieve(self, worker: Worker) -> None:
+    def relieve(self, worker: Worker) -> bool:
         """Put a new thread in the place of one that runs a job and has nothing to do but wait.
 
         The old thread ends with its job and counts no more. Any thread may call, but only while
         the job runs.
+
+        Returns:
+            False if no thread can be had now: the old one keeps its place.
         """
+        thread, job = worker.thread, worker.job
         worker.job = None
         worker.jobs += 1
         self._idle.append(worker)
-        self._start(worker)
+        try:
+            self._start(worker)
+        except RuntimeError:
+            self._idle.remove(worker)
+            worker.thread, worker.job = thread, job
+            worker.jobs -= 1
+            return False
+        return True
 
     def leave(self, serial: SerialQueue) -> None:
         """End a turn that began with ``try_enter``: the next job of the queue may start."""

@@ -195,11 +195,7 @@ class GrpcExecutor:
 
     def _watch(self) -> None:
         while not self._closed.wait(_PATIENCE_S):
-            try:
-                self.look(time.monotonic())
-            except Exception as error:
-                # no thread can be started now: perhaps the next time
-                sys.excepthook(type(error), error, error.__traceback__)
+            self.look(time.monotonic())
 
 
 def _shutting_down() -> ShuttingDown:

@@ -93,18 +93,18 @@ class Rpc(Job):
             worker, self._waiting = self._waiting, None
         return worker
 
-    def replace_thread(self, replace: Callable[[Worker], object]) -> None:
+    def replace_thread(self, replace: Callable[[Worker], bool]) -> None:
         """Have another thread take the place of the one that still waits for the message.
 
         Any thread may call it.
 
         Args:
-            replace: puts a new thread in the place of a worker; called if one waits here.
+            replace: puts a new thread in the place of a worker, and returns whether it could; called
+                if one waits here.
         """
         with self._moving:  # 1
-            worker, self._waiting = self._waiting, None
-            if worker is not None:
-                replace(worker)
+            if self._waiting is not None and replace(self._waiting):
+                self._waiting = None
 
     # -- what gRPC takes for a future -------------------------------------------------------
 

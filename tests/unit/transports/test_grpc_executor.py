@@ -49,7 +49,7 @@ def refused(visit):
     return isinstance(error, CallError) and error.started is False
 
 
-def fail(job=None):
+def fail(*_):
     raise RuntimeError("can't start new thread")
 
 
@@ -150,7 +150,7 @@ def test_a_message_that_comes_while_its_thread_is_replaced_finds_it_replaced():
     def replace(worker):
         visit.message.set()
         passed(moving.contended)  # its thread is here, and must not go on before there is another
-        bench.pool.relieve(worker)
+        return bench.pool.relieve(worker)
 
     visit.rpc.replace_thread(replace)
     assert visit.outcome.decode() == worker.name
@@ -176,6 +176,20 @@ def test_a_thread_that_has_its_message_just_before_the_watch_comes_keeps_its_pla
     visit.message.set()
     assert visit.outcome.decode() == visit.thread.name
     assert (came, replaced) == ([True], [])
+
+
+def test_a_thread_that_cannot_be_replaced_keeps_its_place(monkeypatch):
+    bench = GrpcBench(thread)
+    visit = bench.visit("thread", message=False)
+    passed(visit.waits)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        bench.executor.look(time.monotonic() + 1)
+    visit.message.set()
+    assert visit.outcome.decode() == visit.thread.name
+    bench.settle()
+    assert bench.visit("thread").outcome.decode() == visit.thread.name
+    assert bench.dispatcher.stats()["workers"][0]["calls"] == 2
 
 
 # -- 2: the worker has gone on --------------------------------------------------------------------
