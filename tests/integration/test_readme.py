@@ -15,6 +15,7 @@ from bridge.testing import PortPeer
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+needs_elixir = pytest.mark.skipif(shutil.which("mix") is None, reason="Elixir is not installed")
 
 
 def blocks(language: str) -> list[str]:
@@ -37,26 +38,42 @@ def test_the_test_passes(tools):
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(shutil.which("mix") is None, reason="Elixir is not installed")
-def test_the_elixir_snippet_works_in_a_new_mix_project(tools):
+@needs_elixir
+def test_the_first_snippet_works_where_it_is_pasted(tools):
+    snippet = blocks("elixir")[0].replace("/path/to/this/repository", str(ROOT))
+    assert "all matched" in elixir(tools, snippet, "elixir")
+
+
+@needs_elixir
+def test_the_snippets_for_applications_work_in_a_new_mix_project(tools):
     mix = shutil.which("mix")
     subprocess.run([mix, "new", "my_app"], cwd=tools, check=True, capture_output=True)
     app = tools / "my_app"
     shutil.copytree(tools / "python", app / "python")
-    snippet, dependencies = blocks("elixir")
+    _, dependencies, snippet = blocks("elixir")
     mixfile = (app / "mix.exs").read_text()
     new, count = re.subn(
-        r"defp deps do\n.*?\n  *end\n", lambda _: dependencies, mixfile, flags=re.DOTALL
+        r" *defp deps do\n.*?\n  *end\n", lambda _: dependencies, mixfile, flags=re.DOTALL
     )
     assert count == 1, mixfile
     (app / "mix.exs").write_text(new.replace("/path/to/this/repository", str(ROOT)))
-    (app / "snippet.exs").write_text(snippet + '\nIO.puts("all matched")\n')
+    assert "all matched" in elixir(app, snippet, "mix", "run")
+
+
+def elixir(directory: Path, snippet: str, *command: str) -> str:
+    """Run a snippet; returns what it prints, and a word at its end."""
+    (directory / "snippet.exs").write_text(snippet + '\nIO.puts("all matched")\n')
     # the package is found as if it were installed
     env = {**os.environ, "BRIDGE_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     run = subprocess.run(
-        [mix, "run", "snippet.exs"], cwd=app, env=env, check=False, capture_output=True, text=True
+        [*command, "snippet.exs"],
+        cwd=directory,
+        env={**env, "MIX_INSTALL_DIR": str(directory / "installs")},
+        check=False,
+        capture_output=True,
+        text=True,
     )
-    assert "all matched" in run.stdout, run.stdout + run.stderr
+    return run.stdout + run.stderr
 
 
 def test_the_tools_of_the_second_example_work(tools):
