@@ -14,7 +14,7 @@ from typing import Any
 from ...calls import CallView, Dispatcher, Peer, Sink
 from ...errors import CallError
 from ...wire import CallOptions, Request
-from .executor import GrpcExecutor
+from .executor import GrpcExecutor, shutting_down
 from .sender import Sender
 
 #: What the caller's deadline may be off, seen from our clock: clients round it up on its way.
@@ -122,8 +122,8 @@ class Exchange(Peer, Sink):
         if call is not None:
             if not self._context.add_callback(self._end):
                 self._end()  # 6
-            if self._executor.stopped is not None:  # 8
-                dispatcher.fail(rpc.key, self._executor.stopped)
+            if self._executor.stopped:  # 8
+                dispatcher.fail(rpc.key, shutting_down())
             dispatcher.run_here(call, worker, time.monotonic())
         self._unanswered.acquire()  # 7
         if self._error is not None:

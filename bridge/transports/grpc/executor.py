@@ -93,8 +93,8 @@ class GrpcExecutor:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self.threads = PerThread()
-        #: Why nobody is to be served any more; None: they are.
-        self.stopped: CallError | None = None
+        #: Whether no further tool shall begin.
+        self.stopped = False
         #: Runs what must be answered while every worker is busy.
         self.control = ThreadPoolExecutor(_CONTROL_THREADS, "bridge-grpc-control")
         self._dispatcher = dispatcher
@@ -131,9 +131,9 @@ class GrpcExecutor:
         Returns:
             What is done when those that wait are answered.
         """
-        self.stopped = _shutting_down()  # 8: before the queue is emptied
+        self.stopped = True  # 8
         queued = [job for job in self._pool.withdraw() if isinstance(job, Rpc)]
-        return [self._refuse(rpc, _shutting_down()) for rpc in queued]
+        return [self._refuse(rpc, shutting_down()) for rpc in queued]
 
     def watch(self) -> None:
         """Keep the workers for tools, not for clients that do not send what they have begun."""
@@ -161,10 +161,10 @@ class GrpcExecutor:
     def _queue(self, rpc: Rpc) -> None:
         try:
             if self._dispatcher.draining:
-                raise _shutting_down()
+                raise shutting_down()
             self._pool.submit(rpc)
             if self._dispatcher.draining:  # 4
-                self._take_back(rpc, _shutting_down())
+                self._take_back(rpc, shutting_down())
         except CallError as error:
             self._refuse(rpc, error)
         except Exception as error:
@@ -198,5 +198,6 @@ class GrpcExecutor:
             self.look(time.monotonic())
 
 
-def _shutting_down() -> ShuttingDown:
+def shutting_down() -> ShuttingDown:
+    """The answer to a request whose tool shall not begin any more."""
     return ShuttingDown("the bridge is shutting down", started=False)
