@@ -23,6 +23,9 @@ The interleavings, each with its number where it is harmless and why (and its te
    (``test_a_call_that_begins_while_the_role_is_lost_can_be_cancelled``)
 4. Whoever has taken over empties the batch while the runner takes the next call from it. It finds
    none, and ends. (``test_a_batch_that_is_taken_away_ends_the_run``)
+5. The tool forks while another thread has taken it out and has no ``Call`` yet. That thread is not
+   in the child, and there will be no ``Call`` there: the child leaves as if somebody had answered.
+   (``test_a_tool_that_forks_while_it_is_shared_leaves_the_child``)
 """
 
 from __future__ import annotations
@@ -144,8 +147,7 @@ class InlineRunner(Running):
         except IndexError:
             with self._sharing:  # (2)
                 call, self._call = self._call, None
-            assert call is not None
-            return call.claim()
+            return call is not None and call.claim()  # (5)
         return True
 
     def finish(self, value: Any) -> Any:
@@ -159,6 +161,8 @@ class InlineRunner(Running):
     def needs_worker(self) -> Call:
         """Make a call of what runs here, because the tool asks for its context: it is not quick."""
         call = self._make_call()
+        if call is None:
+            self._runtime.answered_elsewhere()  # (5)
         assert call is not None
         return call.needs_worker()
 

@@ -79,34 +79,57 @@ def test_once_it_is_cancelled_its_id_may_be_used_again(bench, gates):
     assert answer.code == "cancelled"
 
 
-def test_a_tool_that_returns_while_it_is_shared_is_answered_once(bench, gates):
-    """(2) The other thread has taken it out, and makes the call just now."""
-    asked, may_go_on = threading.Event(), threading.Event()
+class SlowRequest:
+    """A request whose options take their time: a call is made of it meanwhile."""
 
-    class SlowRequest:
-        """A request whose options take their time: a call is made of it meanwhile."""
+    msgid, method, params = 1, "waits", [1]
 
-        msgid, method, params = 1, "waits", [1]
+    def __init__(self):
+        self.asked, self.may_go_on = threading.Event(), threading.Event()
 
-        @property
-        def options(self):
-            asked.set()
-            passed(may_go_on)
+    @property
+    def options(self):
+        self.asked.set()
+        passed(self.may_go_on)
 
-    tools = bench.dispatcher.tools
+
+def begin_to_share(bench, gates):
+    """Run a call whose tool waits, and have another thread take it out, as far as making a call."""
+    request = SlowRequest()
     runner = InlineRunner(bench.dispatcher, bench.peer, "test-reader")
-    thread = in_thread(runner.run, deque([(SlowRequest(), tools["waits"])]), Calm(), 1)
+    batch = deque([(request, bench.dispatcher.tools["waits"])])
+    thread = in_thread(runner.run, batch, Calm(), 1)
     passed(gates["begun"])
     sharing = in_thread(runner.share)
-    passed(asked)
+    passed(request.asked)
+    return request, runner, thread, sharing
+
+
+def test_a_tool_that_returns_while_it_is_shared_is_answered_once(bench, gates):
+    """(2) The other thread has taken it out, and makes the call just now."""
+    request, runner, thread, sharing = begin_to_share(bench, gates)
     lock, waits = runner._sharing, threading.Event()
     runner._sharing = Noticed(lock, waits)
     gates["go"].set()
     wait_until(lambda: waits.is_set() or not thread.is_alive(), "the runner to wait, or to end")
-    may_go_on.set()
+    request.may_go_on.set()
     join(sharing, thread)
     assert bench.peer.answers(1) == [1]
     assert bench.dispatcher.calls == {}
+
+
+def test_a_tool_that_forks_while_it_is_shared_leaves_the_child(bench, gates):
+    """(5) In the child, the other thread never comes to the end of making the call."""
+    request, runner, thread, sharing = begin_to_share(bench, gates)
+    left = []
+    bench.dispatcher.forked(lambda: left.append("the child"))
+    runner.forked()
+    gates["go"].set()
+    join(thread)
+    assert left == ["the child"]
+    assert bench.peer.answers(1) == []
+    request.may_go_on.set()
+    join(sharing)
 
 
 class Noticed:
