@@ -45,7 +45,10 @@ class ConnectionPair:
     What the peer sends passes through the real encoder, framing and decoder, and so does what
     the bridge answers; only the pipe is missing. A client's own bytes go in with ``receive`` and
     what its parser shall read comes out with ``take_bytes``; the other methods speak for a peer
-    that does all right. ``max_message_bytes``: a longer frame is refused on its header.
+    that does all right.
+
+    Args:
+        max_message_bytes: A longer frame is refused on its header; default: 1 MiB.
     """
 
     def __init__(self, max_message_bytes: int = 1 << 20) -> None:
@@ -89,22 +92,26 @@ class ConnectionPair:
     def result(self, msgid: int, value: Any = None) -> Any:
         """The bridge answers; returns the response as the peer reads it.
 
-        Raises ``EncodeError`` if the value has no form on the wire, ``LocalProtocolError`` if the
-        request is not in flight.
+        Raises:
+            EncodeError: The value has no form on the wire.
+            LocalProtocolError: The request is not in flight.
         """
         return self._write(bytes(self.connection.result(self._bridge, msgid, value)))
 
     def error(self, msgid: int, error: CallError) -> Any:
         """The bridge answers with an error; returns the response as the peer reads it.
 
-        Raises ``LocalProtocolError`` if the request is not in flight.
+        Raises:
+            LocalProtocolError: The request is not in flight.
         """
         return self._write(self.connection.error(self._bridge, msgid, error))
 
     def item(self, msgid: int, credit: Credit | None, value: Any = None) -> Any:
         """The bridge sends an item; returns the notification as the peer reads it.
 
-        Raises as ``result`` does, and ``LocalProtocolError`` without credit.
+        Raises:
+            EncodeError: The value has no form on the wire.
+            LocalProtocolError: The request is not in flight, or there is no credit.
         """
         return self._write(bytes(self.connection.item(self._bridge, msgid, credit, value)))
 

@@ -21,7 +21,8 @@ _NOTIFICATIONS = 10_000
 class Inbox:
     """The part of a peer that receives. One thread fills it, any may wait.
 
-    ``remember_bytes``: how much of what was taken is kept, see ``PortPeer``.
+    Args:
+        remember_bytes: How much of what was taken is kept, see ``PortPeer``.
     """
 
     # as they are for peers that fill it in their own way
@@ -45,10 +46,17 @@ class Inbox:
         self._closed = False
 
     def result(self, msgid: int, timeout_s: float = PATIENCE_S) -> Any:
-        """Wait for the response to a request. Raises the ``CallError`` in it.
+        """Wait for the response to a request, and return the result in it.
 
-        Raises ``TimeoutError`` after ``timeout_s`` seconds, ``TransportClosed`` if the bridge ends
-        without an answer, ``RemoteProtocolError`` if it sent what cannot be read.
+        Args:
+            msgid: What ``request`` returned.
+            timeout_s: How long to wait, in seconds; default: ``PATIENCE_S``.
+
+        Raises:
+            CallError: It is in the response.
+            TimeoutError: It has not come in time.
+            TransportClosed: The bridge has ended without an answer.
+            RemoteProtocolError: The bridge sent what cannot be read.
         """
         self._wait(lambda: msgid in self.responses, timeout_s)
         error, result = self.responses[msgid][0]
@@ -63,11 +71,18 @@ class Inbox:
         accept: Callable[[list[Any]], bool] = lambda params: True,
         timeout_s: float = PATIENCE_S,
     ) -> list[Any]:
-        """Wait for a notification, the first that ``accept`` takes; returns its params.
+        """Wait for a notification and return its params.
 
-        Those that have come already count, again and again. Raises as ``result`` does.
+        Those that have come already count, again and again.
+
+        Args:
+            method: Its name.
+            accept: Whether it is the one, given its params; default: the first is.
+            timeout_s: How long to wait, in seconds; default: ``PATIENCE_S``.
+
+        Raises:
+            TimeoutError, TransportClosed, RemoteProtocolError: As ``result`` raises them.
         """
-
         found: list[list[Any]] = []
 
         def look() -> bool:
@@ -80,7 +95,11 @@ class Inbox:
     def wait_for_items(self, msgid: int, count: int, timeout_s: float = PATIENCE_S) -> list[Any]:
         """Wait until ``count`` items of a stream, begun by ``request``, have come, or its end.
 
-        Returns all that have come. Raises as ``result`` does, but not what the call ended with.
+        Returns:
+            All that have come.
+
+        Raises:
+            TimeoutError, TransportClosed, RemoteProtocolError: As ``result`` raises them.
         """
         return self._wait_for_items(msgid, count, timeout_s)[:]
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Generator
 from contextlib import suppress
@@ -24,30 +22,33 @@ _EXIT_S = 1.0
 class PortPeer(Inbox):
     """A bridge started as an Erlang port starts it, and the client's end of its protocol.
 
-    ``arguments``: those of the command line, ``"--adapter", "my_tools:Tools"`` at least. The
-    process leads a session and a process group of its own, ignores the signals that a port program
-    finds ignored, and inherits no descriptor but those of its protocol and stderr, which is
-    collected.
+    The process leads a session and a process group of its own, ignores the signals that a port
+    program finds ignored, and inherits no descriptor but those of its protocol and stderr, which is
+    collected. Usable as a context manager, which ends it. Any thread may call any method.
 
-    - ``nouse_stdio``: the protocol is on descriptors 3 and 4 as with the port option of that name,
-      not on 0 and 1.
-    - ``wait_until_ready``: return when ``$/ready`` has come, which may take ``ready_timeout_s``
-      seconds; its map is then in ``ready``.
-    - ``python``: the interpreter, ``env``: variables beside the present ones, ``cwd``: where the
-      process starts.
-    - ``remember_bytes``: so much of what was received and taken (by ``call``, ``result`` or
-      ``stream``) stays in ``responses`` and ``items``; then the oldest is forgotten. None: nothing
-      ever is. What nobody has taken always stays; of notifications the newest 10,000 do, at least.
+    Args:
+        arguments: Those of the command line, ``"--adapter", "my_tools:Tools"`` at least.
+        nouse_stdio: The protocol is on descriptors 3 and 4, as with the port option of that name;
+            default: on 0 and 1.
+        wait_until_ready: Return when ``$/ready`` has come, whose map is then in ``ready``; default:
+            True.
+        ready_timeout_s: How long that may take, in seconds; default: ``PATIENCE_S``.
+        python: The interpreter; default: the one that runs here.
+        env: Variables beside those of this process; default: none.
+        cwd: Where the process starts; default: here.
+        remember_bytes: So much of what was received and taken (by ``call``, ``result`` or
+            ``stream``) stays in ``responses`` and ``items``; then the oldest is forgotten. None:
+            nothing ever is. What nobody has taken always stays; of notifications the newest 10,000
+            do, at least. Default: 16 MiB.
 
-    Usable as a context manager, which ends the process. Any thread may call any method.
-
-    Raises ``TransportClosed`` if the process ends before it is ready, ``TimeoutError`` if it is
-    not ready in time (both with what it wrote to stderr), ``FileNotFoundError`` without ``python``.
+    Raises:
+        TransportClosed: The process ends before it is ready; with what it wrote to stderr.
+        TimeoutError: It is not ready in time; with what it wrote to stderr.
+        FileNotFoundError: There is no such ``python``.
     """
 
-    #: Did somebody ``kill`` the process or ``wait`` for it? Then its exit status is no surprise.
+    #: Whether somebody has killed the process or waited for it: its exit status is no surprise.
     end_expected = False
-    _last_stderr = ""
 
     def __init__(
         self,
@@ -64,35 +65,23 @@ class PortPeer(Inbox):
         #: What the bridge says of itself in ``$/ready``; None until it was waited for.
         self.ready: dict[str, Any] | None = None
         self._encoder = Encoder()
-        self._sending = threading.Lock()
         self._next_id = 0
         self._may_read = threading.Event()
         self._may_read.set()
-        self._stderr = tempfile.TemporaryFile()
-        command = [
-            python,
-            "-P",
-            "-m",
-            "bridge",
-            *arguments,
-            *(["--fds", "3,4"] if nouse_stdio else []),
-        ]
-        try:
-            self.process, self._sink, source = open_port(
-                command, self._stderr, nouse_stdio=nouse_stdio, env=env, cwd=cwd
-            )
-        except BaseException:
-            self._stderr.close()
-            raise
+        command = [python, "-P", "-m", "bridge", *arguments]
+        if nouse_stdio:
+            command += ["--fds", "3,4"]
+        self._port = open_port(command, nouse_stdio=nouse_stdio, env=env, cwd=cwd)
+        self.process = self._port.process
         self._reader = threading.Thread(
-            target=self._read, args=(source,), name="port-peer", daemon=True
+            target=self._read, args=(self._port.source,), name="port-peer", daemon=True
         )
         self._reader.start()
         if wait_until_ready:
             try:
                 (self.ready,) = self.notification("$/ready", timeout_s=ready_timeout_s)
             except BaseException:
-                self._kill_group()
+                self._port.kill_group()
                 self.end()
                 raise
 
@@ -112,9 +101,15 @@ class PortPeer(Inbox):
     ) -> Any:
         """Call a tool, or a method ``$/``, and wait for its result.
 
-        ``params``: a list (by position) or a dict (by name). ``options``: those of the protocol:
-        ``timeout_ms``, ``session``, ``metadata``. Raises the ``CallError`` that the call ended
-        with, and what ``result`` raises.
+        Args:
+            method: Its name.
+            params: By position in a list, or by name in a dict; default: none.
+            options: Those of the protocol: ``timeout_ms``, ``session``, ``metadata``.
+
+        Raises:
+            CallError: The call ended with it.
+            EncodeError: A value cannot be sent.
+            TransportClosed, TimeoutError, RemoteProtocolError: As ``result`` raises them.
         """
         return self.result(self.request(method, params, **options))
 
@@ -123,8 +118,13 @@ class PortPeer(Inbox):
     ) -> int:
         """Send a request and wait for nothing; returns its id, for ``result`` and ``cancel``.
 
-        ``stream={"items": 16, "bytes": 1 << 20}`` makes it a streaming call with so much credit.
-        Raises ``EncodeError`` if a value cannot be sent, ``TransportClosed``.
+        Args:
+            method, params, options: As with ``call``, and ``stream={"items": 16, "bytes": 1 << 20}``
+                makes it a streaming call with so much credit.
+
+        Raises:
+            EncodeError: A value cannot be sent.
+            TransportClosed: The bridge does not read any more.
         """
         with self._arrived:
             self._next_id += 1
@@ -147,10 +147,17 @@ class PortPeer(Inbox):
     ) -> Generator[Any, None, Any]:
         """The items of a streaming call; the request is sent when the first is asked for.
 
-        ``items`` and ``size``, in bytes, are the credit: so much is on its way at most. Each item
-        that is taken gives its credit back. Closing the iterator early cancels the call; what the
-        tool returned at the end is what ``yield from`` gives. Raises as ``result`` does, which
-        waits ``timeout_s`` seconds for each item.
+        Each item that is taken gives its credit back. Closing the iterator early cancels the call;
+        what the tool returned at the end is what ``yield from`` gives.
+
+        Args:
+            method, params, options: As with ``call``.
+            items: How many items are on their way at most; default: 16.
+            size: How many bytes of them; default: 1 MiB.
+            timeout_s: How long to wait for each item, in seconds; default: ``PATIENCE_S``.
+
+        Raises:
+            CallError, TransportClosed, TimeoutError, RemoteProtocolError: As ``result`` raises them.
         """
         msgid = self.request(method, params, stream={"items": items, "bytes": size}, **options)
         position = taken_bytes = 0
@@ -183,7 +190,7 @@ class PortPeer(Inbox):
         self.notify("$/cancelRequest", msgid)
 
     def credit(self, msgid: int, items: int, size: int = 1 << 20) -> None:
-        """Grant a stream, begun by ``request``, more items and bytes."""
+        """Grant a stream, begun by ``request``, more items and bytes (``size``)."""
         self.notify("$/credit", msgid, items, size)
 
     def stats(self) -> dict[str, Any]:
@@ -210,15 +217,7 @@ class PortPeer(Inbox):
 
         Blocks while the pipe is full because the bridge does not read.
         """
-        with self._sending:
-            if self._sink < 0:
-                raise TransportClosed("the input of the bridge was closed here")
-            view = memoryview(data)
-            try:
-                while view:
-                    view = view[os.write(self._sink, view) :]
-            except OSError as error:
-                raise TransportClosed(f"{error.strerror}\n{self.stderr}") from error
+        self._port.write(data)
 
     def pause(self) -> None:
         """Read nothing more from the bridge, once what is being read has come, until ``resume``."""
@@ -233,22 +232,18 @@ class PortPeer(Inbox):
 
         The bridge ends then; what it still sends can be waited for.
         """
-        with self._sending:
-            self._close_sink()
+        self._port.close_input()
 
     # -- the process ------------------------------------------------------------------------
 
     def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait for the process to end; returns its exit status (negative: the signal).
 
-        Raises ``TimeoutError``.
+        Raises:
+            TimeoutError: It has not ended within ``timeout_s`` seconds; with its stderr.
         """
         self.end_expected = True
-        try:
-            return self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            message = f"the bridge has not ended within {timeout_s} s\n{self.stderr}"
-            raise TimeoutError(message) from None
+        return self._port.wait(timeout_s)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send the process a signal. Without effect if it has ended."""
@@ -262,49 +257,21 @@ class PortPeer(Inbox):
         was received can still be read.
         """
         self.resume()
-        if self._sending.acquire(timeout=timeout_s):
-            try:
-                self._close_sink()
-            finally:
-                self._sending.release()
-        else:
-            self._kill_group()  # somebody sends and the bridge does not read
-        try:
-            status = self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self._kill_group()
-            status = self.process.wait()
+        status = self._port.end(timeout_s)
         self._reader.join(PATIENCE_S)
-        self._last_stderr = self.stderr
-        self._stderr.close()
         return status
 
     @property
     def exit_status(self) -> int | None:
         """The exit status (negative: the signal); None while the process runs."""
-        return self.process.poll()
+        return self._port.exit_status
 
     @property
     def stderr(self) -> str:
         """What the process has written to stderr so far."""
-        if self._stderr.closed:
-            return self._last_stderr
-        # not seek and read: the process writes where the position is, which it shares with us
-        descriptor = self._stderr.fileno()
-        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
+        return self._port.stderr
 
     # -- parts ------------------------------------------------------------------------------
-
-    def _close_sink(self) -> None:
-        if self._sink >= 0:
-            os.close(self._sink)
-            self._sink = -1
-
-    def _kill_group(self) -> None:
-        """Kill the process and what it started; it leads a group of its own."""
-        if self.process.poll() is None:  # its number is its own
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
 
     def _describe_end(self) -> str:
         status = self.exit_status
@@ -321,7 +288,7 @@ class PortPeer(Inbox):
             with open(source, "rb") as pipe:
                 self._read_frames(pipe)
             with suppress(subprocess.TimeoutExpired):
-                self.process.wait(_EXIT_S)  # so that who hears of the end learns the status
+                self.process.wait(_EXIT_S)  # whoever hears of the end learns the status
         except Exception as error:
             failure = error
         with self._arrived:

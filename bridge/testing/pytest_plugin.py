@@ -66,7 +66,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
 class BridgeStarter:
     """What the fixture gives: starts bridges for one test, and ends them.
 
-    ``python``: the interpreter that runs them. ``directory``: where their adapters are.
+    Args:
+        python: The interpreter that runs them.
+        directory: Where their adapters are.
     """
 
     def __init__(self, python: str, directory: Path) -> None:
@@ -81,13 +83,18 @@ class BridgeStarter:
         app_dir: str | Path | None = None,
         **options: Any,
     ) -> PortPeer:
-        """Start a bridge that serves ``adapter``, ``"module:Class"``; returns when it is ready.
+        """Start a bridge that serves an adapter; returns when it is ready.
 
-        ``arguments``: further ones of the command line, such as ``"--max-workers", "4"``.
-        ``app_dir``: where the module is; default: the directory of the file of the test, and a
-        relative path begins there. ``options``: those of ``PortPeer``.
+        Args:
+            adapter: ``"module:Class"``, or whatever else ``--adapter`` takes.
+            arguments: Further ones of the command line, such as ``"--max-workers", "4"``.
+            app_dir: Where the module is; default: the directory of the test's file, where a
+                relative path begins.
+            options: Those of ``PortPeer``.
 
-        Raises what ``PortPeer`` raises: ``TransportClosed`` if the adapter cannot be served.
+        Raises:
+            TransportClosed: The adapter cannot be served.
+            TimeoutError, FileNotFoundError: As ``PortPeer`` raises them.
         """
         from .port_peer import PortPeer
 

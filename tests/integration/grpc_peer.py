@@ -22,6 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from bridge._generated import bridge_pb2 as pb
 from bridge.errors import CallError
 from bridge.testing import PATIENCE_S, PortPeer
+from bridge.testing.port import Port
 from bridge.wire.codec import Encoder, decode_value
 
 SERVICE = "bridge.v1.Bridge"
@@ -101,6 +102,7 @@ class GrpcPeer(PortPeer):
             env={**os.environ, **(env or {})},
             cwd=cwd,
         )
+        self._port = Port(self.process, self._stderr)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if wait_until_ready:

@@ -388,7 +388,7 @@ def test_the_end_of_input_while_a_function_runs(new):
     erlport = new(start_erlport)
     erlport.request("wait_for_release", [60.0])
     erlport.close()
-    with pytest.raises(subprocess.TimeoutExpired):
+    with pytest.raises(TimeoutError):
         erlport.wait(2 * SHORT_S)
     bridge = new(start_bridge)
     bridge.request("wait_for_release", [60.0])

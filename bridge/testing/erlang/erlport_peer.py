@@ -8,25 +8,18 @@ there for the Python that is started; it comes with the Erlang application, belo
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import tempfile
 import threading
 import time
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO, Self
 
 from ...errors import CallError, TransportClosed
 from ...wire import HEADER_BYTES, encode_header
 from ..inbox import PATIENCE_S
 from ..port import open_port
 from .external_terms import decode_term, encode_term
-from .terms import Atom, BitString, Function, ImproperList, List, Map, Pid, Reference
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any, BinaryIO
-
-    from .terms import Term
+from .terms import Atom, BitString, Function, ImproperList, List, Map, Pid, Reference, Term
 
 _OPAQUE = Atom("$erlport.opaque")
 
@@ -55,12 +48,19 @@ class ErlPortError(CallError):
 class ErlPortPeer:
     """A process of ErlPort, and the end of its protocol that is Erlang's.
 
-    Arguments and results are Erlang terms. ``module``: where the functions stand that are called
-    by a bare name. ``python_path``: directories to import from, the ``erlport`` package among
-    them, as in ErlPort's option of that name. ``on_call``: what ``erlport.erlang.call`` reaches;
-    is given module, function and the list of arguments, on a thread of its own, and what it raises
-    is ErlPort's ``CallError`` there. Usable as a context manager, which ends the process. Any
+    Arguments and results are Erlang terms. Usable as a context manager, which ends the process. Any
     thread may call.
+
+    Args:
+        module: Where the functions stand that are called by a bare name.
+        python_path: Directories to import from, the ``erlport`` package among them, as in ErlPort's
+            option of that name; default: none.
+        python: The interpreter; default: the one that runs here.
+        env: Variables beside those of this process; default: none.
+        cwd: Where the process starts; default: here.
+        on_call: What ``erlport.erlang.call`` reaches. It is given module, function and the
+            arguments, on a thread of its own; what it raises is ErlPort's ``CallError`` there.
+            Default: nothing can be called.
     """
 
     def __init__(
@@ -75,15 +75,14 @@ class ErlPortPeer:
     ) -> None:
         self._module = module
         self._on_call = on_call
-        self._stderr = tempfile.TemporaryFile()
         path = [*python_path, os.environ.get("PYTHONPATH", "")]
         options = ["--packet=4", "--use_stdio", "--compressed=0", "--buffer_size=65536"]
-        self.process, self._sink, source = open_port(
+        self._port = open_port(
             [python, "-u", "-m", "erlport.cli", *options],
-            self._stderr,
             env={"PYTHONPATH": os.pathsep.join(filter(None, path)), **(env or {})},
             cwd=cwd,
         )
+        self.process = self._port.process
         #: What was printed so far, as one text.
         self.printed = ""
         #: The messages that ``erlport.erlang.cast`` sent so far, as ``(pid, message)``.
@@ -93,35 +92,22 @@ class ErlPortPeer:
         self._responses: dict[int, tuple[str, Term]] = {}
         self._next_id = 0
         self._closed = ""
-        self._sending = threading.Lock()
         self._arrived = threading.Condition()
-        self._reader = threading.Thread(target=self._read, args=(source,), daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(self._port.source,), daemon=True)
         self._reader.start()
 
-    def __enter__(self) -> ErlPortPeer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-        try:
-            self.process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self._port.end(PATIENCE_S)
         self._reader.join(PATIENCE_S)
-        self._stderr.close()
 
     # -- to ErlPort -------------------------------------------------------------------------
 
     def send_frame(self, message: bytes) -> None:
         """A frame with any bytes in it. Raises ``TransportClosed``."""
-        with self._sending:
-            view = memoryview(encode_header(len(message)) + message)
-            try:
-                while view:
-                    view = view[os.write(self._sink, view) :]
-            except OSError as error:
-                raise TransportClosed(f"{error}\n{self.stderr}") from error
+        self._port.write(encode_header(len(message)) + message)
 
     def send(self, message: Term) -> None:
         """A message of ErlPort's protocol."""
@@ -144,10 +130,7 @@ class ErlPortPeer:
 
     def close(self) -> None:
         """Close the process's input, as a port does that is closed. Again: no effect."""
-        with self._sending:
-            if self._sink >= 0:
-                os.close(self._sink)
-                self._sink = -1
+        self._port.close_input()
 
     def kill(self) -> None:
         """End the process by force."""
@@ -180,14 +163,16 @@ class ErlPortPeer:
                 self._arrived.wait(left)
 
     def wait(self, timeout_s: float = PATIENCE_S) -> int:
-        """Wait for the process to end; returns its exit status (negative: the signal)."""
-        return self.process.wait(timeout_s)
+        """Wait for the process to end; returns its exit status (negative: the signal).
+
+        Raises ``TimeoutError`` if it has not ended in time.
+        """
+        return self._port.wait(timeout_s)
 
     @property
     def stderr(self) -> str:
-        """What the process has written to stderr."""
-        self._stderr.seek(0)
-        return self._stderr.read().decode(errors="replace")
+        """What the process has written to stderr so far."""
+        return self._port.stderr
 
     # -- parts ------------------------------------------------------------------------------
 

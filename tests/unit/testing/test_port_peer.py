@@ -207,7 +207,7 @@ def test_a_sender_whom_nobody_reads_does_not_keep_the_end_back(liar):
             ended.append(error)
 
     sender = in_thread(send)
-    wait_until(peer._sending.locked, "the sender")
+    wait_until(peer._port.writing.locked, "the sender")
     assert peer.end(timeout_s=0.05) == -signal.SIGKILL
     join(sender)
     assert ended
