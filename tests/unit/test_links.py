@@ -51,3 +51,10 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_there_are_links_to_look_at() -> None:
     assert {"README.md", "docs/architecture.md", "protos/stdio.md"} <= set(pages())
     assert len(_LINK.findall((ROOT / "README.md").read_text())) > 5
+
+
+def test_every_page_has_its_place_in_the_navigation() -> None:
+    listed = re.findall(r"^ +- .*: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M)
+    elsewhere = {"index.md", "contributing.md", "changelog.md", "protocol.md"}
+    there = {str(path.relative_to(ROOT / "docs")) for path in ROOT.glob("docs/**/*.md")}
+    assert set(listed) == there | elsewhere
