@@ -9,7 +9,7 @@ peer (``RemoteProtocolError``, answered and survived). ``TransportClosed``: the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from .typing_names import Any
 
@@ -36,30 +36,84 @@ CODES = frozenset(
 )
 
 
+#: An integer of more bits is not printed: the time that takes grows with their square.
+_MAX_PRINTED_BITS = 4096
+#: So much room has the mark that says how much was cut.
+_MARK_BYTES = 40
+
+
 def shorten(value: object, max_characters: int = 60) -> str:
-    """What a value looks like, for messages about it. Never raises what its ``repr()`` raises."""
+    """What a value looks like, for messages about it.
+
+    Never raises, whatever the value does when it is shown. Of what is large only the beginning is
+    looked at.
+    """
+    text = ""
     try:
-        text = repr(value)
-    except RecursionError:
-        return "a deeply nested value"  # Python prints fewer levels than a message may have
-    except Exception:
-        if isinstance(value, int):
-            return "a very long number"  # Python prints no integers of more than 4300 digits
-        return f"a {type(value).__qualname__} that cannot be shown"
-    return text if len(text) <= max_characters else text[: max_characters - 3] + "..."
+        for piece in _show(value, max_characters):
+            text += piece
+            if len(text) > max_characters:
+                return text[: max_characters - 3] + "..."
+    except BaseException:  # code of the value's class, SystemExit included
+        return f"a {class_name(type(value)).rpartition('.')[2]} that cannot be shown"
+    return text
+
+
+def _show(value: object, size: int) -> Iterator[str]:
+    """``repr(value)`` in pieces; each level has at least one, so nobody needs to go deep."""
+    if type(value) is str or type(value) is bytes or type(value) is bytearray:
+        yield repr(value[:size])
+    elif type(value) is dict:
+        for index, (key, item) in enumerate(value.items()):
+            yield ", " if index else "{"
+            yield from _show(key, size)
+            yield ": "
+            yield from _show(item, size)
+        yield "}" if value else "{}"
+    elif type(value) is list or type(value) is tuple:
+        opening, closing = "[]" if type(value) is list else "()"
+        yield opening
+        for index, item in enumerate(value):
+            yield ", " if index else ""
+            yield from _show(item, size)
+        yield "," + closing if type(value) is tuple and len(value) == 1 else closing
+    elif isinstance(value, int) and int.bit_length(value) > _MAX_PRINTED_BITS:
+        yield "a very long number"
+    else:
+        yield str.__str__(repr(value))
+
+
+def class_name(kind: type) -> str:
+    """The qualified name of a class, with its module. Never raises, whatever its metaclass does."""
+    try:
+        return f"{kind.__module__}.{kind.__qualname__}"
+    except BaseException:
+        return "class without a name"
+
+
+def text_of(value: object) -> str:
+    """``str(value)``; if that raises, what else can be said about the value."""
+    try:
+        return str.__str__(str(value))
+    except BaseException:  # code of the value's class, SystemExit included
+        return shorten(value)
 
 
 def cut(text: str, max_bytes: int | None = None) -> str:
-    """Text that can be sent as UTF-8, with a mark where the rest was.
+    """Text that can be sent as UTF-8, with a mark that says how much was left out.
 
     Args:
-        text: Any; what is not valid Unicode becomes question marks.
+        text: Any; half a character, as ``os.listdir`` makes of names that are not UTF-8, is
+            escaped as Python does (``caf\\udce9``).
         max_bytes: How long it may be, at least 3; default: as long as it is.
     """
-    data = text.encode(errors="replace")
+    data = str.encode(text, errors="backslashreplace")
     if max_bytes is None or len(data) <= max_bytes:
         return data.decode()
-    return data[: max_bytes - 3].decode(errors="ignore") + "…"
+    if max_bytes < 2 * _MARK_BYTES:
+        return data[: max_bytes - 3].decode(errors="ignore") + "…"
+    kept = data[: max_bytes - _MARK_BYTES].decode(errors="ignore")
+    return f"{kept}… ({len(data) - len(kept.encode())} more bytes)"
 
 
 class BridgeError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .context import Context
-from .errors import InvalidParams
+from .errors import InvalidParams, shorten
 from .signature import (
     CO_ASYNC_GENERATOR,
     CO_COROUTINE,
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     )
 
 _MARK = "__bridge_tool__"
+#: So many unknown arguments are named.
+_MAX_SHOWN = 10
 
 
 class ToolOptions:
@@ -231,8 +233,11 @@ class Tool:
         if self._context_name in names:
             raise self._refuse(f"unknown argument {self._context_name!r}")
         if not self._any_name and not names <= self._by_name:
-            unknown = ", ".join(sorted(repr(name) for name in names - self._by_name))
-            raise self._refuse(f"unknown argument {unknown}")
+            # no set of them is made: whoever sends them may have made them collide
+            unknown = [name for name in params if name not in self._by_name]
+            shown = ", ".join(sorted(map(shorten, unknown[:_MAX_SHOWN])))
+            more = f" and {len(unknown) - _MAX_SHOWN} more" if len(unknown) > _MAX_SHOWN else ""
+            raise self._refuse(f"unknown argument {shown}{more}")
         if not self._required <= names:
             self._check_required(names)
         if self._any_name and not all(type(name) is str for name in names):

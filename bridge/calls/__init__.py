@@ -6,6 +6,7 @@ or an ``InlineRunner`` on the thread that reads. A transport implements ``Peer``
 """
 
 from .dispatcher import Dispatcher
+from .execution import unhandled
 from .inline import InlineRunner, Watchdog
 from .interfaces import CallView, Output, Peer, Sink
 from .job import Job, SerialQueue, Worker
@@ -19,5 +20,5 @@ if TYPE_CHECKING:
 __all__ = [
     "Dispatcher", "Pool", "Job", "Worker", "SerialQueue",
     "Peer", "Sink", "Output", "CallView",
-    "InlineRunner", "Watchdog", "QUICK",
+    "InlineRunner", "Watchdog", "QUICK", "unhandled",
 ]  # fmt: skip

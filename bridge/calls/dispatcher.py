@@ -22,6 +22,7 @@ from ..errors import (
 )
 from .call import Call
 from .deadlines import Deadlines
+from .execution import unhandled
 from .report import Report, is_abandoned
 from .runtime import CallRuntime
 from .served_tool import ServedTool
@@ -90,8 +91,13 @@ class Dispatcher:
             peer: who asks; the tool runs on another thread, and answers there.
         """
         call = self.admit(request, peer, time.monotonic())
-        if call is not None:
+        if call is None:
+            return
+        try:
             self.start(call)
+        except Exception as error:
+            # where one message of a peer is handled; if a worker has the call, it answers
+            self._refuse(call, unhandled(call.tool.name, error))
 
     def start(self, call: Call) -> None:
         """Have an admitted call run on a worker, or refuse it: then it is answered."""
@@ -140,6 +146,10 @@ class Dispatcher:
                 args, kwargs = tool.bind(args)
         except CallError as error:
             peer.send_error(request.msgid, error)
+            return None
+        except Exception as error:
+            # where one message of a peer is handled
+            peer.send_error(request.msgid, unhandled(request.method, error))
             return None
         call = Call(self.runtime, request, tool, args, kwargs, peer, arrived)
         self.calls[call.key] = call
@@ -276,9 +286,11 @@ class Dispatcher:
             error = make_error(call.started)
             with self.runtime.interrupting:
                 self._interrupted[error.code] = self._interrupted.get(error.code, 0) + 1
-            call.interrupt(error)
-            self.pool.discard(call)
-            call.peer.send_error(key, error)
+            try:
+                call.interrupt(error)
+                self.pool.discard(call)
+            finally:
+                call.peer.send_error(key, error)
             return True
         finally:
             self._ending.discard(call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 
-from ..errors import CallError, EncodeError, ToolFailed
+from ..errors import CallError, EncodeError, ToolFailed, shorten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,6 +108,23 @@ def _indescribable(tool: str) -> CallError:
 def unencodable(tool: str, error: EncodeError) -> CallError:
     """The answer to a call whose result, or one item of it, has no form on the wire."""
     return ToolFailed(f"{tool}: {error}", type="bridge.errors.EncodeError", started=True)
+
+
+def unhandled(name: str, failure: Exception) -> CallError:
+    """The answer to a message that the bridge itself failed to handle; it is logged, too.
+
+    Args:
+        name: what the message asked for.
+        failure: what was raised. The tool has not begun.
+    """
+    from ..log import logger
+
+    logger().error("a message for %s could not be handled", shorten(name), exc_info=failure)
+    return CallError(
+        f"{shorten(name)} could not be called, by a fault of the bridge: {shorten(failure, 200)}",
+        code="resource_exhausted" if isinstance(failure, MemoryError) else "internal",
+        started=False,
+    )
 
 
 def describe_failure(failure: BaseException) -> CallError:

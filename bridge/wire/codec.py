@@ -275,6 +275,8 @@ def _explain(error: Exception) -> RemoteProtocolError:
         return error
     if isinstance(error, ExtraData):
         return RemoteProtocolError(f"{len(error.extra)} bytes follow the message in its frame")
+    if isinstance(error, MemoryError):
+        return RemoteProtocolError("no memory to read the message", code="resource_exhausted")
     if isinstance(error, StackError | RecursionError):
         return RemoteProtocolError("the message is nested too deeply")
     if isinstance(error, TypeError) and "unhashable" in str(error):

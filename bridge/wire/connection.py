@@ -15,7 +15,7 @@ from ..typing_names import Any
 from .buffers import Payload
 from .codec import Encoder, decode_message, peek_msgid
 from .framing import FrameDecoder, OversizedFrame
-from .messages import Notification, Request, Response, check_credit
+from .messages import Notification, Request, check_credit
 
 OPEN, DRAINING, CLOSED = "open", "draining", "closed"
 #: Which states may follow which. A missing entry raises.
@@ -134,31 +134,28 @@ class Connection:
                 if isinstance(frame, OversizedFrame):
                     raise self._oversized(frame)
                 message = decode_message(frame)
-            except RemoteProtocolError as error:
-                events.append(self._fault(error))
-                continue
-            if type(message) is Request:
-                msgid = message.msgid
-                if msgid in in_flight:
-                    events.append(self._duplicate(msgid))
-                    continue
-                options = message.options
-                if options is None or options.credit is None:
-                    in_flight[msgid] = None
+                if type(message) is Request:
+                    msgid = message.msgid
+                    if msgid not in in_flight:
+                        options = message.options
+                        if options is None or options.credit is None:
+                            in_flight[msgid] = None
+                        else:
+                            in_flight[msgid] = Credit(*options.credit)
+                        events.append(message)
+                        continue
+                    event: Event | None = self._duplicate(msgid)
+                elif type(message) is Notification:
+                    event = self._notification(message)
                 else:
-                    in_flight[msgid] = Credit(*options.credit)
-                events.append(message)
-            elif type(message) is Notification:
-                event = self._notification(message)
-                if event:
-                    events.append(event)
-            elif type(message) is Response:
-                events.append(
-                    Fault(None, CallError(
-                        f"a response to request {shorten(message.msgid)}, which was never made",
-                        code="invalid_argument",
-                    ))
-                )  # fmt: skip
+                    event = _unexpected(message)
+            except RemoteProtocolError as error:
+                event = self._fault(error)
+            except Exception as error:
+                # where one message is handled: a bug here, or no memory, concerns no other one
+                event = self._fault(_unreadable(frame, error))
+            if event is not None:
+                events.append(event)
         return events
 
     def receive_data(self, data: bytes) -> list[Event]:
@@ -309,6 +306,21 @@ class Connection:
             return None
         credit.grant(*granted)
         return CreditReceived(msgid)
+
+
+def _unexpected(response: Any) -> Fault:
+    return Fault(None, CallError(
+        f"a response to request {shorten(response.msgid)}, which was never made",
+        code="invalid_argument",
+    ))  # fmt: skip
+
+
+def _unreadable(frame: memoryview | OversizedFrame, error: Exception) -> RemoteProtocolError:
+    return RemoteProtocolError(
+        f"the message could not be read: {shorten(error)}",
+        code="resource_exhausted" if isinstance(error, MemoryError) else "internal",
+        msgid=peek_msgid(frame.prefix if isinstance(frame, OversizedFrame) else frame),
+    )
 
 
 def _second_response(msgid: int) -> LocalProtocolError:

@@ -154,7 +154,7 @@ def _is_number(value: object) -> bool:
 
 
 def _bad_option(key: object, expected: str, value: object) -> RemoteProtocolError:
-    return RemoteProtocolError(f"option {key!r} must be {expected}, got {shorten(value)}")
+    return RemoteProtocolError(f"option {shorten(key)} must be {expected}, got {shorten(value)}")
 
 
 def _name(value: object) -> str:

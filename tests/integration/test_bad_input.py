@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 
 import msgpack
 import pytest
@@ -49,6 +50,35 @@ def test_wrong_arguments_name_the_parameter_and_the_signature(peer, params, word
     assert error.code == "invalid_argument"
     assert words in error.message
     assert "echo(value: Any)" in error.message
+
+
+#: Names that no parameter has, as a program may make them of its users' data.
+ODD_NAMES = [
+    2**64,
+    -(2**20_000),
+    1.5,
+    None,
+    True,
+    b"\xff",
+    "\0" * (1 << 20),
+    datetime(1, 1, 1, tzinfo=UTC),
+]
+
+
+@pytest.mark.parametrize("tool", ["echo", "$/ping", "no such tool"])
+def test_arguments_of_any_name_end_only_their_own_call(peer, tool):
+    for names in ([name] for name in ODD_NAMES), (ODD_NAMES, range(10_000)):
+        for some in names:
+            params = dict.fromkeys(some, 1)
+            wrong = peer.request(tool, params)
+            assert error_of(peer, wrong).code in ("invalid_argument", "not_found")
+    assert peer.call("echo", [1]) == 1
+
+
+def test_very_many_unknown_arguments_are_counted_and_not_listed(peer):
+    error = error_of(peer, peer.request("echo", {f"{n:05}": n for n in range(1000)}))
+    assert "unknown argument '00000', '00001'" in error.message
+    assert "and 990 more; the tool is echo(value: Any)" in error.message
 
 
 def test_an_unknown_option_is_refused(peer):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from bridge import errors
 from bridge.errors import CODES, CallError, RemoteProtocolError
 from bridge.wire.codec import Encoder, decode_value
+from tests.strategies import scalar_keys
 
 CHILDREN = [
     errors.ToolNotFound,
@@ -170,6 +174,35 @@ class Unshowable:
     def __repr__(self) -> str:
         raise OSError("no")
 
+    __str__ = __repr__
+
+
+class Leaving:
+    def __repr__(self) -> str:
+        raise SystemExit(3)
+
+    __str__ = __repr__
+
+
+class Unnamed(type):
+    def __getattribute__(cls, name: str) -> Any:
+        raise KeyError(name)
+
+
+class OfUnnamed(metaclass=Unnamed):
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+class Counted:
+    """Counts how often one of its kind is shown."""
+
+    shown = 0
+
+    def __repr__(self) -> str:
+        Counted.shown += 1
+        return "1"
+
 
 def nested(levels: int) -> list[object]:
     value: list[object] = []
@@ -191,29 +224,88 @@ def test_a_message_shows_any_value(value: object, shown: str) -> None:
     assert errors.shorten(value) == shown
 
 
-def test_a_message_shows_a_number_that_python_does_not_print() -> None:
-    assert errors.shorten(10**5000) == "a very long number"
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (10**5000, "a very long number"),
+        (-(10**5000), "a very long number"),
+        ([1, {2: 10**5000}], "[1, {2: a very long number}]"),
+        (({10**5000: None}, True), "({a very long number: None}, True)"),
+    ],
+    ids=["positive", "negative", "item", "key"],
+)
+def test_a_message_shows_a_number_that_python_does_not_print(value: object, shown: str) -> None:
+    assert errors.shorten(value) == shown
+
+
+def values_with(*odd: Callable[[], object]) -> st.SearchStrategy[Any]:
+    """Values from a peer or a tool, with odd ones anywhere in them."""
+    # made in the end: Hypothesis shows what it makes values of
+    scalars = scalar_keys() | st.sampled_from([int, *odd]).map(lambda make: make())
+    return st.recursive(
+        scalars,
+        lambda inner: (
+            st.lists(inner, max_size=5)
+            | st.tuples(inner)
+            | st.tuples(inner, inner)
+            | st.dictionaries(scalars, inner, max_size=5)
+        ),
+    )
+
+
+@given(values_with(Unshowable, Leaving, lambda: OfUnnamed(), lambda: 10**5000, lambda: "\udce9"))
+def test_whatever_a_value_does_it_is_shown_in_a_few_characters(value: Any) -> None:
+    assert 0 < len(errors.shorten(value)) <= 60
+    assert errors.text_of(value)
+    errors.shorten(value).encode()  # half characters are escaped
+
+
+@given(values_with())
+def test_what_is_short_is_shown_as_python_shows_it(value: Any) -> None:
+    text = repr(value)
+    assert errors.shorten(value) == (text if len(text) <= 60 else text[:57] + "...")
+
+
+def test_of_a_large_value_only_the_beginning_is_looked_at() -> None:
+    one = Counted()
+    errors.shorten([[one] * 10_000, {1: [one] * 10_000}])
+    assert 10 < Counted.shown < 30
 
 
 def test_a_message_shows_what_is_nested_deeper_than_python_prints() -> None:
-    assert errors.shorten(nested(100_000)) == "a deeply nested value"
+    assert errors.shorten(nested(100_000)) == "[" * 57 + "..."
 
 
 def test_a_message_may_be_shorter() -> None:
     assert errors.shorten("x" * 20, 10) == "'xxxxxx..."
 
 
-@given(st.text(), st.integers(3, 50))
+HALVES = st.text(st.characters(codec=None) | st.sampled_from("\ud800\udce9"))
+
+
+@given(HALVES, st.integers(3, 300))
 def test_text_is_cut_between_characters_and_marked(text: str, size: int) -> None:
+    text *= 20
     cut = errors.cut(text, size)
-    data = text.encode(errors="replace")
+    data = text.encode(errors="backslashreplace")
     if len(data) <= size:
         assert cut == data.decode()
+        return
+    assert len(cut.encode()) <= size
+    kept, _, mark = cut.rpartition("…")
+    assert data.startswith(kept.encode())
+    if size < 80:
+        assert mark == ""
+        assert size - 6 < len(cut.encode())
     else:
-        assert cut.endswith("…")
-        assert size - 6 < len(cut.encode()) <= size
-        assert data.startswith(cut[:-1].encode())
+        assert mark == f" ({len(data) - len(kept.encode())} more bytes)"
+        assert size - 45 < len(kept.encode())
 
 
 def test_text_that_is_not_unicode_can_be_sent() -> None:
-    assert errors.cut("a\ud800b") == "a?b"
+    assert errors.cut("a\ud800b") == "a\\ud800b"
+
+
+def test_text_of_a_value_is_its_text_where_it_has_one() -> None:
+    assert errors.text_of(ValueError("x")) == "x"
+    assert errors.text_of(Leaving()) == "a Leaving that cannot be shown"

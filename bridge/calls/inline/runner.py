@@ -38,7 +38,7 @@ from contextvars import Context as Variables
 from ...context import running_call
 from ...errors import CallError
 from ..call import Call
-from ..execution import Running, execute
+from ..execution import Running, execute, unhandled
 from ..stats import ToolStats
 
 TYPE_CHECKING = False
@@ -112,8 +112,10 @@ class InlineRunner(Running):
             if type(args) is not list or len(args) != tool.arity:
                 try:
                     args, kwargs = tool.bind(args)
-                except CallError as error:
-                    self._peer.send_error(request.msgid, error)
+                except Exception as error:
+                    # where one message of a peer is handled
+                    refusal = error if isinstance(error, CallError) else unhandled(tool.name, error)
+                    self._peer.send_error(request.msgid, refusal)
                     errors += 1
                     continue
             unshared.append(running)

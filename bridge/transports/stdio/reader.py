@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from ...calls import QUICK, InlineRunner, Watchdog
-from ...wire import CancelReceived, CreditReceived, Request
+from ...calls import QUICK, InlineRunner, Watchdog, unhandled
+from ...wire import CancelReceived, CreditReceived, Fault, Request
 from .channel import MAX_BACKLOG_BYTES
 from .requests import BridgeRequests
 
@@ -144,16 +144,31 @@ class StdioReader:
         inline = bool(self._runners) and self._watchdog.watched and not dispatcher.draining
         tools, batch = dispatcher.tools, self._batch
         for event in events:
-            if type(event) is Request:
-                tool = tools.get(event.method)
-                if tool is not None and inline and tool.latency.state == QUICK:
-                    batch.append((event, tool))
-                elif tool is None and event.method.startswith("$/"):
-                    self._requests.serve(event)
+            try:
+                if type(event) is Request:
+                    tool = tools.get(event.method)
+                    if tool is not None and inline and tool.latency.state == QUICK:
+                        batch.append((event, tool))
+                    elif tool is None and event.method.startswith("$/"):
+                        self._requests.serve(event)
+                    else:
+                        dispatcher.dispatch(event, self._peer)
                 else:
-                    dispatcher.dispatch(event, self._peer)
-            else:
-                self._handle(event)
+                    self._handle(event)
+            except Exception as failure:
+                # where one message of a peer is handled: nothing else ends with it
+                self._answer_failure(event, failure)
+
+    def _answer_failure(self, event: Any, failure: Exception) -> None:
+        """Have what goes wrong with one message be the error of that message."""
+        if type(event) is not Request:
+            error = unhandled(type(event).__name__, failure)
+            self._peer.fault(Fault(None, error))
+        elif self._connection.is_in_flight(event.msgid):
+            # nobody else has it: the dispatcher answers for the calls that it has admitted
+            self._peer.send_error(event.msgid, unhandled(event.method, failure))
+        else:
+            unhandled(event.method, failure)  # which logs it
 
     def _handle(self, event: Any) -> None:
         kind = type(event)

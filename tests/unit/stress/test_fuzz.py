@@ -65,7 +65,7 @@ def test_what_python_cannot_print_is_shortened_all_the_same():
     value: list[object] = []
     for _ in range(200_000):
         value = [value]
-    assert shorten(value) == "a deeply nested value"
+    assert shorten(value) == "[" * 57 + "..."
 
 
 def test_mutants_never_ask_for_the_end_nor_take_the_id_of_a_good_request():

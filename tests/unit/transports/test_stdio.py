@@ -53,6 +53,10 @@ class Tools:
             number += 1
 
     @tool
+    def answer(self) -> int:
+        return 42
+
+    @tool
     def report(self, ctx: Context) -> None:
         for step in range(5):
             ctx.progress(step)
@@ -141,6 +145,92 @@ def test_a_bug_on_the_reader_counts_as_a_peer_that_is_gone(inline, wire, monkeyp
     passed(subject.gone)
     subject.request(2, "report")
     assert [str(error) for error in bugs] == ["a bug"]
+
+
+def bug(*args: Any, **kwargs: Any) -> Any:
+    raise RuntimeError("a bug")
+
+
+def no_memory(*args: Any, **kwargs: Any) -> Any:
+    raise MemoryError
+
+
+#: Where one message is handled, and what of ``Wire`` does it.
+PLACES = [
+    ("dispatcher", "admit"),
+    ("dispatcher", "start"),
+    ("dispatcher.pool", "submit"),
+    ("dispatcher.tools", "get"),
+    ("reader._requests", "serve"),
+    ("peer", "answer"),
+]
+
+
+@pytest.mark.parametrize(("fault", "code"), [(bug, "internal"), (no_memory, "resource_exhausted")])
+@pytest.mark.parametrize("place", PLACES, ids=".".join)
+@pytest.mark.parametrize("method", ["answer", "$/ping"])
+@pytest.mark.parametrize("inline", [True, False])
+def test_what_goes_wrong_with_one_message_is_its_error(
+    inline, method, place, fault, code, wire, monkeypatch
+):
+    subject = wire(inline=inline)
+    *path, name = place
+    owner = subject
+    for part in ".".join(path).split("."):
+        owner = getattr(owner, part)
+    if isinstance(owner, dict):
+        owner = subject.dispatcher
+        monkeypatch.setattr(owner, "tools", Unreadable(owner.tools, fault))
+    else:
+        monkeypatch.setattr(owner, name, fault)
+    subject.reader.start()
+    subject.request(1, method)
+    (answer,) = subject.read()
+    if answer.error is not None:
+        assert (answer.msgid, answer.error["code"]) == (1, code)
+    monkeypatch.undo()
+    subject.request(2, "answer")
+    assert subject.read() == [Response(2, None, 42)]
+    assert not subject.gone.is_set()
+
+
+class Unreadable(dict[str, Any]):
+    """Tools that cannot be looked up."""
+
+    def __init__(self, tools: Any, fault: Callable[..., Any]) -> None:
+        super().__init__(tools)
+        self.get = fault  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("method", ["$/cancelRequest", "$/credit"])
+def test_what_goes_wrong_with_a_notification_is_said_and_ends_nothing(method, wire, monkeypatch):
+    subject = wire()
+    monkeypatch.setattr(subject.dispatcher, "cancel", bug)
+    monkeypatch.setattr(subject.peer, "wake_stream", bug)
+    subject.reader.start()
+    subject.request(1, "count", stream={"items": 0, "bytes": 1})
+    params = [1] if method == "$/cancelRequest" else [1, 0, 1]
+    os.write(subject.to_bridge, frame(Encoder().notification(method, params)))
+    (said,) = subject.read()
+    assert (said.method, said.params[0]["code"]) == ("$/error", "internal")
+    monkeypatch.undo()
+    assert subject.dispatcher.cancel(1)
+    assert [message.msgid for message in subject.read()] == [1]
+
+
+def test_an_answer_is_sent_though_the_call_cannot_be_interrupted(wire, monkeypatch):
+    """The claim is taken: nobody else will give it."""
+    subject = wire()
+    monkeypatch.setattr(subject.dispatcher.pool, "discard", bug)
+    subject.reader.start()
+    subject.request(1, "count", stream={"items": 0, "bytes": 1})
+    os.write(subject.to_bridge, frame(Encoder().notification("$/cancelRequest", [1])))
+    messages = []
+    while len(messages) < 2:
+        messages += subject.read()
+    response, said = messages
+    assert (response.msgid, response.error["code"]) == (1, "cancelled")
+    assert said.method == "$/error"
 
 
 def test_an_answer_that_overtakes_an_item_is_the_last_word(wire, monkeypatch):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from bridge.errors import Cancelled, EncodeError, LocalProtocolError, ToolFailed
 from bridge.testing import ConnectionPair, describe
 from bridge.testing.connection_pair import frame
+from bridge.wire import connection as connection_module
 from bridge.wire.codec import Encoder
-from bridge.wire.connection import CLOSED, DRAINING, OPEN, TRANSITIONS, Connection
+from bridge.wire.connection import CLOSED, DRAINING, OPEN, TRANSITIONS, Connection, Fault
 from bridge.wire.messages import CallOptions, Notification, Request, Response
 from tests.equality import deep_equal
 from tests.strategies import chunks, messages
@@ -265,3 +266,24 @@ def test_any_chunks_give_the_same_events(sent: list[Any], data: st.DataObject) -
     assert deep_equal(list(map(describe, cut)), list(map(describe, whole)))
     # every frame means one event; only notifications may mean none
     assert len(whole) >= sum(not isinstance(message, Notification) for message in sent)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"), [(OSError("odd"), "internal"), (MemoryError(), "resource_exhausted")]
+)
+@pytest.mark.parametrize("place", ["decode_message", "Credit"])
+def test_a_fault_of_ours_while_a_message_is_read_concerns_no_other(
+    place: str, raised: Exception, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> Any:
+        raise raised
+
+    monkeypatch.setattr(connection_module, place, fail)
+    subject = Connection(1 << 20)
+    request = frame(Encoder().request(1, "count", [], {"stream": {"items": 1, "bytes": 1}}))
+    (fault,) = subject.receive_data(request)
+    assert isinstance(fault, Fault)
+    assert (fault.msgid, fault.error.code) == (1, code)
+    monkeypatch.undo()
+    (event,) = subject.receive_data(request)
+    assert isinstance(event, Request)
