@@ -91,7 +91,7 @@ class StdioLoad:
     def run(self, phases: Phases) -> None:
         """Load and probe until stdin says to end, then wait for all answers."""
         phase, ends = LOAD, 0.0
-        drained, began_to_drain = True, 0.0
+        drained, began_to_drain, asks_for_memory = True, 0.0, False
         self._heard = time.monotonic()
         while not self._asked_to_end and not self._ended:
             now = time.monotonic()
@@ -102,10 +102,13 @@ class StdioLoad:
                     drained, began_to_drain = False, now
                     self._cpu_wait.refresh()
                 elif phase == ALONE:
-                    self._ask_for_memory()
+                    asks_for_memory = True
             if not drained and not self.ledger.in_flight:
                 self.ledger.drains.add(now - began_to_drain)
                 drained = True
+            if asks_for_memory and drained:
+                asks_for_memory = False
+                self._ask_for_memory()
             wait_s = _LOOK_S
             if drained and phase == LOAD:
                 self._fill(now)
@@ -317,9 +320,12 @@ class StdioLoad:
                 self.ledger.fault(f"ping {number} was answered {error or result!r:.200}")
             self._ping = None
             return
-        if number == self._memory_asked and error is None:
+        if number == self._memory_asked:
             self._memory_asked = -1
-            say({"memory": {"at": now, **result}})
+            if error is None:
+                say({"memory": {"at": now, **result}})
+            elif error["code"] != "resource_exhausted":  # calls of gRPC may fill the queue
+                self.ledger.fault(f"memory ended with {error!r:.300}")
             return
         if number == self._asked:
             self._asked, self._answer = -1, result
