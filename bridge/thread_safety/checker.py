@@ -18,7 +18,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from ..loading import LoadedAdapter
 from ..tool import Tool
@@ -31,6 +31,7 @@ from .report import Report, describe_finding
 from .watched_calls import WatchedCalls
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Shared = TypeVar("Shared")
 
 
 class ThreadSafetyWarning(RuntimeWarning):
@@ -113,7 +114,7 @@ class ThreadSafetyChecker:
         package = name.replace(":", ".").partition(".")[0]
         return cls(strict=strict, packages=(package,), directory=app_dir or ".", note=note)
 
-    def __enter__(self) -> ThreadSafetyChecker:
+    def __enter__(self) -> Self:
         if self.enabled:
             self._tracing.__enter__()
             self._hook.install()
@@ -134,7 +135,7 @@ class ThreadSafetyChecker:
 
     # -- what is checked --------------------------------------------------------------------
 
-    def watch(self, adapter: Any) -> Any:
+    def watch(self, adapter: Shared) -> Shared:
         """Watch an object that threads share, and the modules of its classes.
 
         Args:

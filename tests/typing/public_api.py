@@ -26,6 +26,7 @@ from bridge import (
 from bridge.testing import ConnectionPair, PortPeer
 from bridge.testing.erlang.elixir_peer import ElixirPeer
 from bridge.testing.pytest_plugin import BridgeStarter
+from bridge.thread_safety import Report, ThreadSafetyChecker, check_adapter
 
 
 class Tools(ThreadSafeAdapter):
@@ -48,6 +49,11 @@ class Tools(ThreadSafeAdapter):
         for number in range(until):
             ctx.check()
             yield number
+
+    @tool
+    def countdown(self, start: int) -> Generator[int, None, str]:
+        yield start
+        return "lift-off"
 
     @tool(stream=True)
     async def tick(self) -> AsyncIterator[str]:
@@ -99,6 +105,7 @@ def tools_stay_functions() -> None:
 
 async def streams_are_iterators(tools: Tools, ctx: Context) -> None:
     assert_type(tools.count(ctx, 3), Iterator[int])
+    assert_type(tools.countdown(3), Generator[int, None, str])
     assert_type(tools.tick(), AsyncIterator[str])
     assert_type(await tools.fetch("a"), bytes)
 
@@ -152,3 +159,12 @@ def peers_of_tests(bridge_adapter: BridgeStarter) -> None:
         assert_type(elixir, ElixirPeer)
     assert_type(bridge_adapter("my_tools:Tools", "--max-workers", "4"), PortPeer)
     assert_type(ConnectionPair().receive(b""), list[Any])
+
+
+def the_race_check() -> None:
+    with ThreadSafetyChecker(strict=True) as checker:
+        assert_type(checker, ThreadSafetyChecker)
+        assert_type(checker.watch(Tools()), Tools)
+    assert_type(checker.report(), Report)
+    assert_type(checker.get_report(), dict[str, Any])
+    assert_type(check_adapter("my_tools:Tools", threads=2), Report)
