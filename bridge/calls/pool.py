@@ -13,7 +13,8 @@ while a thread is added.
 
 Waking a thread costs more than a short job. So a worker takes jobs until there are none; a token
 wakes one sleeper at a time (``_waking``: one is on its way), and that one wakes the next if it
-finds more to do. So a woken worker is also the lookout for output that another leaves behind.
+finds more to do. So a woken worker is also the lookout for output that another leaves behind, and
+whoever takes a job, woken or not, sees to it that there is another lookout if something waits.
 
 The interleavings, each with its number where it is harmless and why (and its test):
 
@@ -29,7 +30,9 @@ The interleavings, each with its number where it is harmless and why (and its te
    starts one. (``test_a_job_that_comes_while_the_only_worker_takes_another_does_not_wait_for_it``)
 4. A worker has a job done and takes the next, which lasts: what the first left to be written would
    wait for it. Before it begins it wakes a lookout, or has the output's own thread write.
-   (``test_the_output_is_told_whether_the_worker_has_more_to_do``)
+   (``test_the_output_is_told_whether_the_worker_has_more_to_do``) The lookout may find a job as
+   well, and then it is none: so every worker looks before it begins a job, also one that has just
+   woken up. (``test_a_lookout_that_finds_a_job_leaves_no_output_behind``)
 5. A worker's place is given to a new thread while its job runs (``relieve``): two threads have the
    same ``Worker``. The old one finds out when its job is done, touches nothing and ends.
    (``test_the_end_of_a_relieved_job_does_not_touch_what_its_worker_runs_now``)
@@ -243,7 +246,7 @@ class Pool:
                 if jobs and not idle and len(self.workers) < self.max_workers:
                     self._grow()  # (3)
                 now = clock()
-            if not self._waking and (jobs or (not resting and output.waits())):
+            if (jobs or output.waits()) and not (self._waking and idle):  # (7)
                 self._call_lookout()  # (2) for the jobs, (4) for the output
             resting = False
             worker.since = now

@@ -65,8 +65,8 @@ GUARDS = [
     ),
     Guard(
         POOL, 2, "wake the next for another job",
-        "(jobs or (not resting and output.waits()))",
-        "(not resting and output.waits())",
+        "(jobs or output.waits())",
+        "output.waits()",
         POOL_TESTS + "of_two_jobs_that_come_at_once_neither_waits_for_the_other",
     ),
     Guard(
@@ -78,10 +78,16 @@ GUARDS = [
     ),
     Guard(
         POOL, 4, "look out for what is to be written",
-        "(jobs or (not resting and output.waits()))",
+        "(jobs or output.waits())",
         "jobs",
         "tests/unit/calls/test_pool.py::"
         "test_the_output_is_told_whether_the_worker_has_more_to_do",
+    ),
+    Guard(
+        POOL, 4, "whoever has woken up looks as well",
+        "(jobs or output.waits())",
+        "(jobs or (not resting and output.waits()))",
+        POOL_TESTS + "a_lookout_that_finds_a_job_leaves_no_output_behind",
     ),
     Guard(
         POOL, 5, "end when the place was given away",
@@ -95,6 +101,12 @@ GUARDS = [
         "                    self._waking = False  # (6)\n",
         "                    if jobs:\n                        self._waking = False\n",
         POOL_TESTS + "a_token_that_wakes_in_vain_stops_no_later_one",
+    ),
+    Guard(
+        POOL, 7, "rely on a token only while somebody may take it",
+        "not (self._waking and idle):  # (7)",
+        "not self._waking:",
+        POOL_TESTS + "a_token_that_nobody_will_take_is_not_relied_on",
     ),
     Guard(
         WATCHDOG, 1, "is it the same piece",

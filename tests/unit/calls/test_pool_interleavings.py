@@ -111,3 +111,78 @@ def test_a_token_that_wakes_in_vain_stops_no_later_one(pools):
     tokens.may_go.set()
     asleep(tokens)  # it found nothing
     passed(submit(pool).started)
+
+
+class Left(Output):
+    """Output that waits once a job has left some, until somebody is told of it."""
+
+    def __init__(self) -> None:
+        self.left = False
+        self.cared_for = threading.Event()
+
+    def leave(self) -> None:
+        self.left = True
+
+    def waits(self) -> bool:
+        return self.left
+
+    def flush(self) -> None:
+        if self.left:
+            self.cared_for.set()
+
+    nudge = flush
+
+
+def test_a_lookout_that_finds_a_job_leaves_no_output_behind(pools):
+    """(4)"""
+    output = Left()
+    pool = pools(2, output=output)
+    tokens = scripted(pool)
+    finished, other = occupy(pool)
+    other.leave.set()
+    asleep(tokens)
+    tokens.may_go = threading.Event()
+    finished.body = output.leave
+    first = submit(pool, held=True)
+    assert tokens.taken.acquire(timeout=WAIT_S)  # the lookout is on its way
+    finished.leave.set()
+    passed(first.started)
+    second = submit(pool, held=True)
+    tokens.may_go.set()
+    passed(second.started)
+    # before a job that is held gives up
+    assert output.cared_for.wait(WAIT_S / 4), "the output waits for both jobs"
+    for job in (first, second):
+        job.leave.set()
+
+
+class AtTheAppend(list):
+    """A list that runs what the test wants once something was appended."""
+
+    script = None
+
+    def append(self, item):
+        super().append(item)
+        script, self.script = self.script, None
+        if script is not None:
+            script()
+
+
+def test_a_token_that_nobody_will_take_is_not_relied_on(pools):
+    """(7)"""
+    output = Left()
+    pool = pools(2, output=output)
+    pool._idle = AtTheAppend()
+    finished, resting = occupy(pool)
+    taken_at_once = []
+    pool._idle.script = lambda: taken_at_once.append(submit(pool, held=True))
+    resting.leave.set()
+    wait_until(lambda: taken_at_once and taken_at_once[0].started.is_set())
+    finished.body = output.leave
+    next_one = submit(pool, held=True)
+    finished.leave.set()
+    passed(next_one.started)
+    # before a job that is held gives up
+    assert output.cared_for.wait(WAIT_S / 4), "the output waits for both jobs"
+    for job in (*taken_at_once, next_one):
+        job.leave.set()
