@@ -23,12 +23,20 @@ VERSION = 131
 
 
 def encode_term(term: Term) -> bytes:
-    """The bytes of a term. Raises ``TypeError`` if it is none."""
+    """The bytes of a term.
+
+    Raises:
+        TypeError: It is none.
+    """
     return bytes([VERSION]) + _encode(term)
 
 
 def decode_term(data: bytes) -> Term:
-    """The term in ``data``. Raises ``ValueError`` if the bytes are not exactly one term."""
+    """The term in ``data``.
+
+    Raises:
+        ValueError: The bytes are not exactly one term.
+    """
     if data[:1] != bytes([VERSION]):
         raise ValueError(f"no external term: it begins with {data[:1]!r}, not with 131")
     reader = _Reader(data)

@@ -121,8 +121,11 @@ def erlang_terms(
 ) -> SearchStrategy[Any]:
     """Any term: nested, maps with any key, improper lists.
 
-    ``max_leaves``: about how many scalars. ``opaque``: with bitstrings, pids, references and
-    functions. ``maps``: with maps. ``codec``: what the names of atoms can be written in.
+    Args:
+        max_leaves: About how many scalars; default: 12.
+        opaque: With bitstrings, pids, references and functions; default: True.
+        maps: With maps; default: True.
+        codec: What the names of atoms can be written in; default: UTF-8.
     """
     plain = atoms(codec=codec) | integers() | binaries() | charlists()
     if opaque:

@@ -129,7 +129,9 @@ def charlist(text: str) -> List:
 def to_python(term: Term) -> Any:
     """What a tool receives when the Elixir client sends this term.
 
-    Raises ``EncodeError`` if the client refuses the term; the message holds the client's reason.
+    Raises:
+        EncodeError: The client refuses the term; the message holds the client's reason.
+        TypeError: It is no term.
     """
     if isinstance(term, Atom):
         if term in _CONSTANTS:
@@ -155,8 +157,10 @@ def to_python(term: Term) -> Any:
 def from_python(value: Any) -> Term:
     """The term that Elixir receives when a tool returns this value.
 
-    Only for what tools can receive as well, and tuples. Raises ``TypeError`` for other values,
-    which ``bridge/wire/values.py`` makes plain first.
+    Only for what tools can receive as well, and tuples.
+
+    Raises:
+        TypeError: The value is another, which ``bridge/wire/values.py`` makes plain first.
     """
     if value is None or isinstance(value, bool):
         return NIL if value is None else TRUE if value else FALSE
@@ -178,7 +182,11 @@ def from_python(value: Any) -> Term:
 
 
 def after_echo(term: Term) -> Term:
-    """What comes back to Elixir when a tool returns its argument. Raises ``EncodeError``."""
+    """What comes back to Elixir when a tool returns its argument.
+
+    Raises:
+        EncodeError: The client refuses the term.
+    """
     return from_python(to_python(term))
 
 
