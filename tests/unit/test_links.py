@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 _PAGES = ("*.md", "docs/**/*.md", "protos/*.md", "tests/**/*.md")
+_FOLDERS = ("bridge", "docs", "elixir_fixture", "protos", "scripts", "tests")
 _LINK = re.compile(r"(?<!`)\[[^\]\[]*\]\(([^()\s]+)\)")
 
 
@@ -46,6 +47,13 @@ def test_links_lead_somewhere(page: str) -> None:
         ):
             lost.append(link)
     assert not lost
+
+
+@pytest.mark.parametrize("page", pages())
+def test_files_that_are_named_are_there(page: str) -> None:
+    text = without_code((ROOT / page).read_text())
+    named = re.findall(rf"`((?:{'|'.join(_FOLDERS)})/[\w./-]*)", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_there_are_links_to_look_at() -> None:
