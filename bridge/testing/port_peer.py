@@ -119,8 +119,10 @@ class PortPeer(Inbox):
         """Send a request and wait for nothing; returns its id, for ``result`` and ``cancel``.
 
         Args:
-            method, params, options: As with ``call``, and ``stream={"items": 16, "bytes": 1 << 20}``
-                makes it a streaming call with so much credit.
+            method: As with ``call``.
+            params: As with ``call``.
+            options: As with ``call``; and ``stream={"items": 16, "bytes": 1 << 20}`` makes it a
+                streaming call with so much credit.
 
         Raises:
             EncodeError: A value cannot be sent.
@@ -151,7 +153,9 @@ class PortPeer(Inbox):
         what the tool returned at the end is what ``yield from`` gives.
 
         Args:
-            method, params, options: As with ``call``.
+            method: As with ``call``.
+            params: As with ``call``.
+            options: As with ``call``.
             items: How many items are on their way at most; default: 16.
             size: How many bytes of them; default: 1 MiB.
             timeout_s: How long to wait for each item, in seconds; default: ``PATIENCE_S``.

@@ -59,7 +59,8 @@ class Calls:
         is_own: says of a module, by its name, whether it belongs to the program.
         shared: which objects threads share.
         recorder: is told what is done to those.
-        containers, variables: for functions that stand for operations on these.
+        containers: for functions that stand for operations on these.
+        variables: the same.
         rules: what is documented about functions and types of libraries.
     """
 
