@@ -8,7 +8,7 @@ or an ``InlineRunner`` on the thread that reads. A transport implements ``Peer``
 from .dispatcher import Dispatcher
 from .execution import unhandled
 from .inline import InlineRunner, Watchdog
-from .interfaces import CallView, Output, Peer, Sink
+from .interfaces import CallView, Intake, Output, Peer, Sink
 from .job import Job, SerialQueue, Worker
 from .latency import QUICK
 from .pool import Pool
@@ -19,6 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Dispatcher", "Pool", "Job", "Worker", "SerialQueue",
-    "Peer", "Sink", "Output", "CallView",
+    "Peer", "Sink", "Intake", "Output", "CallView",
     "InlineRunner", "Watchdog", "QUICK", "unhandled",
 ]  # fmt: skip

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..context import Elixir
     from ..tool import Tool
     from ..wire import Request
-    from .interfaces import Peer
+    from .interfaces import Intake, Peer
     from .job import Worker
     from .pool import Pool
 
@@ -217,22 +217,35 @@ class Dispatcher:
         """In a process that a tool has forked: answer no call, and ``leave`` where one would be."""
         self.runtime.forked(leave)
 
-    def drain(self, grace: float) -> bool:
+    def drain(self, grace: float, intake: Intake | None = None) -> bool:
         """Accept nothing more and wait until all is answered. Not on a worker: it would wait for
         itself.
 
         Args:
             grace: how long to wait, in seconds. What has no answer by then is answered
                 ``unavailable``.
+            intake: where requests come from that may be on their way here. It is stopped once
+                all calls have ended; until then it is heard, for their cancels and credit.
 
         Returns:
             Whether every call ended by itself.
         """
+        end = time.monotonic() + grace
         self.refuse_new()
         ended = _wait(lambda: not self._unfinished(), grace)
-        self.cancel_all("the bridge is shutting down, and the call did not end within the grace")
-        _wait(lambda: not self._ending, _MOMENT_S)
+        self._cancel_rest()
+        if intake is not None:
+            intake.stop()
+            # what it had taken is run or refused now
+            _wait(lambda: not intake.hands_on(), max(_MOMENT_S, end - time.monotonic()))
+            ended &= _wait(lambda: not self._unfinished(), end - time.monotonic())
+            self._cancel_rest()
+        # a call that was claimed just before may still be encoded
+        _wait(lambda: not self._unfinished(), _MOMENT_S)
         return ended
+
+    def _cancel_rest(self) -> None:
+        self.cancel_all("the bridge is shutting down, and the call did not end within the grace")
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Wait, at most so long, until no worker runs a tool, abandoned ones included."""

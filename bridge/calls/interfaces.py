@@ -1,6 +1,6 @@
 """What a transport is to the calls that it brings: subclass these to add one.
 
-``Peer`` and ``Sink`` take the outcome of a call, ``Output`` is what a pool tells when its workers
+``Peer`` and ``Sink`` take the outcome of a call, ``Intake`` is where calls come from, ``Output`` is what a pool tells when its workers
 pause. What the pool runs is a ``Job``, in ``job.py``.
 """
 
@@ -79,6 +79,20 @@ class Peer(ABC):
         self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None
     ) -> object:
         """Send it, or drop it if the peer does not read. Never blocks, never raises."""
+
+
+class Intake(ABC):
+    """Where requests come from, for a drain that must not lose one."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Take no more requests; those that were taken are still handed on. Any thread, once."""
+
+    @abstractmethod
+    def hands_on(self) -> bool:
+        """Whether requests were taken that the dispatcher may not know of yet. Any thread."""
 
 
 class Output:

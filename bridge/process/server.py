@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, NoReturn
 
+    from ..calls import Intake
     from ..context import Elixir
     from ..loading import LoadedAdapter
     from ..thread_safety import ThreadSafetyChecker
@@ -141,12 +142,13 @@ class Server:
         self._configure_logs(stdio)
         if gil.modules:
             _warn_of_gil(gil.modules)
+        reader = None
         if stdio is not None:
             # one worker means that the tools must not run at the same time
             reader = stdio.serve(dispatcher, inline=settings.inline and settings.max_workers > 1)
             forks.add(reader.forked)
         reason = self._wait()
-        return self._end(reason, dispatcher, stdio, grpc, adapter, checker)
+        return self._end(reason, dispatcher, stdio, reader, grpc, adapter, checker)
 
     # -- the start ----------------------------------------------------------------------------
 
@@ -248,6 +250,7 @@ class Server:
         reason: str,
         dispatcher: Dispatcher,
         stdio: StdioTransport | None,
+        reader: Intake | None,
         grpc: GrpcServer | None,
         adapter: LoadedAdapter,
         checker: ThreadSafetyChecker | None,
@@ -267,7 +270,7 @@ class Server:
             idle = dispatcher.wait_until_idle(grace)
         else:
             leave_on_interrupt()
-            dispatcher.drain(grace)
+            dispatcher.drain(grace, reader)
             idle = dispatcher.wait_until_idle(_MARGIN_S / 4)
         if grpc is not None:
             grpc.close(idle)

@@ -128,6 +128,8 @@ class Connection:
     def buffer_updated(self, count: int) -> list[Event]:
         """What ``count`` more bytes in the buffer mean, in order. What is wrong is a ``Fault``."""
         events: list[Event] = []
+        if self.state == CLOSED:
+            return events
         in_flight = self._in_flight
         for frame in self._frames.buffer_updated(count):
             try:
@@ -240,7 +242,7 @@ class Connection:
             self._enter(DRAINING)
 
     def close(self) -> None:
-        """Note that nothing can be received or sent any more.
+        """Note that nothing is received any more. What was received is still answered.
 
         Raises:
             LocalProtocolError: That was noted before.

@@ -13,7 +13,9 @@ import pytest
 
 from bridge.errors import CallError, TransportClosed
 from bridge.wire.codec import decode_value
-from tests.waiting import slowness, wait_until
+from bridge.wire.framing import encode_header
+from bridge.wire.messages import Response
+from tests.waiting import in_thread, slowness, wait_until
 
 
 def alive(pid: int) -> bool:
@@ -45,6 +47,38 @@ def test_sigterm_drains(peer):
     assert peer.result(slow) == 0.3
     assert peer.notification("$/bye") == ["sigterm"]
     assert peer.wait() == 0
+
+
+@pytest.mark.parametrize("way", ["shutdown", "sigterm"])
+def test_what_was_accepted_before_the_end_is_answered_and_bye_is_the_last_word(start, way):
+    count, peer = 1500, start()
+    for _ in range(40):
+        peer.call("echo", [1])  # it is known to be quick
+    came, receive = [], peer._receive
+
+    def note(message, size):
+        came.append(message)
+        receive(message, size)
+
+    peer._receive = note
+    encode = peer._encoder.request
+    frames = [encode(1000 + n, "echo", [n], None) for n in range(count)]
+    if way == "shutdown":
+        frames.append(encode(999, "$/shutdown", [], None))
+    sending = in_thread(peer.send_bytes, b"".join(encode_header(len(f)) + f for f in frames))
+    if way == "sigterm":
+        wait_until(lambda: came, "the first answers")
+        peer.kill(signal.SIGTERM)
+    assert peer.wait() == 0
+    wait_until(lambda: came and getattr(came[-1], "method", "") == "$/bye", "the bye as the last")
+    sending.join()
+    answered = [m.msgid for m in came if isinstance(m, Response) and m.msgid >= 1000]
+    assert len(answered) == len(set(answered))
+    if way == "shutdown":
+        assert sorted(answered) == [1000 + n for n in range(count)]
+    else:
+        # what comes later than the bye was not accepted
+        assert sorted(answered) == [1000 + n for n in range(len(answered))]
 
 
 def test_a_draining_bridge_refuses_new_calls(peer):

@@ -63,9 +63,8 @@ class StdioPeer(Peer):
 
     def bye(self, reason: str) -> None:
         """Say the last message. Returns when all is written: a peer that does not read blocks it."""
-        self._notify("$/bye", [reason])
         self._ended = True
-        self._writer.flush_and_wait()
+        self._writer.finish(self._own.encoder.notification("$/bye", [reason]))
 
     # -- of its calls (calls.interfaces.Peer) -----------------------------------------------
 

@@ -2,13 +2,23 @@
 
 No tool may hold the reader up. Tools that have proven quick run here, on the thread that reads,
 while a second thread stands by to read on when one takes long after all (``Watchdog``).
+
+The end of the process must not lose what was read. What makes each interleaving harmless:
+
+1. Requests are decoded while the end stops the reading. Under one lock either the end sees that
+   they are handed on, and waits for that, or the connection is closed, and nothing is decoded.
+   (``test_what_is_decoded_while_the_reading_is_stopped_is_handed_on``)
+2. The thread that hands on loses the role while it runs quick calls: what it had read is handed on
+   when the other thread has taken it over, and not before. The late one says nothing any more.
+   (``test_what_a_late_thread_had_read_is_handed_on_by_the_other``)
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 
-from ...calls import QUICK, InlineRunner, Watchdog, unhandled
+from ...calls import QUICK, InlineRunner, Intake, Watchdog, unhandled
 from ...wire import CancelReceived, CreditReceived, Fault, Request
 from .channel import MAX_BACKLOG_BYTES
 from .requests import BridgeRequests
@@ -28,7 +38,7 @@ _FLOOD_BYTES = 2 * MAX_BACKLOG_BYTES
 _NAME = "bridge-reader"
 
 
-class StdioReader:
+class StdioReader(Intake):
     """Reads one peer's messages and has them served, on two threads of its own.
 
     Args:
@@ -60,6 +70,10 @@ class StdioReader:
         self._requests = BridgeRequests(dispatcher, peer, shutdown)
         self._gone = gone
         self._watchdog = Watchdog(self._read, _NAME)
+        #: Held while it is decided whether what was read still counts.
+        self._receiving = threading.Lock()
+        #: Requests were decoded that are not all run or handed to the dispatcher; see ``Intake``.
+        self._handing_on = False
         #: Calls of quick tools that the leading thread has read and is about to run.
         self._batch: Batch = deque()
         #: For each of the two threads.
@@ -70,6 +84,13 @@ class StdioReader:
     def start(self) -> None:
         """Begin to read."""
         self._watchdog.start()
+
+    def stop(self) -> None:
+        with self._receiving:  # (1)
+            self._connection.close()
+
+    def hands_on(self) -> bool:
+        return self._handing_on
 
     def close(self) -> None:
         """Give the descriptor back. Only after the peer is gone."""
@@ -106,7 +127,10 @@ class StdioReader:
                 count = 0
             if not count:
                 return False
-            self._handle_all(connection.buffer_updated(count))
+            with self._receiving:  # (1)
+                events = connection.buffer_updated(count)
+                self._handing_on = True
+            self._handle_all(events)
             if batch:
                 self._runners[thread].run(batch, self._watchdog, term)
                 writer.flush()  # still watched: it may block
@@ -114,6 +138,7 @@ class StdioReader:
                     return True
             else:
                 writer.nudge()  # not flush(): this thread must see a cancel though nobody reads
+            self._handing_on = False
             backlog = writer.backlog
             if backlog <= MAX_BACKLOG_BYTES:
                 unread = 0
@@ -134,6 +159,7 @@ class StdioReader:
             except IndexError:
                 break
             self._dispatcher.dispatch(request, self._peer)
+        self._handing_on = False  # (2)
         self._writer.nudge()
 
     # -- what was read ----------------------------------------------------------------------

@@ -9,7 +9,7 @@ queued once every flush has returned; ``send`` never blocks; after the peer is g
 written any more, and ``closed`` is called once. Assumes that ``append`` and ``popleft`` of
 ``deque`` are atomic, which they are with the GIL and without.
 
-Any thread runs ``send``, ``flush``, ``flush_and_wait`` and ``nudge``; ``_run`` is the writer's own.
+Any thread runs ``send``, ``flush``, ``flush_and_wait``, ``nudge`` and ``finish``; ``_run`` is the writer's own.
 The one that holds ``_writing`` writes.
 
 The interleavings, each with its number where it is harmless and why (and its test):
@@ -25,6 +25,8 @@ The interleavings, each with its number where it is harmless and why (and its te
    (``test_a_nudge_at_the_end_of_a_flush_is_not_lost``)
 4. Two threads find the peer gone. The first to hold the lock says so, the other one no more.
    (``test_a_peer_that_is_gone_is_told_once``)
+5. A message is queued while the last one is written, or later. Whoever flushes drops it, as for a
+   peer that is gone. (``test_nothing_follows_the_last_message``)
 """
 
 from __future__ import annotations
@@ -98,6 +100,22 @@ class Writer(Output):
             self._write_and_release()
             if not self._queue:
                 return
+
+    def finish(self, message: bytes) -> None:
+        """Write what is queued, then the last message; what is queued later is dropped.
+
+        Blocks as ``flush_and_wait`` does.
+        """
+        self._writing.acquire()
+        try:
+            self._write()
+            if not self._broken:
+                self._write_all([encode_header(len(message)) + message])
+        except OSError:
+            pass  # the peer is gone, and there is nothing more to say to it
+        finally:
+            self._broken = True  # (5)
+            self._writing.release()
 
     def nudge(self) -> None:
         """Have the writer's own thread flush soon; the caller has more to do first."""

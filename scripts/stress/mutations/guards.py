@@ -24,6 +24,8 @@ WATCHDOG_TESTS = "tests/unit/calls/inline/test_watchdog.py::test_"
 RUNNER = "bridge/calls/inline/runner.py"
 WRITER = "bridge/transports/stdio/writer.py"
 WRITER_TESTS = "tests/unit/transports/test_stdio_writer.py::test_"
+READER = "bridge/transports/stdio/reader.py"
+DRAIN_TESTS = "tests/unit/transports/test_stdio_drain.py::test_"
 STREAM = "bridge/transports/stdio/stream.py"
 STREAM_TESTS = "tests/unit/transports/test_stdio_stream.py::test_"
 
@@ -184,6 +186,26 @@ GUARDS = [
         WRITER, 4, "only the first says so",
         "first, self._broken = not self._broken, True  # (4)", "first = True",
         WRITER_TESTS + "a_peer_that_is_gone_is_told_once",
+    ),
+    Guard(
+        WRITER, 5, "what comes after the last message is dropped",
+        "            self._broken = True  # (5)\n", "",
+        WRITER_TESTS + "nothing_follows_the_last_message",
+    ),
+    Guard(
+        READER, 1, "what was decoded is handed on",
+        "                self._handing_on = True\n", "",
+        DRAIN_TESTS + "what_is_decoded_while_the_reading_is_stopped_is_handed_on",
+    ),
+    Guard(
+        "bridge/wire/connection.py", 1, "nothing is decoded any more",
+        "        if self.state == CLOSED:\n            return events\n", "",
+        DRAIN_TESTS + "what_arrives_after_the_reading_was_stopped_is_not_decoded",
+    ),
+    Guard(
+        READER, 2, "it is handed on when it was taken over",
+        "        self._handing_on = False  # (2)\n", "",
+        DRAIN_TESTS + "what_a_late_thread_had_read_is_handed_on_by_the_other",
     ),
     Guard(
         STREAM, 1, "it can be found before the look",

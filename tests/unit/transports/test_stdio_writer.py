@@ -148,3 +148,18 @@ def test_a_frame_begins_with_its_length(pipe):
     pipe.writer.send(b"four")
     pipe.writer.flush()
     assert os.read(pipe.source, 100) == (4).to_bytes(HEADER_BYTES, "big") + b"four"
+
+
+def test_nothing_follows_the_last_message(pipe):
+    """(5) Not what is queued while it is written, and not what comes later."""
+    writer = pipe.writer
+    writer._writing = ScriptedLock(before_release=lambda: writer.send(b"late"))
+    writer.send(b"before")
+    writer.finish(b"last")
+    writer.send(b"later")
+    writer.flush()
+    assert pipe.read(2) == [b"before", b"last"]
+    assert not writer.waits()
+    os.set_blocking(pipe.source, False)
+    with pytest.raises(BlockingIOError):
+        pipe.read(1)
