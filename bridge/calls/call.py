@@ -1,4 +1,15 @@
-"""One call, from its request to its answer: what runs on a worker, and what the tool sees of it."""
+"""One call, from its request to its answer: what runs on a worker, and what the tool sees of it.
+
+Guarantees: no progress follows the answer, whatever thread reports and whatever thread answers.
+What makes each interleaving harmless:
+
+1. A thread of the tool has seen that there is no answer, and reports when there is one. A report
+   is sent under the call's lock, and whoever claims the answer waits for that lock before it
+   gives the key back. (``test_progress_that_is_being_sent_comes_before_the_answer``)
+2. The first report makes that lock while the answer is claimed. The reporter shows the lock first
+   and looks at the claim then; whoever claims does it the other way round.
+   (``test_a_first_report_during_the_claim_is_dropped``)
+"""
 
 from __future__ import annotations
 
@@ -51,6 +62,8 @@ class Call(Running, Job, CallView):
     interruption: CallError | None = None
     _callbacks: list[Callable[[], object]] | None = None
     _event: threading.Event | None = None
+    #: Held while progress is sent; None: there never was any.
+    _reporting: threading.RLock | None = None
 
     def __init__(
         self,
@@ -116,6 +129,10 @@ class Call(Running, Job, CallView):
         """Whether the answer is the asker's to give: True once. Any thread."""
         if not self._claim.take():
             return False
+        reporting = self._reporting  # (2)
+        if reporting is not None:
+            with reporting:  # (1)
+                pass
         # nobody else can be here under this key: it is in flight until the answer is sent
         self._runtime.calls.pop(self.key, None)
         return True
@@ -201,8 +218,15 @@ class Call(Running, Job, CallView):
         return self._event.wait(seconds)
 
     def progress(self, done: float, total: float | None, text: str | None) -> None:
-        if self._claim:  # later it could speak for a call that uses the id again
-            self.peer.send_progress(self.key, done, total, text)
+        reporting = self._reporting
+        if reporting is None:
+            with self._runtime.interrupting:
+                reporting = self._reporting
+                if reporting is None:
+                    self._reporting = reporting = threading.RLock()  # (2)
+        with reporting:
+            if self._claim:  # later it could speak for a call that uses the id again
+                self.peer.send_progress(self.key, done, total, text)
 
     def log(self, level: str, text: str, fields: dict[str, Any]) -> None:
         # an answered call has given its id back

@@ -19,6 +19,8 @@ class Guard:
 
 POOL = "bridge/calls/pool.py"
 POOL_TESTS = "tests/unit/calls/test_pool_interleavings.py::test_"
+CALL = "bridge/calls/call.py"
+PROGRESS_TESTS = "tests/unit/calls/test_call_progress.py::test_"
 WATCHDOG = "bridge/calls/inline/watchdog.py"
 WATCHDOG_TESTS = "tests/unit/calls/inline/test_watchdog.py::test_"
 RUNNER = "bridge/calls/inline/runner.py"
@@ -109,6 +111,16 @@ GUARDS = [
         "not (self._waking and idle):  # (7)",
         "not self._waking:",
         POOL_TESTS + "a_token_that_nobody_will_take_is_not_relied_on",
+    ),
+    Guard(
+        CALL, 1, "wait for a report that is being sent",
+        "            with reporting:  # (1)\n                pass\n", "            pass\n",
+        PROGRESS_TESTS + "progress_that_is_being_sent_comes_before_the_answer",
+    ),
+    Guard(
+        CALL, 2, "first the lock, then the look at the claim",
+        "            if self._claim:  # later", "            if True:  # later",
+        PROGRESS_TESTS + "a_first_report_during_the_claim_is_dropped",
     ),
     Guard(
         WATCHDOG, 1, "is it the same piece",
