@@ -6,6 +6,8 @@ import heapq
 import threading
 import time
 
+from ..threads import start_thread
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -42,8 +44,19 @@ class Deadlines:
             if len(heap) > self._limit:
                 self._clear()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="bridge-timer", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="bridge-timer", daemon=True)
+                if start_thread(thread):
+                    self._thread = thread
+
+    def catch_up(self) -> None:
+        """Expire what is overdue if no thread could be started for it. The main thread calls it."""
+        while self._thread is None:
+            with self._changed:
+                if not self._heap or self._heap[0][0] > time.monotonic():
+                    return
+                _, key = heapq.heappop(self._heap)
+            if key in self._alive:
+                self._expire(key)
 
     def _clear(self) -> None:
         self._heap = [entry for entry in self._heap if entry[1] in self._alive]

@@ -117,6 +117,10 @@ class Dispatcher:
         if call.deadline is not None:
             self._deadlines.add(call.deadline, call.key)
 
+    def catch_up(self) -> None:
+        """End what is overdue where there is no thread that would. The main thread, now and then."""
+        self._deadlines.catch_up()
+
     def admit(self, request: Request, peer: Peer, arrived: float) -> Call | None:
         """Find the tool of a request, and bind its arguments.
 

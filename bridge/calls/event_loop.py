@@ -9,6 +9,9 @@ from __future__ import annotations
 import threading
 from queue import SimpleQueue
 
+from ..errors import PoolFull
+from ..threads import start_thread
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
@@ -33,6 +36,11 @@ class EventLoop:
         """The coroutine's result, or its exception. Blocks a worker, never the loop."""
         ended: SimpleQueue[asyncio.Task[BaseException | None]] = SimpleQueue()
         result = None
+        try:
+            self._get()
+        except BaseException:
+            getattr(coroutine, "close", _nothing)()
+            raise
 
         async def work() -> None:
             nonlocal result
@@ -118,10 +126,16 @@ class EventLoop:
             if self._loop is None:
                 import asyncio
 
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(
-                    target=self._loop.run_forever, name="bridge-event-loop", daemon=True
-                ).start()
+                loop = asyncio.new_event_loop()
+                if not start_thread(
+                    threading.Thread(target=loop.run_forever, name="bridge-event-loop", daemon=True)
+                ):
+                    loop.close()
+                    raise PoolFull(
+                        "no thread can be started for the event loop of async tools: the process "
+                        "may have no more (ulimit -u, the container's limit of pids, memory)"
+                    )
+                self._loop = loop
             return self._loop
 
 

@@ -39,6 +39,14 @@ The interleavings, each with its number where it is harmless and why (and its te
 6. A token is taken by a worker for which there is no job any more, because another that never
    slept has taken it. It clears ``_waking`` all the same, so that the next job wakes somebody.
    (``test_a_token_that_wakes_in_vain_stops_no_later_one``)
+7. The worker that a token was for takes a job before it sleeps, so the token is on its way to
+   nobody, for as long as nobody rests. Whoever begins a job relies on it only while somebody counts
+   as idle; that one has yet to look, as it stops counting as idle first.
+   (``test_a_token_that_nobody_will_take_is_not_relied_on``)
+8. No thread can be started for a worker that counts as idle already, and others rely on it. It is
+   taken back, and the job waits for the workers that there are; as long as none ever was, whoever
+   submits a job tries for itself, and is refused.
+   (``test_where_no_thread_can_be_started_the_workers_that_there_are_run_all``)
 """
 
 from __future__ import annotations
@@ -50,12 +58,17 @@ from collections import deque
 from queue import SimpleQueue
 
 from ..errors import PoolFull, ShuttingDown
+from ..threads import start_thread
 from .interfaces import Output
 from .job import SerialQueue, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .job import Job
+
+
+#: After no thread could be started, none is tried for so long.
+_RETRY_S = 0.1
 
 
 class Pool:
@@ -86,6 +99,9 @@ class Pool:
         self._serial: list[SerialQueue] = []
         self._growing = threading.Lock()
         self._closed = False
+        #: Whether a worker has ever started. From then on every job finds one.
+        self._serves = False
+        self._retry_at = 0.0
 
     def __repr__(self) -> str:
         busy = sum(worker.job is not None for worker in self.workers)
@@ -115,8 +131,8 @@ class Pool:
     def submit(self, job: Job) -> None:
         """Run the job on a worker, soon. Any thread, never blocks.
 
-        Raises ``PoolFull`` if it would have to wait and the queue is full, ``ShuttingDown`` after
-        ``close``.
+        Raises ``PoolFull`` if it would have to wait and the queue is full, or there is no worker
+        and no thread for one, ``ShuttingDown`` after ``close``.
         """
         if self._closed:
             raise ShuttingDown("the bridge is shutting down", started=False)
@@ -124,6 +140,12 @@ class Pool:
             self._check_room(job)
         if job.serial is None or job.serial.enter(job):
             self._enqueue(job)
+            if not self._serves and not self._grow() and self.discard(job):  # (8)
+                raise PoolFull(
+                    "there is no worker, and no thread can be started for one: the process may "
+                    "have no more (ulimit -u, the container's limit of pids, memory)",
+                    started=False,
+                )
 
     def discard(self, job: Job) -> bool:
         """Take a job back that has not started. False if it has, or is not here."""
@@ -160,9 +182,7 @@ class Pool:
         worker.job = None
         worker.jobs += 1
         self._idle.append(worker)
-        try:
-            self._start(worker)
-        except RuntimeError:
+        if not self._start(worker):
             self._idle.remove(worker)
             worker.thread, worker.job = thread, job
             worker.jobs -= 1
@@ -205,19 +225,28 @@ class Pool:
         if len(self._jobs) > len(self._idle) and len(self.workers) < self.max_workers:
             self._grow()
 
-    def _grow(self) -> None:
+    def _grow(self) -> bool:
+        """Add a worker. False if there is no thread for one."""
         with self._growing:
             if len(self.workers) == self.max_workers:
-                return
+                return True
+            if self._serves and time.monotonic() < self._retry_at:
+                return False
             worker = Worker(f"bridge-worker-{len(self.workers) + 1}")
             self.workers.append(worker)
             self._idle.append(worker)
-        self._start(worker)
+            if self._start(worker):
+                self._serves = True
+                return True
+            self._idle.remove(worker)  # (8)
+            self.workers.remove(worker)
+            self._retry_at = time.monotonic() + _RETRY_S
+            return False
 
-    def _start(self, worker: Worker) -> None:
+    def _start(self, worker: Worker) -> bool:
         thread = threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True)
         worker.thread = thread
-        thread.start()
+        return start_thread(thread)
 
     def _work(self, worker: Worker) -> None:
         thread = worker.thread

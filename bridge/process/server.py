@@ -12,6 +12,7 @@ from ..calls import Dispatcher, Pool
 from ..errors import AdapterError, BridgeError, CallError, UsageError
 from ..gil import GilWatch, describe_python, is_free_threaded
 from ..loading import check_workers, load
+from ..threads import start_thread
 from ..transports.stdio import StdioTransport
 from .announcement import announce, describe
 from .fork import Forks
@@ -22,6 +23,7 @@ from .shutdown import (
     complain,
     end_children,
     handle_signals,
+    interrupt_after,
     leave,
     leave_fork,
     leave_on_interrupt,
@@ -145,9 +147,13 @@ class Server:
         reader = None
         if stdio is not None:
             # one worker means that the tools must not run at the same time
-            reader = stdio.serve(dispatcher, inline=settings.inline and settings.max_workers > 1)
+            inline = settings.inline and settings.max_workers > 1
+            try:
+                reader = stdio.serve(dispatcher, inline=inline)
+            except BridgeError as error:
+                return self._refuse(error, stdio)
             forks.add(reader.forked)
-        reason = self._wait()
+        reason = self._wait(dispatcher)
         return self._end(reason, dispatcher, stdio, reader, grpc, adapter, checker)
 
     # -- the start ----------------------------------------------------------------------------
@@ -236,11 +242,12 @@ class Server:
             stdio.peer.refuse(CallError(str(error), code="failed_precondition"))
         return FATAL
 
-    def _wait(self) -> str:
+    def _wait(self, dispatcher: Dispatcher) -> str:
         while True:
             try:
                 return self._reasons.get(timeout=_WATCH_S)
             except Empty:
+                dispatcher.catch_up()
                 # somebody else may hold the pipe open that would have told us
                 if self._settings.descriptors is not None and os.getppid() != self._parent:
                     return "parent gone"
@@ -296,7 +303,8 @@ class Server:
 
         timer = threading.Timer(seconds, hurry)
         timer.daemon = True
-        timer.start()
+        if not start_thread(timer):
+            interrupt_after(seconds, hurry)
 
     def _watch_starter(self) -> None:
         """Leave when stdin ends, which is not for calls here, if a program has its other end."""

@@ -34,6 +34,12 @@ def leave_on_interrupt() -> None:
     signal.signal(signal.SIGINT, lambda *_: leave(INTERRUPTED))
 
 
+def interrupt_after(seconds: float, do: Callable[[], object]) -> None:
+    """Have ``do`` interrupt the main thread, where there is no thread for a timer. On that thread."""
+    signal.signal(signal.SIGALRM, lambda *_: do())
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
 def forget_signals() -> None:
     """The handlers of a program that is no bridge. On the main thread."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

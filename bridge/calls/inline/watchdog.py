@@ -46,6 +46,8 @@ import threading
 import time
 from queue import SimpleQueue
 
+from ...threads import start_thread
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,12 +88,22 @@ class Watchdog:
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._ended = False
 
-    def start(self) -> None:
-        """Start both threads; the first leads."""
-        for number, run in enumerate((self._begin, self._go_on)):
+    def start(self) -> bool:
+        """Start both threads; the first leads. Without a second one nothing is ``watched``.
+
+        Returns:
+            False if not even one thread could be started.
+        """
+        first, second = (
             threading.Thread(
                 target=run, args=(number,), name=f"{self._name}-{number + 1}", daemon=True
-            ).start()
+            )
+            for number, run in enumerate((self._begin, self._go_on))
+        )
+        if not start_thread(first):
+            return False
+        start_thread(second)
+        return True
 
     def end(self) -> None:
         """End the role for good. The leader calls it."""

@@ -19,6 +19,7 @@ import threading
 from collections import deque
 
 from ...calls import QUICK, InlineRunner, Intake, Watchdog, unhandled
+from ...errors import BridgeError
 from ...wire import CancelReceived, CreditReceived, Fault, Request
 from .channel import MAX_BACKLOG_BYTES
 from .requests import BridgeRequests
@@ -82,8 +83,16 @@ class StdioReader(Intake):
         ]
 
     def start(self) -> None:
-        """Begin to read."""
-        self._watchdog.start()
+        """Begin to read.
+
+        Raises:
+            BridgeError: no thread can be started.
+        """
+        if not self._watchdog.start():
+            raise BridgeError(
+                "no thread can be started to read requests: the process may have no more "
+                "(ulimit -u, the container's limit of pids, memory)"
+            )
 
     def stop(self) -> None:
         with self._receiving:  # (1)

@@ -37,6 +37,7 @@ from collections import deque
 from queue import SimpleQueue
 
 from ...calls import Output
+from ...threads import start_thread
 from ...wire import LARGE_BYTES, encode_header
 
 TYPE_CHECKING = False
@@ -67,7 +68,9 @@ class Writer(Output):
         self._counting = threading.Lock()
         self._nudges: SimpleQueue[None] = SimpleQueue()
         self._nudged = False
-        threading.Thread(target=self._run, name="bridge-writer", daemon=True).start()
+        self._has_thread = start_thread(
+            threading.Thread(target=self._run, name="bridge-writer", daemon=True)
+        )
 
     @property
     def backlog(self) -> int:
@@ -119,7 +122,9 @@ class Writer(Output):
 
     def nudge(self) -> None:
         """Have the writer's own thread flush soon; the caller has more to do first."""
-        if not self._nudged and self._queue:
+        if not self._has_thread:
+            self.flush()  # the caller waits for a peer that does not read
+        elif not self._nudged and self._queue:
             self._nudged = True
             self._nudges.put(None)
 

@@ -123,6 +123,18 @@ GUARDS = [
         PROGRESS_TESTS + "a_first_report_during_the_claim_is_dropped",
     ),
     Guard(
+        POOL, 8, "a worker without a thread does not count",
+        "            self._idle.remove(worker)  # (8)\n            self.workers.remove(worker)\n", "",
+        "tests/unit/calls/test_pool_threads.py::"
+        "test_where_no_thread_can_be_started_the_workers_that_there_are_run_all",
+    ),
+    Guard(
+        POOL, 8, "refuse what nobody will run",
+        "if not self._serves and not self._grow() and self.discard(job):  # (8)", "if False:",
+        "tests/unit/calls/test_pool_threads.py::"
+        "test_with_no_thread_at_all_a_job_is_refused_and_the_next_one_may_find_one",
+    ),
+    Guard(
         WATCHDOG, 1, "is it the same piece",
         "if self._since == since:  # (1)", "if True:",
         WATCHDOG_TESTS + "a_piece_that_ends_while_it_is_found_too_old_costs_nothing",

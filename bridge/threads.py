@@ -1,0 +1,21 @@
+"""Threads where there may be no more of them: under ``ulimit -u``, a limit of pids, or of memory."""
+
+from __future__ import annotations
+
+import threading
+
+
+def start_thread(thread: threading.Thread) -> bool:
+    """Start a thread, unless the process may have no more.
+
+    Args:
+        thread: one that was not started yet.
+
+    Returns:
+        Whether it runs. If not, nothing of it does, and the caller goes on with those there are.
+    """
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError):
+        return False
+    return True
