@@ -9,7 +9,7 @@ peer (``RemoteProtocolError``, answered and survived). ``TransportClosed``: the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .typing_names import Any
 
@@ -38,6 +38,11 @@ CODES = frozenset(
 
 #: An integer of more bits is not printed: the time that takes grows with their square.
 _MAX_PRINTED_BITS = 4096
+#: The message of an error on the wire has at most so many bytes, and so have all lines of its traceback.
+MAX_ERROR_BYTES = 1 << 16
+_MAX_LINE_BYTES = 1 << 12
+#: A traceback on the wire has at most this many lines, the innermost ones.
+_MAX_LINES = 100
 #: So much room has the mark that says how much was cut.
 _MARK_BYTES = 40
 
@@ -55,7 +60,7 @@ def shorten(value: object, max_characters: int = 60) -> str:
             if len(text) > max_characters:
                 return text[: max_characters - 3] + "..."
     except BaseException:  # code of the value's class, SystemExit included
-        return f"a {class_name(type(value)).rpartition('.')[2]} that cannot be shown"
+        return f"a {class_name(type(value), module=False)} that cannot be shown"
     return text
 
 
@@ -83,10 +88,10 @@ def _show(value: object, size: int) -> Iterator[str]:
         yield str.__str__(repr(value))
 
 
-def class_name(kind: type) -> str:
+def class_name(kind: type, *, module: bool = True) -> str:
     """The qualified name of a class, with its module. Never raises, whatever its metaclass does."""
     try:
-        return f"{kind.__module__}.{kind.__qualname__}"
+        return f"{kind.__module__}.{kind.__qualname__}" if module else f"{kind.__qualname__}"
     except BaseException:
         return "class without a name"
 
@@ -114,6 +119,21 @@ def cut(text: str, max_bytes: int | None = None) -> str:
         return data[: max_bytes - 3].decode(errors="ignore") + "…"
     kept = data[: max_bytes - _MARK_BYTES].decode(errors="ignore")
     return f"{kept}… ({len(data) - len(kept.encode())} more bytes)"
+
+
+def cut_lines(lines: Iterable[object]) -> list[str]:
+    """The last lines of a traceback, each cut, as many as a person reads."""
+    kept: list[str] = []
+    left = MAX_ERROR_BYTES
+    every = list(lines)
+    for line in reversed(every[-_MAX_LINES:]):
+        text = cut(text_of(line), _MAX_LINE_BYTES)
+        left -= len(text.encode())
+        if left < 0:
+            kept.append(f"… ({len(every) - len(kept)} more lines)")
+            break
+        kept.append(text)
+    return kept[::-1]
 
 
 class BridgeError(Exception):

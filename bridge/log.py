@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import sys
 
+from .errors import cut, shorten, text_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
     #: level, logger, text, fields: True if the record is on its way, False if there is no peer.
     Send = Callable[[str, str, str, dict[str, Any]], bool]
+
+#: A longer text of a record is cut.
+MAX_TEXT_BYTES = 1 << 16
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -43,12 +48,21 @@ def configure(level: str, form: str, send: Send | None) -> None:
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             try:
-                text = self.format(record)
+                text = self._text(record)
                 name = _level(record.levelno)
                 if send is None or not send(name, record.name, text, {}):
                     print(_line(form, name, record, text), file=sys.stderr, flush=True)
             except Exception:
                 self.handleError(record)
+
+        def _text(self, record: logging.LogRecord) -> str:
+            try:
+                text = self.format(record)
+            except BaseException as error:  # code of what is logged, SystemExit included
+                text = (
+                    f"{text_of(record.msg)} (what belongs there cannot be shown: {shorten(error)})"
+                )
+            return cut(text, MAX_TEXT_BYTES)
 
     root = logging.getLogger()
     root.addHandler(Handler())

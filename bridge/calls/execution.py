@@ -5,7 +5,16 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 
-from ..errors import CallError, EncodeError, ToolFailed, shorten
+from ..errors import (
+    MAX_ERROR_BYTES,
+    CallError,
+    EncodeError,
+    ToolFailed,
+    class_name,
+    cut,
+    cut_lines,
+    shorten,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,8 +24,6 @@ if TYPE_CHECKING:
     from .interfaces import Peer
     from .served_tool import ServedTool
 
-#: A traceback on the wire has at most this many lines, the innermost ones.
-_MAX_TRACEBACK_LINES = 100
 _OWN_DIRECTORY = os.path.join(os.path.dirname(__file__), "")
 
 
@@ -134,17 +141,18 @@ def describe_failure(failure: BaseException) -> CallError:
             failure.started = True
         return failure
     kind = type(failure)
-    name = f"{kind.__module__}.{kind.__qualname__}"
     try:
-        lines = _format(failure)
-        message = str(failure)
+        message = cut(str(failure), MAX_ERROR_BYTES)
     except BaseException:
-        # no text, or still no memory for one
-        lines, message = [], ""
+        message = ""  # no text, or still no memory for one
+    try:
+        lines = cut_lines(_format(failure))
+    except BaseException:
+        lines = []
     return ToolFailed(
-        message or kind.__qualname__,
-        type=name,
-        traceback=lines[-_MAX_TRACEBACK_LINES:],
+        message or class_name(kind, module=False),
+        type=class_name(kind),
+        traceback=lines,
         started=True,
     )
 

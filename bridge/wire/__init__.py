@@ -14,10 +14,11 @@ from .codec import ITEM, Encoder, decode_message, decode_value
 from .connection import CancelReceived, Connection, Credit, CreditReceived, Event, Fault
 from .framing import HEADER_BYTES, encode_header
 from .messages import CallOptions, Message, Notification, Request, Response
+from .substitutes import MAX_TEXT_BYTES, sendable
 
 __all__ = [
     "Connection", "Event", "CancelReceived", "CreditReceived", "Credit", "Fault",
     "Message", "Request", "Response", "Notification", "CallOptions",
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
-    "HEADER_BYTES", "ITEM", "LARGE_BYTES",
+    "HEADER_BYTES", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",
 ]  # fmt: skip

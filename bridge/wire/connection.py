@@ -10,12 +10,22 @@ request by one thread at a time.
 
 from __future__ import annotations
 
-from ..errors import CallError, EncodeError, LocalProtocolError, RemoteProtocolError, shorten
+from ..errors import (
+    MAX_ERROR_BYTES,
+    CallError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    cut,
+    cut_lines,
+    shorten,
+    text_of,
+)
 from ..typing_names import Any
 from .buffers import Payload
 from .codec import Encoder, decode_message, peek_msgid
 from .framing import FrameDecoder, OversizedFrame
 from .messages import Notification, Request, check_credit
+from .substitutes import sendable
 
 OPEN, DRAINING, CLOSED = "open", "draining", "closed"
 #: Which states may follow which. A missing entry raises.
@@ -24,6 +34,8 @@ TRANSITIONS = {
     (OPEN, CLOSED),
     (DRAINING, CLOSED),
 }
+
+_MAX_TYPE_BYTES = 1000
 
 CANCEL, CREDIT = "$/cancelRequest", "$/credit"
 
@@ -200,7 +212,9 @@ class Connection:
         return data
 
     def error(self, encoder: Encoder, msgid: int, error: CallError) -> bytes:
-        """The one response of a call that failed; details that cannot be encoded are left out.
+        """The one response of a call that failed.
+
+        Long texts in it are cut, and what cannot travel of its details is described.
 
         Raises:
             LocalProtocolError: The request was answered before.
@@ -331,15 +345,17 @@ def _second_response(msgid: int) -> LocalProtocolError:
 
 def _encode_error(encoder: Encoder, msgid: int, error: CallError) -> bytes:
     wire = error.to_wire()
+    # a tool's own words: of any length, half characters, things that are no text
+    wire["message"] = cut(text_of(wire["message"]), MAX_ERROR_BYTES)
+    if "type" in wire:
+        wire["type"] = cut(text_of(wire["type"]), _MAX_TYPE_BYTES)
+    if "traceback" in wire:
+        wire["traceback"] = cut_lines(wire["traceback"])
+    if "details" not in wire:
+        return encoder.error(msgid, wire)
     try:
         return encoder.error(msgid, wire)
-    except EncodeError:
-        # a tool's own words: lone surrogates, or details of any type
-        wire = {key: _printable(value) for key, value in wire.items() if key != "details"}
+    except BaseException:
+        # code of the tool's classes, SystemExit included: the error is worth more than its details
+        wire["details"] = sendable(wire["details"])
         return encoder.error(msgid, wire)
-
-
-def _printable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    return [_printable(line) for line in value] if isinstance(value, list) else value

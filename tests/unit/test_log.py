@@ -117,3 +117,39 @@ def test_the_bridges_own_logger_has_its_name(capsys):
     log.configure("info", "text", None)
     log.logger().warning("something")
     assert capsys.readouterr().err == "warning bridge: something\n"
+
+
+class Leaving:
+    def __str__(self):
+        raise SystemExit(3)
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (("at %s", Leaving()), "at %s (what belongs there cannot be shown: SystemExit(3))"),
+        (("at %d", "x"), "at %d (what belongs there cannot be shown: TypeError("),
+        ((Leaving(),), "a Leaving that cannot be shown (what belongs there"),
+        (("caf\udce9",), "caf\\udce9"),
+    ],
+    ids=["leaves", "wrong type", "no text", "half a character"],
+)
+def test_a_record_that_cannot_be_made_text_keeps_its_level_and_logger(words, shown, root, capsys):
+    root.handlers[:] = []  # pytest's own fails
+    sent = Sent()
+    log.configure("info", "text", sent)
+    logging.getLogger("my.app").error(*words)
+    ((level, name, text, _),) = sent.records
+    assert (level, name) == ("error", "my.app")
+    assert text.startswith(shown)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_very_long_record_is_cut_for_the_peer_and_on_stderr(capsys):
+    log.configure("info", "text", None)
+    logging.getLogger("my.app").error("x" * (1 << 20))
+    line = capsys.readouterr().err
+    assert len(line) < 1 << 17
+    assert line.endswith(" more bytes)\n")

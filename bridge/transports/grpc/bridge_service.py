@@ -9,8 +9,8 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from ..._generated import bridge_pb2 as pb
-from ...errors import CallError, EncodeError, InvalidParams, RemoteProtocolError
-from ...wire import decode_value
+from ...errors import CallError, InvalidParams, RemoteProtocolError, cut, text_of
+from ...wire import MAX_TEXT_BYTES, decode_value, sendable
 from .behavior import mark
 from .caller import ToolCaller
 from .exchange import Responses
@@ -163,19 +163,11 @@ class _StreamResponses(Responses):
         return _serialize(item=self._payloads.make(value, "item"))
 
     def encode_progress(self, done: float, total: float | None, text: str | None) -> bytes:
-        return _serialize(progress=pb.Progress(done=done, total=total, text=_printable(text or "")))
+        return _serialize(progress=pb.Progress(done=done, total=total, text=_text(text or "")))
 
     def encode_log(self, level: str, logger: str, text: str, fields: dict[str, Any]) -> bytes:
-        try:
-            struct = to_struct(fields, "fields")
-        except EncodeError as error:
-            struct = to_struct({"error": str(error)}, "fields")
-        record = pb.LogRecord(
-            level=_printable(level),
-            logger=_printable(logger),
-            text=_printable(text),
-            fields=struct,
-        )
+        record = pb.LogRecord(level=_text(level), logger=_text(logger), text=_text(text))
+        record.fields.CopyFrom(_fields(fields))
         return _serialize(log=record)
 
 
@@ -203,6 +195,13 @@ def _describe_tool(tool: dict[str, Any]) -> pb.Tool:
     )
 
 
-def _printable(text: str) -> str:
-    """``text`` with a question mark for each half of a character that came without the other."""
-    return text.encode(errors="replace").decode()
+def _fields(fields: dict[str, Any]) -> Any:
+    try:
+        return to_struct(fields, "fields")
+    except BaseException:  # code of the tool's classes, SystemExit included
+        return to_struct(sendable({str(name): value for name, value in fields.items()}), "fields")
+
+
+def _text(value: Any) -> str:
+    """Text for a line of log or progress: what cannot be sent is escaped, what is long cut."""
+    return cut(text_of(value), MAX_TEXT_BYTES)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 from ...calls import Peer
-from ...errors import CallError, EncodeError
+from ...errors import CallError
+from ...wire import sendable
 from .stream import Stream
 from .writer import SMALL_BYTES
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from ...calls import CallView
     from ...wire import Fault
     from .channel import Channel
+
+#: What is longer in a line of progress or log is cut.
+_MAX_NOTE_BYTES = 1 << 16
 
 
 class StdioPeer(Peer):
@@ -124,8 +128,11 @@ class StdioPeer(Peer):
             with self._counting:
                 self.dropped += 1
             return None
+        encoder = self._own.encoder
         try:
-            return self._own.encoder.notification(method, params)
-        except EncodeError as error:
-            fallback = [str(error) if isinstance(p, str | dict) else p for p in params]
-            return self._own.encoder.notification(method, fallback)
+            message = encoder.notification(method, params)
+            if len(message) <= _MAX_NOTE_BYTES:
+                return message
+        except BaseException:
+            pass  # code of the tool's classes, SystemExit included
+        return encoder.notification(method, [sendable(param) for param in params])

@@ -282,3 +282,59 @@ def test_an_error_that_takes_long_to_encode_holds_up_no_other_answer(wire):
     subject.tools.slow.go_on.set()
     (response,) = subject.read()
     assert (response.msgid, response.error["details"]) == (1, {"why": "plain"})
+
+
+class Leaving:
+    """Ends the process when it is shown or made plain."""
+
+    def __repr__(self) -> str:
+        raise SystemExit(3)
+
+    def model_dump(self) -> Any:
+        raise SystemExit(4)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [object(), Leaving(), "caf\udce9", "x" * (1 << 20), 10**5000],
+    ids=["object", "leaving", "half a character", "long", "very long number"],
+)
+def test_what_cannot_travel_is_replaced_where_it_stands_in_a_log_record(odd, wire):
+    subject = wire()
+    subject.reader.start()
+    subject.peer.send_log("error", "importer", "cannot open", {"handle": odd, "n": [1, odd]}, None)
+    subject.peer.flush()
+    ((level, logger, text, fields, key),) = [message.params for message in subject.read()]
+    assert (level, logger, text, key) == ("error", "importer", "cannot open", None)
+    assert fields["n"][0] == 1
+    assert fields["handle"] == fields["n"][1]
+
+
+def test_half_characters_are_escaped_in_all_of_a_record_and_of_progress(wire):
+    subject = wire()
+    odd = "caf\udce9"
+    subject.reader.start()
+    subject.request(1, "count", stream={"items": 0, "bytes": 1})
+    os.write(subject.to_bridge, frame(Encoder().request(2, "$/ping", [])))
+    subject.read()  # the first request has been read, too
+    subject.peer.send_log(odd, odd, odd, {odd: odd}, 1)
+    subject.peer.send_progress(1, 1, 10, odd)
+    subject.peer.flush()
+    messages = []
+    while len(messages) < 2:
+        messages += subject.read()
+    escaped = "caf\\udce9"
+    assert messages[0].params == [escaped, escaped, escaped, {escaped: escaped}, 1]
+    assert messages[1].params == [1, 1, 10, escaped]
+
+
+def test_a_very_long_line_of_a_log_is_cut_and_says_by_how_much(wire):
+    subject = wire()
+    subject.reader.start()
+    # written by the writer's own thread: it may be more than the pipe takes
+    subject.peer.send_log("info", "parser", "x" * (20 << 20), {"n": 1}, None)
+    (message,) = subject.read()
+    text, fields = message.params[2:4]
+    assert len(text) < 1 << 16
+    assert text.endswith(" more bytes)")
+    assert fields == {"n": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.errors import Cancelled, EncodeError, LocalProtocolError, ToolFailed
+from bridge.errors import CallError, Cancelled, EncodeError, LocalProtocolError, ToolFailed
 from bridge.testing import ConnectionPair, describe
 from bridge.testing.connection_pair import frame
 from bridge.wire import connection as connection_module
@@ -92,10 +93,9 @@ def test_a_result_without_a_form_leaves_the_request_in_flight(pair: ConnectionPa
     assert pair.error(1, ToolFailed("no form")).error["code"] == "internal"
 
 
-@pytest.mark.parametrize("details", [{"x": object()}, {"x": "\ud800"}, {1j: 1}])
-def test_an_error_is_sent_even_if_its_details_cannot(pair: ConnectionPair, details: Any) -> None:
+def test_half_characters_in_an_error_are_escaped(pair: ConnectionPair) -> None:
     pair.request(1)
-    error = ToolFailed("bad \ud800", traceback=["line \udfff"], started=True, details=details)
+    error = ToolFailed("bad \ud800", traceback=["line \udfff"], started=True)
     assert pair.error(1, error).error == {
         "code": "internal",
         "message": "bad \\ud800",
@@ -287,3 +287,52 @@ def test_a_fault_of_ours_while_a_message_is_read_concerns_no_other(
     monkeypatch.undo()
     (event,) = subject.receive_data(request)
     assert isinstance(event, Request)
+
+
+class Leaving:
+    """Ends the process when it is shown or made plain."""
+
+    def __repr__(self) -> str:
+        raise SystemExit(3)
+
+    def model_dump(self) -> Any:
+        raise SystemExit(4)
+
+
+@pytest.mark.parametrize(
+    ("details", "described"),
+    [
+        ({"at": Leaving(), "n": 1}, {"at": "a Leaving that cannot be shown", "n": 1}),
+        ({Leaving(): 1}, {"a Leaving that cannot be shown": 1}),
+        (Leaving(), "a Leaving that cannot be shown"),
+        ({"at": "caf\udce9"}, {"at": "caf\\udce9"}),
+    ],
+)
+def test_of_an_error_only_details_that_cannot_travel_are_described(
+    pair: ConnectionPair, details: Any, described: Any
+) -> None:
+    pair.request(1, "add")
+    error = CallError("no such point", code="aborted", details=details)
+    assert pair.error(1, error) == Response(
+        1, {"code": "aborted", "message": "no such point", "details": described}
+    )
+
+
+@pytest.mark.parametrize("what", ["message", "traceback", "type"])
+def test_an_error_is_as_long_as_a_person_reads(pair: ConnectionPair, what: str) -> None:
+    pair.request(1, "add")
+    long = "x" * (20 << 20)
+    error = CallError("why")
+    setattr(error, what, [long] * 1000 if what == "traceback" else long)
+    answer = pair.error(1, error)
+    assert isinstance(answer, Response)
+    assert answer.error is not None
+    assert len(repr(answer.error)) < 1 << 17
+    assert "more bytes)" in repr(answer.error[what])
+    assert what != "traceback" or re.match(r"… \(\d+ more lines\)", answer.error[what][0])
+
+
+def test_a_message_that_is_no_text_becomes_text(pair: ConnectionPair) -> None:
+    pair.request(1, "add")
+    answer = pair.error(1, CallError(Leaving()))  # type: ignore[arg-type]
+    assert answer == Response(1, {"code": "internal", "message": "a Leaving that cannot be shown"})
