@@ -9,7 +9,7 @@ import threading
 from queue import Empty, SimpleQueue
 
 from ..calls import Dispatcher, Pool
-from ..errors import AdapterError, BridgeError, CallError, UsageError
+from ..errors import AdapterError, BridgeError, CallError, EncodeError, UsageError
 from ..gil import GilWatch, describe_python, is_free_threaded
 from ..loading import check_workers, load
 from ..threads import start_thread
@@ -22,6 +22,7 @@ from .shutdown import (
     USAGE,
     complain,
     end_children,
+    flush_files,
     handle_signals,
     interrupt_after,
     leave,
@@ -29,6 +30,7 @@ from .shutdown import (
     leave_on_interrupt,
     run_exit_handlers,
 )
+from .standard_descriptors import take_standard_descriptors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,7 +142,11 @@ class Server:
             return self._refuse(error, stdio)
         if stdio is not None:
             # the first message, before a request that came early can be answered
-            stdio.peer.ready(describe(settings, dispatcher, None if grpc is None else grpc.address))
+            address = None if grpc is None else grpc.address
+            try:
+                stdio.peer.ready(describe(settings, dispatcher, address))
+            except EncodeError as error:
+                return self._refuse(error, stdio)
         self._configure_logs(stdio)
         if gil.modules:
             _warn_of_gil(gil.modules)
@@ -164,6 +170,7 @@ class Server:
         Raises ``OSError`` if a descriptor of the protocol is not open.
         """
         settings = self._settings
+        take_standard_descriptors(settings.descriptors or ())
         try:
             faulthandler.enable(2)  # says on stderr which line of which tool has crashed it
         except OSError:
@@ -237,9 +244,11 @@ class Server:
 
     def _refuse(self, error: BridgeError, stdio: StdioTransport | None) -> int:
         """Say why there is nothing to serve, to people and to the peer."""
-        complain(str(error))
+        # names from a command line that is no text in this locale
+        text = str(error).encode("utf-8", "backslashreplace").decode()
+        complain(text)
         if stdio is not None:
-            stdio.peer.refuse(CallError(str(error), code="failed_precondition"))
+            stdio.peer.refuse(CallError(text, code="failed_precondition"))
         return FATAL
 
     def _wait(self, dispatcher: Dispatcher) -> str:
@@ -292,6 +301,7 @@ class Server:
         end_children()
         if idle:
             run_exit_handlers()
+        flush_files()
         leave(CLEAN)
 
     def _leave_after(self, seconds: float) -> None:

@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+from ..threads import start_thread
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
@@ -57,7 +59,8 @@ def end_children() -> None:
         return
     os.killpg(os.getpgrp(), signal.SIGTERM)
     end = time.monotonic() + _MOMENT_S
-    while others := _others_in_group():
+    # what tracks resources removes what they leave behind, and ends by itself
+    while others := [pid for pid in _others_in_group() if not _tracks_resources(pid)]:
         if time.monotonic() > end:
             for pid in others:
                 try:
@@ -66,6 +69,18 @@ def end_children() -> None:
                     pass  # it has just ended, or is somebody else's by now
             return
         time.sleep(0.005)
+
+
+def _tracks_resources(pid: int) -> bool:
+    """Whether it is the process with which ``multiprocessing`` removes shared memory that is left.
+
+    It ignores SIGTERM, and ends when all have ended for which it works, this process included.
+    """
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return b"from multiprocessing.resource_tracker import main" in file.read()
+    except OSError:
+        return False  # it has just ended
 
 
 def _others_in_group() -> list[int]:
@@ -100,6 +115,30 @@ def run_exit_handlers() -> None:
         complain(f"an exit handler failed: {error!r}")
 
 
+def flush_files() -> None:
+    """Write what tools have in the buffers of files that are still open, as Python does at its end.
+
+    At most for a moment: a file may be a pipe that is full.
+    """
+    flush = threading.Thread(target=_flush_files, daemon=True)
+    if start_thread(flush):
+        flush.join(_MOMENT_S)
+    else:
+        _flush_files()
+
+
+def _flush_files() -> None:
+    import gc
+    from _io import _IOBase
+
+    for file in gc.get_objects():
+        if issubclass(type(file), _IOBase):
+            try:
+                file.flush()
+            except BaseException:
+                pass  # closed, or only for reading, or its own flush() fails
+
+
 def leave(code: int) -> NoReturn:
     """End the process although threads are still at work."""
     try:
@@ -131,6 +170,8 @@ def _flush() -> None:
 
 def complain(text: str) -> None:
     """Tell people, if stderr can be written to: a full disk is no reason to stop."""
+    if sys.stderr is None:
+        return  # else print() would write to stdout, which may be the protocol
     try:
         print(f"bridge: {text}", file=sys.stderr, flush=True)
     except (OSError, ValueError):

@@ -21,7 +21,7 @@ class PrivatePipes:
         sink: the descriptor where it reads.
 
     Raises:
-        OSError: one of them is not open.
+        OSError: one of them is not open. 0, 1 and 2 must be.
     """
 
     __slots__ = ("reader", "writer")
@@ -29,9 +29,7 @@ class PrivatePipes:
     def __init__(self, source: int, sink: int) -> None:
         self.reader, self.writer = _private(source), _private(sink)
         null = os.open(os.devnull, os.O_RDWR)
-        try:
-            os.fstat(2)
-        except OSError:
+        if 2 in (source, sink):
             os.dup2(null, 2)
         os.dup2(null, 0)
         os.dup2(2, 1)
