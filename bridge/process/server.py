@@ -142,9 +142,8 @@ class Server:
             return self._refuse(error, stdio)
         if stdio is not None:
             # the first message, before a request that came early can be answered
-            address = None if grpc is None else grpc.address
             try:
-                stdio.peer.ready(describe(settings, dispatcher, address))
+                stdio.peer.ready(describe(settings, dispatcher, grpc and grpc.address))
             except EncodeError as error:
                 return self._refuse(error, stdio)
         self._configure_logs(stdio)
