@@ -142,8 +142,9 @@ class Server:
             return self._refuse(error, stdio)
         if stdio is not None:
             # the first message, before a request that came early can be answered
+            address = None if grpc is None else grpc.address
             try:
-                stdio.peer.ready(describe(settings, dispatcher, grpc and grpc.address))
+                stdio.peer.ready(describe(settings, dispatcher, address))
             except EncodeError as error:
                 return self._refuse(error, stdio)
         self._configure_logs(stdio)
@@ -243,8 +244,7 @@ class Server:
 
     def _refuse(self, error: BridgeError, stdio: StdioTransport | None) -> int:
         """Say why there is nothing to serve, to people and to the peer."""
-        # names from a command line that is no text in this locale
-        text = str(error).encode("utf-8", "backslashreplace").decode()
+        text = str(error).encode("utf-8", "backslashreplace").decode()  # names need be no text
         complain(text)
         if stdio is not None:
             stdio.peer.refuse(CallError(text, code="failed_precondition"))
