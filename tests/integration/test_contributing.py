@@ -36,6 +36,12 @@ def test_the_map_names_every_folder_that_is_there() -> None:
     assert packages - set(named) == {"bridge/transports"}
 
 
+def test_the_line_of_the_package_names_every_file_in_it() -> None:
+    (line,) = re.findall(r"^\| `bridge/` \|(.*)$", PAGE, re.M)
+    there = {path.stem for path in ROOT.glob("bridge/*.py") if not path.stem.startswith("__")}
+    assert set(re.findall(r"`(\w+)`", line)) == there
+
+
 def test_every_script_has_its_line() -> None:
     named = re.findall(r"^\| `scripts/([\w-]+)` \|", PAGE, re.M)
     there = {path.name for path in (ROOT / "scripts").iterdir() if path.is_file()}
