@@ -181,7 +181,13 @@ class Server:
         if settings.descriptors is None:
             self._watch_starter()
         else:
-            stdio = StdioTransport(*settings.descriptors, settings.max_message_bytes, self.end)
+            stdio = StdioTransport(
+                *settings.descriptors,
+                settings.max_message_bytes,
+                self.end,
+                max_message_items=settings.max_message_items,
+                max_answer_bytes=settings.max_answer_bytes,
+            )
         from ..log import forgive_lost_output
 
         forgive_lost_output()
@@ -197,7 +203,12 @@ class Server:
         try:
             from ..transports.grpc.server import GrpcTransport
 
-            return GrpcTransport(settings.grpc, settings.max_message_bytes, self._services())
+            return GrpcTransport(
+                settings.grpc,
+                settings.max_message_bytes,
+                self._services(),
+                max_message_items=settings.max_message_items,
+            )
         except ImportError as error:
             if is_free_threaded():
                 raise UsageError(

@@ -124,6 +124,20 @@ class Settings(Options):
         group=CALLS,
         default=64 << 20,
     )
+    max_message_items: int = option(
+        "--max-message-items",
+        WholeNumber(1),
+        "A message with more lists and maps is refused: each takes up to 240 bytes of memory.",
+        group=CALLS,
+        default=2 << 20,
+    )
+    max_answer_bytes: int = option(
+        "--max-answer-bytes",
+        Bytes(1024, (1 << 31) - 1),  # no port of Erlang's takes more
+        "A longer result or item is an error of its call, over stdio.",
+        group=CALLS,
+        default=2047 << 20,
+    )
     grace_s: float = option(
         "--grace",
         Seconds(),

@@ -10,10 +10,11 @@ Others import the names below, and two modules by their names, as the pipe needs
 """
 
 from .buffers import LARGE_BYTES, Payload
-from .codec import ITEM, Encoder, decode_message, decode_value
+from .codec import ITEM, MAX_ANSWER_BYTES, Encoder, decode_message, decode_value
 from .connection import CancelReceived, Connection, Credit, CreditReceived, Event, Fault
 from .framing import HEADER_BYTES, encode_header
 from .messages import CallOptions, Message, Notification, Request, Response
+from .reading import MAX_ITEMS
 from .substitutes import MAX_TEXT_BYTES, sendable
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "Message", "Request", "Response", "Notification", "CallOptions",
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
     "HEADER_BYTES", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",
+    "MAX_ANSWER_BYTES", "MAX_ITEMS",
 ]  # fmt: skip

@@ -121,5 +121,5 @@ def _scatter(packer: Packer, value: Any, parts: Parts) -> None:
 
 def _size(size: int) -> bytes:
     if size > _MAX_BYTES:
-        raise ValueError(f"{size} bytes, but MessagePack holds at most {_MAX_BYTES} in one value")
+        raise ValueError(f"{size} bytes are too large for one value of MessagePack")
     return size.to_bytes(4, "big")

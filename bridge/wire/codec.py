@@ -6,33 +6,29 @@ Specification: https://github.com/msgpack/msgpack/blob/master/spec.md.
 
 from __future__ import annotations
 
-from functools import partial
-
 from msgpack import ExtraData, Packer, StackError, unpackb
 
-from ..errors import EncodeError, RemoteProtocolError, shorten
+from ..errors import CallError, EncodeError, RemoteProtocolError, shorten
 from ..typing_names import Any
 from .buffers import Payload, holds_large, scatter
 from .messages import CallOptions, Message, Notification, Request, Response
-from .values import BIG_INTEGER, decode_extension, explain_unencodable, to_wire
+from .reading import GUARDED_BYTES, MAX_ITEMS, read_value
+from .values import decode_extension, explain_unencodable, to_wire
 
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 ITEM = "$/item"
 MAX_MSGID = 2**64 - 1
+#: No port of Erlang's takes a message of 2 GiB.
+MAX_ANSWER_BYTES = 2047 << 20
 #: A Packer keeps the largest buffer that it ever needed: above this it is thrown away.
 _KEEP_PACKER_BYTES = 1 << 20
+#: The size of smaller messages is not looked at: no limit is below.
+_CHECKED_BYTES = 1000
 
 
-#: From this size on, a message is read by ``_unpack_guarded``.
-_GUARDED_BYTES = 1 << 12
-#: A map may have so many keys beyond 64 bits. One can make as many as one likes with the same hash,
-#: and the time to put those into a dict grows with their square. (Hashes of text are random.)
-MAX_BIG_KEYS = 100
-
-
-def _unpack(data: bytes | memoryview, unicode_errors: str | None = None) -> Any:
-    if len(data) >= _GUARDED_BYTES:
-        return _unpack_guarded(data, unicode_errors)
+def _unpack(data: bytes | memoryview, max_items: int, unicode_errors: str | None = None) -> Any:
+    if len(data) >= GUARDED_BYTES:
+        return read_value(data, max_items, unicode_errors)
     return unpackb(
         data,
         strict_map_key=False,
@@ -42,50 +38,23 @@ def _unpack(data: bytes | memoryview, unicode_errors: str | None = None) -> Any:
     )
 
 
-def _unpack_guarded(data: bytes | memoryview, unicode_errors: str | None = None) -> Any:
-    left = MAX_BIG_KEYS
-
-    def decode(code: int, extension: bytes) -> Any:
-        nonlocal left
-        if code == BIG_INTEGER:
-            left -= 1
-            if left < 0:
-                raise _ManyBigIntegers
-        return decode_extension(code, extension)
-
-    read = partial(unpackb, data, strict_map_key=False, timestamp=3, unicode_errors=unicode_errors)
-    try:
-        return read(ext_hook=decode)
-    except _ManyBigIntegers:
-        # as values they are harmless; are they keys?
-        return read(ext_hook=decode_extension, object_pairs_hook=_checked_map)
-
-
-def _checked_map(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    big = sum(type(key) is int and not -(2**63) <= key < 2**64 for key, _ in pairs)
-    if big > MAX_BIG_KEYS:
-        raise RemoteProtocolError(
-            f"a map with {big} keys beyond 64 bits; at most {MAX_BIG_KEYS} are read"
-        )
-    return dict(pairs)
-
-
-class _ManyBigIntegers(Exception):
-    """The message has to be read again, with a look at the keys of its maps."""
-
-
 class Encoder:
     """Turns messages and values into bytes. Not for two threads at once: each has its own.
 
     All methods raise ``EncodeError`` if a value has no form on the wire; its message names the
     type and the path (``result.scores[3]``), and the encoder can be used further. Large bytes and
     tensors in a result or an item are not copied: the message is a row of buffers then, ``Parts``.
+
+    Args:
+        max_bytes: A message that is longer is a ``CallError``, ``resource_exhausted``; default:
+            2047 MiB.
     """
 
-    __slots__ = ("_packer",)
+    __slots__ = ("_packer", "_max_bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = MAX_ANSWER_BYTES) -> None:
         self._packer = _new_packer()
+        self._max_bytes = max_bytes
 
     def result(self, msgid: int, result: Any) -> Payload:
         """The response of a call that succeeded."""
@@ -96,8 +65,8 @@ class Encoder:
             data: bytes = self._packer.pack([RESPONSE, msgid, None, result])
         except Exception as error:
             raise self._explain("result", result, error) from error
-        if len(data) > _KEEP_PACKER_BYTES:
-            self._packer = _new_packer()
+        if len(data) > _CHECKED_BYTES:
+            self._check_size("result", len(data))
         return data
 
     def error(self, msgid: int, error: dict[str, Any]) -> bytes:
@@ -131,56 +100,83 @@ class Encoder:
 
     def _scatter(self, wire: Any, name: str, value: Any) -> Payload:
         try:
-            return scatter(self._packer, wire)
+            parts = scatter(self._packer, wire)
         except Exception as error:
             raise self._explain(name, value, error) from error
+        self._check_size(name, len(parts))
+        return parts
 
     def _pack(self, wire: Any, name: str, value: Any) -> bytes:
         try:
             data: bytes = self._packer.pack(wire)
         except Exception as error:
             raise self._explain(name, value, error) from error
-        if len(data) > _KEEP_PACKER_BYTES:
-            self._packer = _new_packer()
+        if len(data) > _CHECKED_BYTES:
+            self._check_size(name, len(data))
         return data
 
-    def _explain(self, name: str, value: Any, error: Exception) -> EncodeError:
+    def _check_size(self, name: str, size: int) -> None:
+        if size > _KEEP_PACKER_BYTES:
+            self._packer = _new_packer()
+        if size > self._max_bytes:
+            raise self._too_large(name, f"{size} bytes")
+
+    def _too_large(self, name: str, size: str) -> CallError:
+        return CallError(
+            f"the {name} has {size}, above the limit of {self._max_bytes} (--max-answer-bytes)",
+            code="resource_exhausted",
+            started=True,
+        )
+
+    def _explain(self, name: str, value: Any, error: Exception) -> CallError | EncodeError:
         self._packer = _new_packer()  # half of the value is in the old one
+        if isinstance(error, ValueError) and "too large" in str(error):
+            return self._too_large(name, "a part of more than 4 GiB")  # which MessagePack lacks
         return explain_unencodable(name, value, error)
 
 
-def decode_value(data: bytes | memoryview) -> Any:
+def decode_value(data: bytes | memoryview, max_items: int = MAX_ITEMS) -> Any:
     """One MessagePack value. Text that is not UTF-8 comes as bytes. Any thread.
 
+    Args:
+        data: The bytes of it.
+        max_items: So many lists and maps may be in it, whatever its size; default: 2 Mi.
+
     Raises:
-        RemoteProtocolError: The bytes are not exactly one value, a map key is no scalar, or an
-            extension type is unknown or malformed.
+        RemoteProtocolError: The bytes are not exactly one value, a map key is no scalar, an
+            extension type is unknown or malformed, or it would cost too much to read.
     """
     try:
-        return _unpack(data)
+        return _unpack(data, max_items)
     except UnicodeDecodeError:
-        return _decode_with_bytes(data)
+        return _decode_with_bytes(data, max_items)
     except Exception as error:
         raise _explain(error) from None
 
 
-def decode_message(frame: bytes | memoryview) -> Message:
+def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Message:
     """The message in a frame. Any thread.
+
+    Args:
+        frame: The bytes of it.
+        max_items: So many lists and maps may be in it, whatever its size; default: 2 Mi.
 
     Raises:
         RemoteProtocolError: It is none; ``msgid`` is the request's id if it has one.
     """
     try:
         try:
-            if len(frame) < _GUARDED_BYTES:
+            if len(frame) < GUARDED_BYTES:
                 # as in _unpack(), but two calls less: nearly every message comes by here
                 fields = unpackb(
                     frame, strict_map_key=False, ext_hook=decode_extension, timestamp=3
                 )
             else:
-                fields = _unpack_guarded(frame)
+                fields = read_value(frame, max_items)
+        except RemoteProtocolError:
+            raise
         except Exception:
-            fields = decode_value(frame)  # which knows what to do about it
+            fields = decode_value(frame, max_items)  # which knows what to do about it
         if type(fields) is list and len(fields) == 4:
             # nearly every message; the checks in words are in _message()
             kind, msgid, method, params = fields
@@ -258,13 +254,13 @@ def _new_packer() -> Packer:
     return Packer(autoreset=True, use_bin_type=True, default=to_wire)
 
 
-def _decode_with_bytes(data: bytes | memoryview) -> Any:
+def _decode_with_bytes(data: bytes | memoryview, max_items: int) -> Any:
     """The value of data in which some text is not UTF-8: that text becomes bytes, the rest stays.
 
     Msgpax, for one, sends every binary as text.
     """
     try:
-        return _restore_bytes(_unpack(data, "surrogateescape"))
+        return _restore_bytes(_unpack(data, max_items, "surrogateescape"))
     except Exception as error:
         raise _explain(error) from None
 

@@ -25,6 +25,7 @@ from .buffers import Payload
 from .codec import Encoder, decode_message, peek_msgid
 from .framing import FrameDecoder, OversizedFrame
 from .messages import Notification, Request, check_credit
+from .reading import MAX_ITEMS
 from .substitutes import sendable
 
 OPEN, DRAINING, CLOSED = "open", "draining", "closed"
@@ -119,10 +120,12 @@ class Connection:
 
     Args:
         max_message_bytes: A longer frame is refused on its header.
+        max_message_items: One with more lists and maps is refused; default: 2 Mi.
     """
 
-    def __init__(self, max_message_bytes: int) -> None:
+    def __init__(self, max_message_bytes: int, max_message_items: int = MAX_ITEMS) -> None:
         self.max_message_bytes = max_message_bytes
+        self._max_message_items = max_message_items
         self.state = OPEN
         self._frames = FrameDecoder(max_message_bytes)
         #: Requests that have no response yet; streaming ones with their credit.
@@ -147,7 +150,7 @@ class Connection:
             try:
                 if isinstance(frame, OversizedFrame):
                     raise self._oversized(frame)
-                message = decode_message(frame)
+                message = decode_message(frame, self._max_message_items)
                 if type(message) is Request:
                     msgid = message.msgid
                     if msgid not in in_flight:

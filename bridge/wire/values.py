@@ -62,8 +62,8 @@ def to_wire(value: Any) -> Any:
         TypeError: There is no such form; the codec then finds the path.
     """
     plain = _one_step(value)
-    while not isinstance(plain, _KNOWN) or (type(plain) is int and not _MIN <= plain <= _MAX):
-        if type(plain) is type(value) and type(plain) is not int:
+    while not isinstance(plain, _KNOWN) or (isinstance(plain, int) and not _MIN <= plain <= _MAX):
+        if type(plain) is type(value):
             raise _no_form(plain)
         value, plain = plain, _one_step(plain)
     return plain
@@ -71,8 +71,8 @@ def to_wire(value: Any) -> Any:
 
 def _one_step(value: Any) -> Any:
     kind = type(value)
-    if kind is int:
-        return _encode_big_integer(value)
+    if isinstance(value, int):  # also of a subclass: an IntEnum is beyond 64 bits what it is below
+        return _encode_big_integer(int.__pos__(value))
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         if isinstance(value, numpy.ndarray):

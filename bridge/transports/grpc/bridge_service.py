@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from ..._generated import bridge_pb2 as pb
 from ...errors import CallError, InvalidParams, RemoteProtocolError, cut, text_of
-from ...wire import MAX_TEXT_BYTES, decode_value, sendable
+from ...wire import MAX_TEXT_BYTES, sendable
 from .behavior import mark
 from .caller import ToolCaller
 from .exchange import Responses
@@ -116,7 +116,7 @@ class _Payloads:
         if payload.msgpack:
             self.field = "params.msgpack"
             try:
-                params = decode_value(payload.msgpack)
+                params = self._caller.decode(payload.msgpack)
             except RemoteProtocolError as error:
                 raise error.to_call_error() from None
         elif payload.HasField("json"):

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...calls import Dispatcher
 from ...tool import Tool
+from ...wire import MAX_ITEMS, decode_value
 from .behavior import mark
 from .exchange import Exchange, Responses
 from .executor import GrpcExecutor
@@ -20,14 +21,20 @@ class ToolCaller:
         dispatcher: what calls them.
         executor: what the ``grpc.Server`` of the services was made with.
         max_message_bytes: the size of the largest message that a client is sent.
+        max_message_items: so many lists and maps may be in what one sends; default: 2 Mi.
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, executor: GrpcExecutor, max_message_bytes: int
+        self,
+        dispatcher: Dispatcher,
+        executor: GrpcExecutor,
+        max_message_bytes: int,
+        max_message_items: int = MAX_ITEMS,
     ) -> None:
         self._dispatcher = dispatcher
         self._executor = executor
         self._max_message_bytes = max_message_bytes
+        self._max_message_items = max_message_items
         self._drops = Drops()
         #: All tools, by name.
         self.tools: Mapping[str, Tool] = {
@@ -80,6 +87,14 @@ class ToolCaller:
     def open_stream(self, send: Callable[[bytes | None], object]) -> Sender:
         """A sender for a behavior that is ``experimental_non_blocking``; ``send``: gRPC's."""
         return Sender(send, self._max_message_bytes, self._drops)
+
+    def decode(self, data: bytes) -> Any:
+        """The value of MessagePack.
+
+        Raises:
+            RemoteProtocolError: it is none, or would cost too much to read.
+        """
+        return decode_value(data, self._max_message_items)
 
     def encode(self, value: Any, name: str) -> bytes:
         """A value as MessagePack.

@@ -16,6 +16,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from ...calls import Dispatcher
+from ...wire import MAX_ITEMS
 from .caller import ToolCaller
 from .endpoint import Endpoint
 from .executor import GrpcExecutor
@@ -52,6 +53,7 @@ class GrpcTransport:
         settings: where it listens and who may call it, checked.
         max_message_bytes: the size of the largest message, in both directions.
         services: make what clients can call, beside health checks.
+        max_message_items: so many lists and maps may be in the arguments; default: 2 Mi.
 
     Raises:
         UsageError: a file of certificates or the token cannot be used.
@@ -59,10 +61,16 @@ class GrpcTransport:
     """
 
     def __init__(
-        self, settings: GrpcSettings, max_message_bytes: int, services: Sequence[ServiceFactory]
+        self,
+        settings: GrpcSettings,
+        max_message_bytes: int,
+        services: Sequence[ServiceFactory],
+        *,
+        max_message_items: int = MAX_ITEMS,
     ) -> None:
         self._endpoint = Endpoint(settings)
         self._max_message_bytes = max_message_bytes
+        self._max_message_items = max_message_items
         self._services = services
         self._reflection = Reflection() if settings.reflection else None
 
@@ -73,7 +81,7 @@ class GrpcTransport:
             UsageError: the address cannot be had.
         """
         executor = GrpcExecutor(dispatcher)
-        caller = ToolCaller(dispatcher, executor, self._max_message_bytes)
+        caller = ToolCaller(dispatcher, executor, self._max_message_bytes, self._max_message_items)
         pool, size = dispatcher.pool, self._max_message_bytes
         make_server: Any = grpc.server  # takes any executor, other than pyright's stubs of gRPC say
         server = make_server(

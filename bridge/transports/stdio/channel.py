@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from ...wire import Encoder
+from ...wire import MAX_ANSWER_BYTES, Encoder
 from .writer import Writer
 
 TYPE_CHECKING = False
@@ -20,8 +20,8 @@ MAX_BACKLOG_BYTES = 32 << 20
 class PerThread(threading.local):
     """What each thread has for itself: an encoder."""
 
-    def __init__(self) -> None:
-        self.encoder = Encoder()
+    def __init__(self, max_answer_bytes: int) -> None:
+        self.encoder = Encoder(max_answer_bytes)
 
 
 class Channel:
@@ -35,17 +35,22 @@ class Channel:
         descriptor: where messages are written, private to this object.
         connection: the state of the protocol; the reader's too.
         closed: called once, by the thread that finds that nobody reads any more.
+        max_answer_bytes: a longer message is refused before it is queued; default: 2047 MiB.
     """
 
     __slots__ = ("connection", "writer", "order", "own")
 
     def __init__(
-        self, descriptor: int, connection: Connection, closed: Callable[[], object]
+        self,
+        descriptor: int,
+        connection: Connection,
+        closed: Callable[[], object],
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self.connection = connection
         self.writer = Writer(descriptor, closed)
         self.order = threading.Lock()
-        self.own = PerThread()
+        self.own = PerThread(max_answer_bytes)
 
     @property
     def is_flooded(self) -> bool:

@@ -24,6 +24,8 @@ class StdioTransport:
         source: the descriptor where the peer writes.
         sink: the descriptor where it reads.
         max_message_bytes: longer messages are refused.
+        max_message_items: so are those with more lists and maps.
+        max_answer_bytes: a longer message to the peer is an error of its call.
         end: called with a reason for the process to end: ``peer gone`` or ``shutdown``.
 
     Raises:
@@ -31,11 +33,20 @@ class StdioTransport:
     """
 
     def __init__(
-        self, source: int, sink: int, max_message_bytes: int, end: Callable[[str], object]
+        self,
+        source: int,
+        sink: int,
+        max_message_bytes: int,
+        end: Callable[[str], object],
+        *,
+        max_message_items: int,
+        max_answer_bytes: int,
     ) -> None:
         self._pipes = PrivatePipes(source, sink)
-        self._connection = Connection(max_message_bytes)
-        self._channel = Channel(self._pipes.writer, self._connection, lambda: end("peer gone"))
+        self._connection = Connection(max_message_bytes, max_message_items)
+        self._channel = Channel(
+            self._pipes.writer, self._connection, lambda: end("peer gone"), max_answer_bytes
+        )
         self._end = end
         self.peer = StdioPeer(self._channel)
 

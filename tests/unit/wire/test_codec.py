@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import tracemalloc
+from collections import OrderedDict
 from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.errors import EncodeError, RemoteProtocolError
-from bridge.wire.codec import MAX_BIG_KEYS, Encoder, decode_message, decode_value
+from bridge.errors import CallError, EncodeError, RemoteProtocolError
+from bridge.wire.codec import Encoder, decode_message, decode_value
 from bridge.wire.messages import Request, Response
 from tests.equality import deep_equal
-from tests.strategies import call_options, message_ids, wire_values
+from tests.strategies import call_options, integers, message_ids, wire_values
 from tests.wire_messages import read
 from tests.wire_vectors import Vector, vectors
 
@@ -120,25 +122,6 @@ def test_text_that_is_not_utf8_is_found_at_every_depth() -> None:
     for _ in range(1000):
         (innermost,) = innermost
     assert innermost == b"\xff"
-
-
-def colliding_keys(count: int) -> list[int]:
-    """Integers beyond 64 bits that all have the same hash."""
-    return [number * (2**61 - 1) for number in range(9, 9 + count)]
-
-
-def test_a_map_with_very_many_keys_of_one_hash_is_refused() -> None:
-    """A dict of these takes a time that grows with the square of their number."""
-    data = Encoder().value({"map": dict.fromkeys(colliding_keys(MAX_BIG_KEYS))})
-    assert len(decode_value(data)["map"]) == MAX_BIG_KEYS
-    data = Encoder().value([dict.fromkeys(colliding_keys(5000))])
-    with pytest.raises(RemoteProtocolError, match="a map with 5000 keys beyond 64 bits"):
-        decode_value(data)
-
-
-def test_very_many_big_integers_that_are_no_keys_are_read() -> None:
-    values = [colliding_keys(5000), {"a": {2**64: 1}, 1: [2**64]}]
-    assert decode_value(Encoder().value(values)) == values
 
 
 def test_text_that_is_not_utf8_reaches_us_as_bytes() -> None:
@@ -358,3 +341,73 @@ def test_what_is_read_can_be_written_and_read_again(encoded: bytes, data: st.Dat
     except RemoteProtocolError:
         return
     assert deep_equal(decode_value(Encoder().value(value)), value)
+
+
+class Amount(int):
+    """An integer that says what it counts."""
+
+
+class Level(IntEnum):
+    HIGH = 2**70
+    LOW = -(2**70)
+
+
+class Text(str): ...
+
+
+class Data(bytes): ...
+
+
+class Number(float): ...
+
+
+@given(integers())
+def test_an_integer_of_a_subclass_travels_as_what_it_is_whatever_its_size(number: int) -> None:
+    sent = {"alone": Amount(number), "in": [Amount(number)], Amount(number): Amount(number)}
+    there = decode_value(Encoder().value(sent))
+    assert deep_equal(there, {"alone": number, "in": [number], number: number})
+
+
+@pytest.mark.parametrize(
+    ("value", "there"),
+    [
+        (Level.HIGH, 2**70), (Level.LOW, -(2**70)), (Text("x"), "x"), (Data(b"x"), b"x"),
+        (Number(1.5), 1.5), (OrderedDict(a=1), {"a": 1}), (np.uint64(2**64 - 1), 2**64 - 1),
+        (np.float64(0.5), 0.5), (np.str_("x"), "x"), (np.bytes_(b"x"), b"x"), (np.bool_(True), True),
+    ],
+)  # fmt: skip
+def test_a_value_of_a_subclass_travels_as_what_it_is(value: Any, there: Any) -> None:
+    assert deep_equal(decode_value(Encoder().value([value])), [there])
+
+
+ZEROS = np.zeros(2_200_000_000, "u1")  # never touched: they need no memory
+ZEROS.flags.writeable = False
+SLIGHTLY_MORE = np.zeros(2**32, "u1")
+SLIGHTLY_MORE.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    "value",
+    [ZEROS, [ZEROS, ZEROS], {"a": [ZEROS, ZEROS, ZEROS]}, SLIGHTLY_MORE],
+    ids=["2 GiB", "4 GiB", "6 GiB", "one value of 4 GiB"],
+)
+@pytest.mark.parametrize("method", ["result", "item"])
+def test_what_no_frame_holds_is_refused_with_its_size_and_the_limit(
+    method: str, value: Any
+) -> None:
+    encoder = Encoder()
+    with pytest.raises(CallError, match=rf"the {method} has .*, above the limit of 2146435072"):
+        getattr(encoder, method)(1, value)
+    assert decode_message(encoder.result(1, 3)) == Response(1, None, 3)
+
+
+@pytest.mark.parametrize("value", ["x" * 2000, b"x" * 2000, [1] * 2000, b"x" * (1 << 20)], ids=type)
+@pytest.mark.parametrize("method", ["result", "item"])
+def test_the_limit_of_an_answer_holds_to_the_byte(method: str, value: Any) -> None:
+    size = len(getattr(Encoder(), method)(1, value))
+    assert len(getattr(Encoder(size), method)(1, value)) == size
+    with pytest.raises(
+        CallError, match=rf"has {size} bytes, above the limit of {size - 1}"
+    ) as caught:
+        getattr(Encoder(size - 1), method)(1, value)
+    assert caught.value.code == "resource_exhausted"

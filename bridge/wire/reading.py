@@ -1,0 +1,161 @@
+"""MessagePack to Python values, at a cost in proportion to its size whatever is in it.
+
+Two things could make it more. Keys of a map that Python's ``dict`` finds at the same place: it goes
+from one occupied place to the next, and whoever chooses the keys can have that take seconds. (Those of
+text and bytes cannot be chosen so: their hashes are random in each process.) And lists and maps that
+are empty, or nearly: one is a byte on the wire and up to 240 in memory.
+
+Nearly every message is read at once, in C; what looks as if it might cost more is read again with a
+look at it. So a message of text for keys costs nothing more, and a small one nothing at all.
+"""
+
+from __future__ import annotations
+
+from msgpack import unpackb
+
+from ..errors import RemoteProtocolError
+from ..typing_names import Any
+from .values import decode_extension
+
+#: A smaller message can cost no more than some microseconds, whatever is in it.
+GUARDED_BYTES = 1 << 12
+#: So many lists and maps may be in one message, unless ``--max-message-items`` says so.
+MAX_ITEMS = 1 << 21
+#: A map of fewer keys is not looked at: even if all collide, that costs no more than to decode them.
+_FEW_KEYS = 128
+#: So many places may be occupied on the way to the places of the keys, for each. With hashes at random
+#: there is less than one; multiples of 2**32 meet eight.
+_MAX_COLLISIONS = 10
+_HASH_BITS = 2**64 - 1
+#: A message that could hold too many lists and maps is read with a count, which costs as much as to
+#: read them, up to so many. If there are more, the bytes tell whether that has to be.
+_FEW_ITEMS = 1000
+_BLOCK_BYTES = 1 << 20
+#: With which a list or a map begins.
+_BEGINNINGS = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
+
+
+def read_value(data: bytes | memoryview, max_items: int, unicode_errors: str | None = None) -> Any:
+    """The value of at least ``GUARDED_BYTES`` of MessagePack.
+
+    Args:
+        data: One value.
+        max_items: So many lists and maps may be in it.
+        unicode_errors: As of ``bytes.decode``; default: ``strict``.
+
+    Raises:
+        RemoteProtocolError: It would cost too much; or an extension is malformed.
+        Exception: What msgpack raises for what is malformed.
+    """
+    try:
+        few = min(_FEW_ITEMS, max_items) if len(data) > max_items else None
+        return _read(data, few, unicode_errors)
+    except _TooManyItems:
+        pass
+    try:
+        exact = max_items if _may_hold_more(data, max_items) else None
+        return _read(data, exact, unicode_errors)
+    except _TooManyItems:
+        raise RemoteProtocolError(
+            f"more than {max_items} lists and maps in one message (--max-message-items); send "
+            "numbers as an array or bytes, or several messages",
+            code="resource_exhausted",
+        ) from None
+
+
+class _TooManyItems(Exception):
+    """There are more lists and maps than were to be read."""
+
+
+def _may_hold_more(data: bytes | memoryview, max_items: int) -> bool:
+    """Whether there are so many bytes with which a list or a map begins, whatever they are here."""
+    count = 0
+    for start in range(0, len(data), _BLOCK_BYTES):
+        block = bytes(data[start : start + _BLOCK_BYTES])
+        count += len(block) - len(block.translate(None, _BEGINNINGS))
+    return count > max_items
+
+
+def _read(data: bytes | memoryview, max_items: int | None, unicode_errors: str | None) -> Any:
+    """As ``read_value``. Without ``max_items`` lists and maps are not counted.
+
+    Raises:
+        _TooManyItems: There is one too many; not all were made.
+    """
+    options: dict[str, Any] = {
+        "ext_hook": decode_extension,
+        "timestamp": 3,
+        "unicode_errors": unicode_errors,
+    }
+    # first: are all keys text or bytes? Then: is there a large map?
+    for limits in {"strict_map_key": True}, {"strict_map_key": False, "max_map_len": _FEW_KEYS}:
+        try:
+            return unpackb(data, **options, **limits, **_hooks(max_items))
+        except UnicodeDecodeError:
+            raise
+        except ValueError:
+            continue  # the next attempt says what is wrong, if it is something else
+    hooks = _hooks(max_items)
+    count = hooks.pop("object_hook", None)
+
+    def checked(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+        if len(pairs) > _FEW_KEYS:
+            _check_collisions([key for key, _ in pairs])
+        made = dict(pairs)
+        return made if count is None else count(made)
+
+    return unpackb(data, strict_map_key=False, object_pairs_hook=checked, **options, **hooks)
+
+
+def _hooks(max_items: int | None) -> dict[str, Any]:
+    """What counts lists and maps as they are made, and stops at one too many."""
+    if max_items is None:
+        return {}
+    left = max_items
+
+    def count(item: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise _TooManyItems
+        return item
+
+    return {"list_hook": count, "object_hook": count}
+
+
+def _check_collisions(keys: list[Any]) -> None:
+    """Raise if a dict of these keys, made in this order, is slow at any size that it grows through.
+
+    It is as ``Objects/dictobject.c`` of CPython finds a place. Each size is tried with as many keys as
+    a dict of that size has before it grows.
+    """
+    if all(type(key) is str or type(key) is bytes for key in keys):
+        return
+    hashes = [hash(key) for key in keys]
+    size = 2 * _FEW_KEYS
+    while True:
+        _find_places(hashes[: size * 2 // 3], size)
+        if size * 2 // 3 >= len(hashes):
+            return
+        size *= 2
+
+
+def _find_places(hashes: list[int], size: int) -> None:
+    mask = size - 1
+    taken = bytearray(size)
+    left = len(hashes) * _MAX_COLLISIONS
+    for number in hashes:
+        place = number & mask
+        if taken[place]:
+            rest = number & _HASH_BITS
+            while taken[place]:
+                left -= 1
+                if left < 0:
+                    raise RemoteProtocolError(
+                        f"a map with {len(hashes)} keys or more whose hashes collide, which nothing "
+                        "but bad luck or bad will makes; have text for keys",
+                        code="resource_exhausted",
+                    )
+                rest >>= 5
+                place = (place * 5 + rest + 1) & mask
+        taken[place] = 1
