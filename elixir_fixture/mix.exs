@@ -2,7 +2,6 @@ defmodule Bridge.MixProject do
   use Mix.Project
 
   @version "0.2.0"
-  @source_url "https://github.com/beam-bridge/beam-bridge"
 
   def project do
     [
@@ -16,7 +15,6 @@ defmodule Bridge.MixProject do
       name: "beam_bridge",
       description:
         "Elixir calls Python: ordinary functions, many at a time, in one Python process",
-      source_url: @source_url,
       package: package(),
       docs: docs()
     ]
@@ -30,10 +28,8 @@ defmodule Bridge.MixProject do
   defp package do
     [
       licenses: ["MIT"],
-      links: %{
-        "Source" => @source_url,
-        "Changelog" => @source_url <> "/blob/main/CHANGELOG.md"
-      },
+      # an address for `links:` and `source_url:` comes with the first public repository
+      links: %{},
       files: ~w(lib mix.exs .formatter.exs)
     ]
   end
@@ -42,8 +38,7 @@ defmodule Bridge.MixProject do
   defp docs do
     [
       main: "Bridge",
-      source_ref: "v" <> @version,
-      source_url_pattern: @source_url <> "/blob/v#{@version}/elixir_fixture/%{path}#L%{line}"
+      source_ref: "v" <> @version
     ]
   end
 end
