@@ -10,12 +10,13 @@ from queue import Empty, SimpleQueue
 
 from ..calls import Dispatcher, Pool
 from ..errors import AdapterError, BridgeError, CallError, EncodeError, UsageError
-from ..gil import GilWatch, describe_python, is_free_threaded
+from ..gil import GilWatch, describe_python
 from ..loading import check_workers, load
 from ..threads import start_thread
 from ..transports.stdio import StdioTransport
 from .announcement import announce, describe
 from .fork import Forks
+from .network import open_grpc
 from .shutdown import (
     CLEAN,
     FATAL,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from ..loading import LoadedAdapter
     from ..thread_safety import ThreadSafetyChecker
     from ..tool import Tool
-    from ..transports.grpc.server import GrpcServer, GrpcTransport
+    from ..transports.grpc.server import GrpcServer
     from ..transports.grpc.service import ServiceFactory
     from .settings import Settings
 
@@ -121,7 +122,7 @@ class Server:
             forks.add(stdio.forked)
         try:
             with GilWatch() as gil:
-                network = self._open_grpc()
+                network = open_grpc(settings, self._services)
                 checker = self._begin_check()
                 adapter = self._load(settings.adapter, settings.app_dir)
             tools = self._set_up(adapter, checker)
@@ -192,34 +193,6 @@ class Server:
 
         forgive_lost_output()
         return stdio
-
-    def _open_grpc(self) -> GrpcTransport | None:
-        settings = self._settings
-        if settings.grpc is None:
-            return None
-        settings.grpc.check()
-        # what gRPC does in a forked process while it serves crashes that process
-        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-        try:
-            from ..transports.grpc.server import GrpcTransport
-
-            return GrpcTransport(
-                settings.grpc,
-                settings.max_message_bytes,
-                self._services(),
-                max_message_items=settings.max_message_items,
-            )
-        except ImportError as error:
-            if is_free_threaded():
-                raise UsageError(
-                    "gRPC is not served here: grpcio has no packages for free-threaded Python, "
-                    f"which {sys.executable} is. Serve over stdio, or gRPC with an ordinary build"
-                ) from None
-            from ..requirements import remedy
-
-            raise UsageError(
-                f"gRPC needs packages that are not here ({error}): {remedy('grpc')}"
-            ) from None
 
     def _set_up(
         self, adapter: LoadedAdapter, checker: ThreadSafetyChecker | None

@@ -11,7 +11,9 @@ Others import the names below, and two modules by their names, as the pipe needs
 
 from .buffers import LARGE_BYTES, Payload
 from .codec import ITEM, MAX_ANSWER_BYTES, Encoder, decode_message, decode_value
-from .connection import CancelReceived, Connection, Credit, CreditReceived, Event, Fault
+from .connection import Connection
+from .credit import Credit
+from .events import CancelReceived, CreditReceived, Event, Fault
 from .framing import HEADER_BYTES, encode_header
 from .messages import CallOptions, Message, Notification, Request, Response
 from .reading import MAX_ITEMS

@@ -23,6 +23,8 @@ from ..errors import (
 from ..typing_names import Any
 from .buffers import Payload
 from .codec import Encoder, decode_message, peek_msgid
+from .credit import Credit
+from .events import CancelReceived, CreditReceived, Event, Fault
 from .framing import FrameDecoder, OversizedFrame
 from .messages import Notification, Request, check_credit
 from .reading import MAX_ITEMS
@@ -39,80 +41,6 @@ TRANSITIONS = {
 _MAX_TYPE_BYTES = 1000
 
 CANCEL, CREDIT = "$/cancelRequest", "$/credit"
-
-
-class CancelReceived:
-    """The peer cancelled the request ``msgid``, which is in flight."""
-
-    __slots__ = ("msgid",)
-
-    def __init__(self, msgid: int) -> None:
-        self.msgid = msgid
-
-
-class CreditReceived:
-    """The peer granted the request ``msgid``, which is in flight, more credit; it is booked."""
-
-    __slots__ = ("msgid",)
-
-    def __init__(self, msgid: int) -> None:
-        self.msgid = msgid
-
-
-class Fault:
-    """Something arrived that is wrong.
-
-    If ``in_flight``, it concerns the request ``msgid``, which must now end with ``error``.
-    Otherwise ``Connection.fault()`` makes the answer to send, which ends nothing.
-    """
-
-    __slots__ = ("msgid", "error", "in_flight")
-
-    def __init__(self, msgid: int | None, error: CallError, in_flight: bool = False) -> None:
-        self.msgid = msgid
-        self.error = error
-        self.in_flight = in_flight
-
-
-Event = Request | CancelReceived | CreditReceived | Fault
-
-
-class Credit:
-    """How many items and bytes the peer is ready to take of one stream.
-
-    An item may be sent while both accounts are above zero. Its size may take the account of
-    bytes below zero once: otherwise an item larger than the whole window could never be sent.
-
-    What was granted and what was spent are counted apart, and each has one writer: the reader
-    grants, the worker that sends the stream spends. So they need no lock.
-    """
-
-    __slots__ = ("granted_items", "granted_bytes", "spent_items", "spent_bytes")
-
-    def __init__(self, items: int, bytes: int) -> None:
-        self.granted_items, self.granted_bytes = items, bytes
-        self.spent_items = self.spent_bytes = 0
-
-    @property
-    def available(self) -> bool:
-        """Whether another item may be sent."""
-        return self.granted_items > self.spent_items and self.granted_bytes > self.spent_bytes
-
-    def grant(self, items: int, bytes: int) -> None:
-        """The peer can take so many more."""
-        self.granted_items += items
-        self.granted_bytes += bytes
-
-    def spend(self, size: int) -> None:
-        """Take one item of ``size`` bytes.
-
-        Raises:
-            LocalProtocolError: There is no credit.
-        """
-        if not self.available:
-            raise LocalProtocolError("an item beyond the peer's credit")
-        self.spent_items += 1
-        self.spent_bytes += size
 
 
 class Connection:

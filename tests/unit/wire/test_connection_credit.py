@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from bridge.errors import Cancelled, EncodeError, LocalProtocolError
 from bridge.testing import ConnectionPair, describe
 from bridge.wire.codec import Encoder
-from bridge.wire.connection import Credit
+from bridge.wire.credit import Credit
 from bridge.wire.messages import CallOptions, Notification, Request, Response
 
 

@@ -1,0 +1,42 @@
+"""What has come from the peer: events of a ``Connection``."""
+
+from __future__ import annotations
+
+from ..errors import CallError
+from .messages import Request
+
+
+class CancelReceived:
+    """The peer cancelled the request ``msgid``, which is in flight."""
+
+    __slots__ = ("msgid",)
+
+    def __init__(self, msgid: int) -> None:
+        self.msgid = msgid
+
+
+class CreditReceived:
+    """The peer granted the request ``msgid``, which is in flight, more credit; it is booked."""
+
+    __slots__ = ("msgid",)
+
+    def __init__(self, msgid: int) -> None:
+        self.msgid = msgid
+
+
+class Fault:
+    """Something arrived that is wrong.
+
+    If ``in_flight``, it concerns the request ``msgid``, which must now end with ``error``.
+    Otherwise ``Connection.fault()`` makes the answer to send, which ends nothing.
+    """
+
+    __slots__ = ("msgid", "error", "in_flight")
+
+    def __init__(self, msgid: int | None, error: CallError, in_flight: bool = False) -> None:
+        self.msgid = msgid
+        self.error = error
+        self.in_flight = in_flight
+
+
+Event = Request | CancelReceived | CreditReceived | Fault
