@@ -388,8 +388,9 @@ SLIGHTLY_MORE.flags.writeable = False
 
 @pytest.mark.parametrize(
     "value",
-    [ZEROS, [ZEROS, ZEROS], {"a": [ZEROS, ZEROS, ZEROS]}, SLIGHTLY_MORE],
-    ids=["2 GiB", "4 GiB", "6 GiB", "one value of 4 GiB"],
+    # no deeper: what is not found to be large is encoded before it is refused, in real memory
+    [ZEROS, [ZEROS, ZEROS], SLIGHTLY_MORE],
+    ids=["2 GiB", "4 GiB", "one value of 4 GiB"],
 )
 @pytest.mark.parametrize("method", ["result", "item"])
 def test_what_no_frame_holds_is_refused_with_its_size_and_the_limit(
