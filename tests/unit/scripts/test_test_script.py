@@ -1,0 +1,70 @@
+"""``scripts/test`` tells by its exit code whether all passed, and at its end what did not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[3] / "scripts" / "test"
+
+
+def run(root: Path, **fails: int) -> subprocess.CompletedProcess[str]:
+    """Run the script in a tree whose parts only say their names and end as they are told.
+
+    Args:
+        root: An empty folder.
+        fails: The exit codes of ``pytest``, ``install``, ``mix`` and ``check``; 0 where none is given.
+    """
+    (root / "elixir_fixture").mkdir()
+    for name, path in {
+        "check": "scripts/check",
+        "install": "scripts/test-install",
+        "mix": "bin/mix",
+        "pytest": ".venv/bin/python",
+    }.items():
+        part = root / path
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(f"#!/bin/sh\necho {name} ran: $*\nexit {fails.get(name, 0)}\n")
+        part.chmod(0o755)
+    (root / "scripts" / "setup").write_text(
+        'cd "$(dirname "${BASH_SOURCE[0]}")/.."; say() { echo "== $*"; }\n'
+    )
+    shutil.copy(SCRIPT, root / "scripts" / "test")
+    environment = os.environ | {"PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
+    return subprocess.run(
+        [str(root / "scripts" / "test"), "-k", "some"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+
+def test_all_passed(tmp_path: Path) -> None:
+    ran = run(tmp_path)
+    assert ran.returncode == 0, ran
+    for part in ("check ran:", "pytest ran: -m pytest -k some", "install ran:", "mix ran: test"):
+        assert part in ran.stdout
+    assert "failed" not in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("fails", "says"),
+    [
+        ({"check": 1}, "check ran:"),
+        ({"pytest": 1}, "== pytest failed\npytest ran: -m pytest -k some\n"),
+        ({"pytest": 2}, "pytest ran: -m pytest -k some\n"),
+        ({"install": 1}, "== test-install or mix test failed: see above\n"),
+        ({"mix": 2}, "== test-install or mix test failed: see above\n"),
+        ({"pytest": 1, "mix": 2}, "== test-install or mix test failed: see above\n"),
+    ],
+    ids=str,
+)
+def test_something_failed(tmp_path: Path, fails: dict[str, int], says: str) -> None:
+    ran = run(tmp_path, **fails)
+    assert ran.returncode != 0, ran
+    assert says in ran.stdout
