@@ -71,6 +71,15 @@ class RunningCall(Protocol):
         """Send a line to the caller's log. Never blocks, never raises."""
         raise NotImplementedError
 
+    def log_origin(self) -> tuple[object, int | None, str] | None:
+        """What a record of ``logging`` that is made here belongs to.
+
+        Returns:
+            The peer that called, the key if the call has no answer yet, and the tool's name; None:
+            the call that ran here is over.
+        """
+        raise NotImplementedError
+
 
 #: The call that the running code belongs to. Each call runs in a fresh ``contextvars.Context``.
 running_call: ContextVar[RunningCall] = ContextVar("bridge_running_call")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_TEXT_BYTES = 1 << 16
 
 LEVELS = ("debug", "info", "warning", "error")
+#: Those that have one of these names in ``logging``, too; others say which they are.
+_USUAL_NUMBERS = (10, 20, 30, 40)
 
 
 def logger() -> logging.Logger:
@@ -33,40 +35,131 @@ def logger() -> logging.Logger:
     return logging.getLogger("bridge")
 
 
-def configure(level: str, form: str, send: Send | None) -> None:
-    """Send records where they belong. Called once, on the main thread, when the adapter is loaded.
+class LogCapture:
+    """Sends the records of ``logging`` where they belong, whichever handlers there are.
 
-    Handlers that the adapter has set up stay.
+    Records are taken where a logger gives them to its handlers, and not by a handler: so those of
+    loggers that do not propagate come as well, an adapter that configures ``logging`` takes nothing
+    away, and ``logging.basicConfig`` works as if there were no bridge. The handlers that an adapter
+    sets up get their records as ever.
 
     Args:
         level: One of ``LEVELS``; records below it are dropped.
         form: Of a line on stderr: ``text`` or ``json``.
         send: Gives a record to the peer; any thread calls it. None: all go to stderr.
     """
-    import logging
 
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
+    def __init__(self, level: str, form: str, send: Send | None) -> None:
+        self._level = level
+        self._form = form
+        self._send = send
+
+    def start(self) -> None:
+        """From now on; or, as long as nobody has imported ``logging``, from its import on.
+
+        On the main thread, before there are others.
+        """
+        if "logging" in sys.modules:
+            self._attach(sys.modules["logging"])
+        else:
+            sys.meta_path.insert(0, _LoggingFinder(self._attach))
+
+    def settle(self) -> None:
+        """Have the root logger let pass what is to be sent, should an adapter have set it higher."""
+        logging: Any = sys.modules.get("logging")
+        if logging is not None and logging.root.level > _number(self._level):
+            logging.root.setLevel(_number(self._level))
+
+    def forked(self) -> None:
+        """In a process that a tool has forked: the peer is the parent's, stderr is there."""
+        self._send = None
+
+    def write(self, level: str, logger: str, text: str, **more: Any) -> None:
+        """Write a record to stderr: a line of text, or of JSON with whatever more is known."""
+        if self._form == "text":
+            line = f"{level} {logger}: {text}"
+        else:
+            import json
+
+            fields = {"level": level, "logger": logger, "text": text}
+            line = json.dumps(more | fields, ensure_ascii=False, default=shorten)
+        if sys.stderr is not None:  # else print() would write to stdout, which may be the protocol
+            print(line, file=sys.stderr, flush=True)
+
+    def _attach(self, logging: Any) -> None:
+        take = self._record_taker(logging)
+        to_handlers = logging.Logger.callHandlers
+
+        def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
+            take(record)
+            if logger.hasHandlers():  # else it would write the bare text to stderr
+                to_handlers(logger, record)
+
+        logging.Logger.callHandlers = call_handlers
+        self.settle()
+
+    def _record_taker(self, logging: Any) -> Callable[[logging.LogRecord], None]:
+        """What gets every record of ``logging``, which the caller has just imported."""
+        handler = logging.Handler()  # formats; no logger has it
+        # below "debug" there is no level, but what a logger was told to let pass
+        lowest = _number(self._level) if self._level != "debug" else logging.NOTSET
+        usual = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+
+        def take(record: logging.LogRecord) -> None:
             try:
-                text = self._text(record)
-                name = _level(record.levelno)
-                if send is None or not send(name, record.name, text, {}):
-                    print(_line(form, name, record, text), file=sys.stderr, flush=True)
+                if record.levelno < lowest:
+                    return
+                level, text = _level(record.levelno), _text(handler, record)
+                send = self._send
+                if send is None or not send(level, record.name, text, _fields(record, usual)):
+                    self.write(
+                        level, record.name, text, time=record.created, thread=record.threadName
+                    )
             except Exception:
-                self.handleError(record)
+                handler.handleError(record)
 
-        def _text(self, record: logging.LogRecord) -> str:
-            try:
-                text = self.format(record)
-            except BaseException as error:  # code of what is logged, SystemExit included
-                text = (
-                    f"{text_of(record.msg)} (what belongs there cannot be shown: {shorten(error)})"
-                )
-            return cut(text, MAX_TEXT_BYTES)
+        return take
 
-    root = logging.getLogger()
-    root.addHandler(Handler())
-    root.setLevel(level.upper())
+
+class _LoggingFinder:
+    """Calls ``attach`` with the module ``logging`` when that is imported, before anybody has it.
+
+    The import system lets one thread at a time import a module, and others wait for it.
+    """
+
+    def __init__(self, attach: Callable[[Any], None]) -> None:
+        self._attach = attach
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "logging":
+            return None
+        for finder in sys.meta_path:
+            if finder is not self and hasattr(finder, "find_spec"):
+                spec = finder.find_spec(name, path, target)
+                if spec is not None:
+                    spec.loader = _LoggingLoader(spec.loader, self._loaded)  # type: ignore[assignment]
+                    return spec
+        return None
+
+    def _loaded(self, logging: Any) -> None:
+        sys.meta_path.remove(self)
+        self._attach(logging)
+
+
+class _LoggingLoader:
+    """Loads a module as ``loader`` does, and tells ``loaded``."""
+
+    def __init__(self, loader: Any, loaded: Callable[[Any], None]) -> None:
+        self._loader = loader
+        self._loaded = loaded
+
+    def create_module(self, spec: Any) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        module.__spec__.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._loaded(module)
 
 
 def forgive_lost_output() -> None:
@@ -100,14 +193,33 @@ class _Forgiving(io.FileIO):
         return len(data) if written is None else written
 
 
+def _number(level: str) -> int:
+    """The number that ``logging`` has for one of ``LEVELS``."""
+    return 10 * (LEVELS.index(level) + 1)
+
+
 def _level(number: int) -> str:
     return LEVELS[min(max(number // 10, 1), 4) - 1]
 
 
-def _line(form: str, level: str, record: logging.LogRecord, text: str) -> str:
-    if form == "text":
-        return f"{level} {record.name}: {text}"
-    import json
+def _text(handler: logging.Handler, record: logging.LogRecord) -> str:
+    try:
+        text = handler.format(record)
+    except BaseException as error:  # code of what is logged, SystemExit included
+        text = f"{text_of(record.msg)} (what belongs there cannot be shown: {shorten(error)})"
+    return cut(text, MAX_TEXT_BYTES)
 
-    fields = {"time": record.created, "level": level, "logger": record.name, "text": text}
-    return json.dumps(fields | {"thread": record.threadName}, ensure_ascii=False)
+
+def _fields(record: logging.LogRecord, usual: set[str]) -> dict[str, Any]:
+    """What was given as ``extra``, and where the record was made.
+
+    The latter has the names that a record has for it, which ``logging`` does not take in ``extra``.
+    """
+    fields = {name: value for name, value in vars(record).items() if name not in usual}
+    fields["pathname"] = record.pathname
+    fields["lineno"] = record.lineno
+    fields["funcName"] = record.funcName
+    if record.levelno not in _USUAL_NUMBERS:
+        fields["levelno"] = record.levelno
+        fields["levelname"] = record.levelname
+    return fields

@@ -233,6 +233,9 @@ class Call(Running, Job, CallView):
         key = self.key if self._claim else None
         self.peer.send_log(level, f"bridge.tool.{self.tool.name}", text, fields, key)
 
+    def log_origin(self) -> tuple[object, int | None, str]:
+        return self.peer, self.key if self._claim else None, self.tool.name
+
     # -- from the dispatcher ----------------------------------------------------------------
 
     def interrupt(self, error: CallError) -> None:

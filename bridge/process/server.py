@@ -17,6 +17,7 @@ from ..transports.stdio import StdioTransport
 from .announcement import announce, describe
 from .fork import Forks
 from .network import open_grpc
+from .process_log import ProcessLog
 from .shutdown import (
     CLEAN,
     FATAL,
@@ -36,7 +37,7 @@ from .standard_descriptors import take_standard_descriptors
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
     from ..calls import Intake
     from ..context import Elixir
@@ -120,6 +121,8 @@ class Server:
         forks = Forks()
         if stdio is not None:
             forks.add(stdio.forked)
+        log = ProcessLog(settings, stdio)
+        forks.add(log.forked)
         try:
             with GilWatch() as gil:
                 network = open_grpc(settings, self._services)
@@ -140,15 +143,15 @@ class Server:
             if grpc is not None:
                 announce(settings, grpc.address)
         except (AdapterError, UsageError) as error:
-            return self._refuse(error, stdio)
+            return self._refuse(error, stdio, log)
         if stdio is not None:
             # the first message, before a request that came early can be answered
             address = None if grpc is None else grpc.address
             try:
                 stdio.peer.ready(describe(settings, dispatcher, address))
             except EncodeError as error:
-                return self._refuse(error, stdio)
-        self._configure_logs(stdio)
+                return self._refuse(error, stdio, log)
+        log.open()
         if gil.modules:
             _warn_of_gil(gil.modules)
         reader = None
@@ -158,7 +161,7 @@ class Server:
             try:
                 reader = stdio.serve(dispatcher, inline=inline)
             except BridgeError as error:
-                return self._refuse(error, stdio)
+                return self._refuse(error, stdio, log)
             forks.add(reader.forked)
         reason = self._wait(dispatcher)
         return self._end(reason, dispatcher, stdio, reader, grpc, adapter, checker)
@@ -226,8 +229,9 @@ class Server:
         except OSError as error:
             complain(f"--thread-safety-report {settings.report}: {error.strerror}")
 
-    def _refuse(self, error: BridgeError, stdio: StdioTransport | None) -> int:
+    def _refuse(self, error: BridgeError, stdio: StdioTransport | None, log: ProcessLog) -> int:
         """Say why there is nothing to serve, to people and to the peer."""
+        log.give_up()
         text = str(error).encode("utf-8", "backslashreplace").decode()  # names need be no text
         complain(text)
         if stdio is not None:
@@ -312,16 +316,6 @@ class Server:
 
         if stdin_watch.is_there():
             stdin_watch.watch_stdin(gone)
-
-    def _configure_logs(self, stdio: StdioTransport | None) -> None:
-        settings = self._settings
-        if "logging" in sys.modules or settings.log_level in ("debug", "info"):
-            from .. import log
-
-            def send(level: str, logger: str, text: str, fields: dict[str, Any]) -> bool:
-                return stdio is not None and stdio.peer.send_log(level, logger, text, fields, None)
-
-            log.configure(settings.log_level, settings.log_format, send)
 
 
 def _warn_of_gil(modules: list[str]) -> None:

@@ -28,6 +28,8 @@ class Inbox:
     # as they are for peers that fill it in their own way
     _remember_bytes: int | None = None
     _failure: Exception | None = None
+    #: The identity of the params that ``notification`` has returned.
+    _returned: set[int] | None = None
 
     def __init__(self, remember_bytes: int | None) -> None:
         #: All notifications so far but items, as ``(method, params)``.
@@ -73,7 +75,7 @@ class Inbox:
     ) -> list[Any]:
         """Wait for a notification and return its params.
 
-        Those that have come already count, again and again.
+        One that was not returned yet comes first. If there is none, those that were count again.
 
         Args:
             method: Its name.
@@ -84,13 +86,18 @@ class Inbox:
             TimeoutError, TransportClosed, RemoteProtocolError: As ``result`` raises them.
         """
         found: list[list[Any]] = []
+        if self._returned is None:
+            self._returned = set()
+        returned = self._returned
 
         def look() -> bool:
             found.extend(p for m, p in self.notifications if m == method and accept(p))
             return bool(found)
 
         self._wait(look, timeout_s)
-        return found[0]
+        params = next((p for p in found if id(p) not in returned), found[0])
+        returned.add(id(params))
+        return params
 
     def wait_for_items(self, msgid: int, count: int, timeout_s: float = PATIENCE_S) -> list[Any]:
         """Wait until ``count`` items of a stream, begun by ``request``, have come, or its end.
@@ -170,4 +177,6 @@ class Inbox:
         self.notifications.append((message.method, message.params))
         if self._remember_bytes is not None and len(self.notifications) > 2 * _NOTIFICATIONS:
             del self.notifications[:_NOTIFICATIONS]
+            if self._returned is not None:
+                self._returned &= {id(params) for _, params in self.notifications}
         return None

@@ -77,6 +77,7 @@ class InlineRunner(Running):
         self._variables = Variables()
         self._variables.run(running_call.set, self)  # type: ignore[arg-type]
         self._arrived = 0.0
+        self._thread = 0  # that runs calls here
         #: What runs here and nobody else knows of. Whoever takes it out decides: this thread, and
         #: it answers the call; or another one, and there is a ``Call`` from then on.
         self._unshared: list[tuple[Request, ServedTool]] = []
@@ -88,6 +89,7 @@ class InlineRunner(Running):
     def run(self, batch: Batch, watchdog: Watchdog, term: int) -> bool:
         """Run the calls of a batch, as long as this thread leads. False: it has lost the role."""
         account, variables, unshared = self._account, self._variables, self._unshared
+        self._thread = threading.get_ident()
         began = now = self._arrived = account.since = time.monotonic()
         account.job = self
         current: ServedTool | None = None
@@ -167,6 +169,17 @@ class InlineRunner(Running):
             self._runtime.answered_elsewhere()  # (5)
         assert call is not None
         return call.needs_worker()
+
+    def log_origin(self) -> tuple[object, int | None, str] | None:
+        """What a log record belongs to: see ``RunningCall``. What runs here stays unshared."""
+        if threading.get_ident() != self._thread:
+            return None  # it has the variables of a call that may be over
+        try:
+            request, tool = self._unshared[-1]
+        except IndexError:
+            call = self._call  # shared, or answered just now
+            return None if call is None else call.log_origin()
+        return self._peer, request.msgid, tool.name
 
     def share(self) -> None:
         """Make a call of what runs here, if anything does, so that it can be cancelled. Any thread."""
