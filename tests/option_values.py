@@ -14,6 +14,7 @@ from bridge.options import (
     Kind,
     Option,
     Seconds,
+    SecondsOrOff,
     Text,
     WholeNumber,
 )
@@ -31,6 +32,8 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
             return st.integers(kind.least, kind.most)
         case Seconds():
             return st.floats(0, kind.most)
+        case SecondsOrOff():
+            return st.none() | values(Seconds())
         case Choice():
             return st.sampled_from(kind.names)
         case Choices():

@@ -110,3 +110,13 @@ class GetStatsResponse(_message.Message):
     STATS_FIELD_NUMBER: _ClassVar[int]
     stats: _struct_pb2.Struct
     def __init__(self, stats: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class GetStacksRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetStacksResponse(_message.Message):
+    __slots__ = ("stacks",)
+    STACKS_FIELD_NUMBER: _ClassVar[int]
+    stacks: _struct_pb2.Struct
+    def __init__(self, stacks: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...

@@ -60,6 +60,8 @@ class Call(Running, Job, CallView):
     started = False
     #: Why nobody waits for the call any more; None while somebody does.
     interruption: CallError | None = None
+    #: Since when, an instant of ``time.monotonic()``.
+    interrupted_at = 0.0
     _callbacks: list[Callable[[], object]] | None = None
     _event: threading.Event | None = None
     #: Held while progress is sent; None: there never was any.
@@ -190,6 +192,10 @@ class Call(Running, Job, CallView):
         return self.tool.name
 
     @property
+    def running_tool(self) -> str:
+        return self.tool.name
+
+    @property
     def elixir(self) -> Elixir | None:
         return self._runtime.elixir
 
@@ -241,6 +247,7 @@ class Call(Running, Job, CallView):
     def interrupt(self, error: CallError) -> None:
         """Let the tool know that the call was answered with ``error``."""
         with self._runtime.interrupting:
+            self.interrupted_at = time.monotonic()
             self.interruption = error
             callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():

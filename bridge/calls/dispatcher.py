@@ -26,6 +26,8 @@ from .execution import unhandled
 from .report import Report, is_abandoned
 from .runtime import CallRuntime
 from .served_tool import ServedTool
+from .stacks import read_stacks
+from .stuck import StuckWatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ class Dispatcher:
         elixir: the way back to the program that calls; None: there is none.
         python: the interpreter, as health checks show it.
         reports: what else the statistics contain, by name; each is called when they are asked for.
+        stuck_after_s: when every worker has been held so long by calls that nobody awaits, in
+            seconds, health says ``stuck``; None: never.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Dispatcher:
         elixir: Elixir | None = None,
         python: Mapping[str, Any] | None = None,
         reports: Mapping[str, Callable[[], Any]] | None = None,
+        stuck_after_s: float | None = None,
     ) -> None:
         self.tools = {
             name: ServedTool(tool, pool.new_serial_queue() if tool.serial else None)
@@ -81,7 +86,11 @@ class Dispatcher:
         self._ending: set[Call] = set()
         #: How many calls were ended so, by the code of the error.
         self._interrupted: dict[str, int] = {}
-        self._report = Report(self.tools, pool, self.calls, self.python, dict(reports or {}))
+        #: Whether calls are served. The main thread looks now and then.
+        self.stuck = StuckWatch(pool, stuck_after_s)
+        self._report = Report(
+            self.tools, pool, self.calls, self.python, self.stuck, dict(reports or {})
+        )
 
     def dispatch(self, request: Request, peer: Peer) -> None:
         """Start a call. Whatever happens, its peer gets exactly one answer under its key.
@@ -274,6 +283,10 @@ class Dispatcher:
     def stats(self) -> dict[str, Any]:
         """What was counted, as ``$/stats`` shows it, and ``health()``."""
         return self._report.stats(self.draining, self._interrupted)
+
+    def stacks(self) -> dict[str, Any]:
+        """Where every tool is now, as ``$/stacks`` shows it."""
+        return read_stacks(self.pool)
 
     # -- parts ------------------------------------------------------------------------------
 

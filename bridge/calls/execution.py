@@ -28,9 +28,17 @@ _OWN_DIRECTORY = os.path.join(os.path.dirname(__file__), "")
 
 
 class Running(ABC):
-    """What ``execute`` asks of the call that it runs. Its thread alone calls these."""
+    """What ``execute`` asks of the call that it runs. Its thread alone calls these.
+
+    ``running_tool``: the name of the tool, for any thread; None: just now there is none.
+    """
 
     __slots__ = ()
+
+    @property
+    @abstractmethod
+    def running_tool(self) -> str | None:
+        """What runs here."""
 
     @abstractmethod
     def claim(self) -> bool:
@@ -108,6 +116,11 @@ def execute(
     return True
 
 
+def is_own_file(name: str) -> bool:
+    """Whether it is code between a transport and a tool."""
+    return name.startswith(_OWN_DIRECTORY)
+
+
 def _indescribable(tool: str) -> CallError:
     return ToolFailed(f"{tool} failed, and so did describing how", started=True)
 
@@ -162,6 +175,6 @@ def _format(failure: BaseException) -> list[str]:
 
     summary = traceback.TracebackException.from_exception(failure)
     # how the bridge came to call the tool says nothing to the caller
-    while summary.stack and summary.stack[0].filename.startswith(_OWN_DIRECTORY):
+    while summary.stack and is_own_file(summary.stack[0].filename):
         del summary.stack[0]
     return "".join(summary.format()).splitlines()

@@ -102,6 +102,8 @@ class Pool:
         #: Whether a worker has ever started. From then on every job finds one.
         self._serves = False
         self._retry_at = 0.0
+        #: Whether the last thread that was wanted could not be started.
+        self._lacks_threads = False
 
     def __repr__(self) -> str:
         busy = sum(worker.job is not None for worker in self.workers)
@@ -111,6 +113,11 @@ class Pool:
     def queued(self) -> int:
         """How many jobs wait."""
         return len(self._jobs) + sum(len(queue.waiting) for queue in self._serial)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no worker can be added: there are ``max_workers``, or no thread for another."""
+        return len(self.workers) >= self.max_workers or self._lacks_threads
 
     def new_serial_queue(self) -> SerialQueue:
         """Make a queue for jobs that must not run at the same time."""
@@ -235,7 +242,8 @@ class Pool:
             worker = Worker(f"bridge-worker-{len(self.workers) + 1}")
             self.workers.append(worker)
             self._idle.append(worker)
-            if self._start(worker):
+            self._lacks_threads = not self._start(worker)
+            if not self._lacks_threads:
                 self._serves = True
                 return True
             self._idle.remove(worker)  # (8)

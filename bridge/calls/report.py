@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .job import Worker
     from .pool import Pool
     from .served_tool import ServedTool
+    from .stuck import StuckWatch
 
 
 class Report:
@@ -25,6 +26,7 @@ class Report:
         pool: where it runs.
         calls: those without an answer, by key.
         python: the interpreter.
+        stuck: knows whether calls are served.
         others: what else the statistics contain, by name; each is called when they are asked for.
     """
 
@@ -34,12 +36,14 @@ class Report:
         pool: Pool,
         calls: Mapping[int, Call],
         python: Mapping[str, Any],
+        stuck: StuckWatch,
         others: Mapping[str, Callable[[], Any]],
     ) -> None:
         self._tools = tools
         self._pool = pool
         self._calls = calls
         self._python = python
+        self._stuck = stuck
         self._others = others
         self._began = time.monotonic()
 
@@ -54,7 +58,7 @@ class Report:
         abandoned = sum(is_abandoned(worker) for worker in pool.workers)
         elsewhere = sum(worker.job is not None for worker in pool.guests)
         return {
-            "status": "draining" if draining else "serving",
+            "status": "draining" if draining else self._stuck.status(),
             "in_flight": queued + busy + elsewhere - abandoned,
             "queued": queued,
             "max_queue": pool.max_queue,

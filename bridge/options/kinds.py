@@ -85,6 +85,20 @@ class Seconds(Kind):
         return repr(float(value)).removesuffix(".0")
 
 
+class SecondsOrOff(Kind):
+    """A number of seconds, or ``off``, whose value is None."""
+
+    def __init__(self) -> None:
+        self._seconds = Seconds()
+        super().__init__(self._seconds.metavar, f"{self._seconds.wants}, or off")
+
+    def read(self, text: str) -> float | None:
+        return None if text == "off" else self._seconds.read(text)
+
+    def show(self, value: float | None) -> str:
+        return "off" if value is None else self._seconds.show(value)
+
+
 class Choice(Kind):
     """One of a few names."""
 

@@ -136,6 +136,7 @@ class Server:
                 elixir=self._elixir(tools),
                 python=describe_python(gil),
                 reports={} if checker is None else {"thread_safety": checker.get_report},
+                stuck_after_s=settings.stuck_after_s,
             )
             forks.add(lambda: dispatcher.forked(leave_fork))
             handle_signals(self.end)
@@ -163,7 +164,7 @@ class Server:
             except BridgeError as error:
                 return self._refuse(error, stdio, log)
             forks.add(reader.forked)
-        reason = self._wait(dispatcher)
+        reason = self._wait(dispatcher, grpc)
         return self._end(reason, dispatcher, stdio, reader, grpc, adapter, checker)
 
     # -- the start ----------------------------------------------------------------------------
@@ -238,12 +239,15 @@ class Server:
             stdio.peer.refuse(CallError(text, code="failed_precondition"))
         return FATAL
 
-    def _wait(self, dispatcher: Dispatcher) -> str:
+    def _wait(self, dispatcher: Dispatcher, grpc: GrpcServer | None) -> str:
         while True:
             try:
                 return self._reasons.get(timeout=_WATCH_S)
             except Empty:
                 dispatcher.catch_up()
+                status = dispatcher.stuck.look()
+                if grpc is not None:
+                    grpc.set_health(status == "serving")
                 # somebody else may hold the pipe open that would have told us
                 if self._settings.descriptors is not None and os.getppid() != self._parent:
                     return "parent gone"

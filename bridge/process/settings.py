@@ -12,6 +12,7 @@ from ..options import (
     Group,
     Options,
     Seconds,
+    SecondsOrOff,
     Switch,
     Text,
     WholeNumber,
@@ -144,6 +145,13 @@ class Settings(Options):
         "The time that running calls have when the process ends.",
         group=CALLS,
         default=5.0,
+    )
+    stuck_after_s: float | None = option(
+        "--stuck-after",
+        SecondsOrOff(),
+        "Health says stuck when every worker was held so long by calls that nobody awaits.",
+        group=CALLS,
+        default=30.0,
     )
     transport: tuple[str, ...] = option(
         "--transport",

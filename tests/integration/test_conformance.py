@@ -583,6 +583,10 @@ def test_the_bridge_answers_about_itself_while_everything_is_full(narrow, meetin
     assert narrow.call("$/health")["status"] == "serving"
     assert stats(narrow, "tools")["meet"]["in_flight"] == 1
     assert len(narrow.call("$/tools")) > 20
+    if type(narrow) is PortPeer:  # over gRPC they want a token
+        (thread,) = (t for t in narrow.call("$/stacks")["threads"] if t["tool"] is not None)
+        assert (thread["tool"], thread["id"], thread["abandoned"]) == ("meet", running, False)
+        assert thread["stack"] is None or thread["stack"][0]["function"].endswith("meet")
     first.go()
     assert [narrow.result(msgid) for msgid in (running, *waiting)] == ["go", None, None]
 

@@ -581,6 +581,10 @@ def test_everything_about_the_bridge_answers_while_it_is_full(small, meeting):
     with pytest.raises(grpc.RpcError) as caught:
         small.channel.unary_unary(f"/{SERVICE}/Nothing")(b"", timeout=PATIENCE_S)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    with pytest.raises(grpc.RpcError) as caught:
+        small.channel.unary_unary(f"/{SERVICE}/GetStacks")(b"", timeout=PATIENCE_S)
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert "--token-file" in caught.value.details()
     for watch in watches:
         watch.cancel()
     release(small, meeting, ids)
@@ -605,6 +609,22 @@ def test_the_health_is_not_serving_first_thing_in_a_drain(start, meeting):
     assert check(peer) == NOT_SERVING
     release(peer, meeting, ids)
     assert peer.wait() == 0
+
+
+def test_the_health_is_not_serving_while_every_worker_is_held_in_vain(start, meeting):
+    peer = start("--max-workers", "1", "--stuck-after", "0.2")
+    watch = peer.checks.Watch(health_pb2.HealthCheckRequest(service=SERVICE), timeout=PATIENCE_S)
+    assert next(watch).status == SERVING
+    (msgid,) = occupy(peer, meeting, 1)
+    peer.cancel(msgid)
+    assert next(watch).status == NOT_SERVING
+    assert check(peer) == NOT_SERVING
+    assert stats(peer, "status") == "stuck"
+    meeting.visitor("0").go()
+    assert next(watch).status == SERVING
+    assert check(peer) == SERVING
+    assert peer.call("echo", [1]) == 1
+    watch.cancel()
 
 
 def test_tools_are_described_with_typed_defaults(peer):

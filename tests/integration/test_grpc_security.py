@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("grpc")
 
 import grpc
+from google.protobuf import json_format
 from grpc_health.v1 import health_pb2
 
 from bridge._generated import bridge_pb2 as pb
@@ -363,7 +364,7 @@ def test_only_calls_with_the_token_are_served(start, token_file):
 def test_everything_but_health_needs_the_token(start, token_file):
     peer = start("--token-file", token_file, "--reflection", metadata=bearer(TOKEN))
     with grpc.insecure_channel(peer.address) as channel:
-        for method in ("Call", "ListTools", "GetStats"):
+        for method in ("Call", "ListTools", "GetStats", "GetStacks"):
             with pytest.raises(grpc.RpcError) as caught:
                 channel.unary_unary(f"/{SERVICE}/{method}")(b"", timeout=WAIT_S)
             assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
@@ -393,6 +394,11 @@ def test_who_has_no_token_is_told_so_while_every_worker_is_busy(start, token_fil
     visitor = meeting.visitor("a")
     assert_refused(peer, [])
     assert_refused(peer, bearer("wrong"))
+    ask = peer.unary("GetStacks", pb.GetStacksResponse)
+    response = ask(b"", timeout=WAIT_S, metadata=bearer(TOKEN))
+    (thread,) = json_format.MessageToDict(response.stacks)["threads"]
+    assert (thread["tool"], thread["abandoned"]) == ("meet", False)
+    assert thread["stack"][0]["function"].endswith("meet")
     visitor.go("done")
     assert peer.result(msgid) == "done"
     meeting.close()

@@ -20,6 +20,7 @@ OBVIOUS = {
     *("Bridge", "Progress.done", "CallResponse.result", "ListToolsResponse.tools", "Tool.name"),
     *("LogRecord.text", "Parameter.name", "Parameter.required"),
     *("ListToolsRequest", "ListToolsResponse", "GetStatsRequest", "GetStatsResponse"),
+    *("GetStacksRequest", "GetStacksResponse"),
     *("Payload.form", "StreamResponse.kind"),
 }
 

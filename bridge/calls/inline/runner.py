@@ -91,6 +91,7 @@ class InlineRunner(Running):
         account, variables, unshared = self._account, self._variables, self._unshared
         self._thread = threading.get_ident()
         began = now = self._arrived = account.since = time.monotonic()
+        account.thread = threading.current_thread()
         account.job = self
         current: ServedTool | None = None
         number = calls = errors = 0
@@ -144,6 +145,14 @@ class InlineRunner(Running):
         return now
 
     # -- execution.Running ------------------------------------------------------------------
+
+    @property
+    def running_tool(self) -> str | None:
+        try:
+            _, tool = self._unshared[-1]
+        except IndexError:
+            return None
+        return tool.name
 
     def claim(self) -> bool:
         try:

@@ -41,6 +41,7 @@ class BridgeService(Service):
             ),
             "ListTools": grpc.unary_unary_rpc_method_handler(aside(self._list_tools)),
             "GetStats": grpc.unary_unary_rpc_method_handler(aside(self._get_stats)),
+            "GetStacks": grpc.unary_unary_rpc_method_handler(aside(self._get_stacks)),
         }
 
     def _call(self, data: bytes, context: Any) -> bytes:
@@ -85,6 +86,17 @@ class BridgeService(Service):
     def _get_stats(self, data: bytes, context: Any) -> bytes:
         stats = to_struct(self._caller.stats(), "stats")
         message: bytes = pb.GetStatsResponse(stats=stats).SerializeToString()
+        return message
+
+    def _get_stacks(self, data: bytes, context: Any) -> bytes:
+        if not self._caller.is_guarded:
+            refusal = (
+                "stacks are shown only to callers with a token: start the bridge with --token-file"
+            )
+            error = CallError(refusal, code="permission_denied", started=False)
+            context.abort_with_status(CallStatus(error))
+        stacks = to_struct(self._caller.stacks(), "stacks")
+        message: bytes = pb.GetStacksResponse(stacks=stacks).SerializeToString()
         return message
 
 

@@ -22,6 +22,7 @@ class ToolCaller:
         executor: what the ``grpc.Server`` of the services was made with.
         max_message_bytes: the size of the largest message that a client is sent.
         max_message_items: so many lists and maps may be in what one sends; default: 2 Mi.
+        is_guarded: whether every call has shown a token.
     """
 
     def __init__(
@@ -30,7 +31,10 @@ class ToolCaller:
         executor: GrpcExecutor,
         max_message_bytes: int,
         max_message_items: int = MAX_ITEMS,
+        *,
+        is_guarded: bool = False,
     ) -> None:
+        self.is_guarded = is_guarded
         self._dispatcher = dispatcher
         self._executor = executor
         self._max_message_bytes = max_message_bytes
@@ -121,3 +125,7 @@ class ToolCaller:
     def stats(self) -> dict[str, Any]:
         """What is going on and what was counted, as ``$/stats`` has it, and the notes ``dropped``."""
         return {**self._dispatcher.stats(), "dropped": self._drops.count}
+
+    def stacks(self) -> dict[str, Any]:
+        """Where every tool is now, as ``$/stacks`` has it."""
+        return self._dispatcher.stacks()

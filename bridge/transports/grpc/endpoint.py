@@ -35,6 +35,11 @@ class Endpoint:
             )
         self._token = Token(settings.token_file) if settings.token_file else None
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether calls must carry a token."""
+        return self._token is not None
+
     def guards(self, aside: Callable[[Callable[..., Any]], Callable[..., Any]]) -> list[Guard]:
         """The interceptors of a ``grpc.Server`` that listens here.
 

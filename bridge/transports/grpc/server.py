@@ -13,7 +13,6 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2
 
 from ...calls import Dispatcher
 from ...wire import MAX_ITEMS
@@ -81,7 +80,13 @@ class GrpcTransport:
             UsageError: the address cannot be had.
         """
         executor = GrpcExecutor(dispatcher)
-        caller = ToolCaller(dispatcher, executor, self._max_message_bytes, self._max_message_items)
+        caller = ToolCaller(
+            dispatcher,
+            executor,
+            self._max_message_bytes,
+            self._max_message_items,
+            is_guarded=self._endpoint.is_guarded,
+        )
         pool, size = dispatcher.pool, self._max_message_bytes
         make_server: Any = grpc.server  # takes any executor, other than pyright's stubs of gRPC say
         server = make_server(
@@ -100,14 +105,13 @@ class GrpcTransport:
         names = [service.name for service in services]
         health = Health(executor.control)
         health.add_to(server)
-        for name in ("", *names):
-            health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        health.set_all(("", *names), True)
         if self._reflection is not None:
             self._reflection.add_to(server, names)
         address = self._endpoint.listen(server)
         server.start()
         executor.watch()
-        return GrpcServer(server, executor, health, address)
+        return GrpcServer(server, executor, health, ("", *names), address)
 
 
 class GrpcServer:
@@ -117,16 +121,27 @@ class GrpcServer:
         server: the ``grpc.Server``, started.
         executor: what it was made with.
         health: its health checks.
+        names: of which services they tell.
         address: the port, or the address of a Unix socket.
     """
 
     def __init__(
-        self, server: Any, executor: GrpcExecutor, health: Health, address: int | str
+        self,
+        server: Any,
+        executor: GrpcExecutor,
+        health: Health,
+        names: Sequence[str],
+        address: int | str,
     ) -> None:
         self.address = address
         self._server = server
         self._executor = executor
         self._health = health
+        self._names = names
+
+    def set_health(self, serving: bool) -> None:
+        """Tell the health checks whether calls are served. No effect once it drains."""
+        self._health.set_all(self._names, serving)
 
     def drain(self) -> None:
         """Tell the health checks. The dispatcher, once it drains, refuses new calls."""

@@ -30,6 +30,7 @@ class Health(health.HealthServicer):  # type: ignore[misc]
     def __init__(self, threads: Executor) -> None:
         super().__init__()
         self._names: set[str] = set()
+        self._serving: bool | None = None
         self._threads = threads
 
     def add_to(self, server: Any) -> None:
@@ -41,6 +42,14 @@ class Health(health.HealthServicer):  # type: ignore[misc]
         """Say how a service is from now on."""
         self._names.add(service)
         super().set(service, status)
+
+    def set_all(self, services: Iterable[str], serving: bool) -> None:
+        """Say whether they serve from now on. One thread; no effect if that was said last."""
+        if serving is not self._serving:
+            self._serving = serving
+            response = health_pb2.HealthCheckResponse
+            for service in services:
+                self.set(service, response.SERVING if serving else response.NOT_SERVING)
 
     def List(self, request: Any, context: Any) -> Any:
         """How every service is. Release 1.85.1 declares the method, and answers "unimplemented"."""

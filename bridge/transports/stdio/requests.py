@@ -34,6 +34,7 @@ class BridgeRequests:
             "$/tools": lambda request: dispatcher.describe_tools(),
             "$/stats": lambda request: {**dispatcher.stats(), "dropped": peer.dropped},
             "$/health": lambda request: dispatcher.health(),
+            "$/stacks": lambda request: dispatcher.stacks(),
             "$/shutdown": lambda request: None,
         }
 

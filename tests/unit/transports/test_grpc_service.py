@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("grpc")
 
 import grpc
+from grpc_health.v1 import health_pb2
 
 from bridge import tool
 from bridge.errors import CallError
@@ -118,6 +119,29 @@ def test_a_stream_has_items_and_a_last_message(served):
     _, channel = served
     lines = channel.unary_stream("/lines.Lines/Many")(b"letters abc", timeout=20)
     assert list(lines) == [b"- a", b"- b", b"- c", b"= None"]
+
+
+def test_the_health_follows_whether_calls_are_served(served):
+    found, channel = served
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+
+    def statuses() -> set[int]:
+        requests = [health_pb2.HealthCheckRequest(service=name) for name in ("", "lines.Lines")]
+        return {check(request, timeout=20).status for request in requests}
+
+    kinds = health_pb2.HealthCheckResponse
+    assert statuses() == {kinds.SERVING}
+    found.set_health(False)
+    assert statuses() == {kinds.NOT_SERVING}
+    found.set_health(True)
+    assert statuses() == {kinds.SERVING}
+    found.drain()
+    found.set_health(True)
+    assert statuses() == {kinds.NOT_SERVING}
 
 
 def test_what_runs_aside_is_answered_while_every_worker_is_busy(served, hold):
