@@ -51,6 +51,13 @@ def as_floats(keys: list[Any]) -> list[Any]:
     return [float(key) for key in keys]
 
 
+@pytest.fixture
+def suspicious(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every large map is looked at, as if it had taken long."""
+    monkeypatch.setattr(reading, "_SUSPICIOUS_S", -1e9)
+
+
+@pytest.mark.usefixtures("suspicious")
 @pytest.mark.parametrize(
     "keys",
     [of_one_hash(COUNT), led_into_a_chain(), as_floats(led_into_a_chain())],
@@ -68,6 +75,50 @@ def test_keys_that_collide_are_refused_wherever_they_stand(
         ) as caught:
             decode_value(Encoder().value([padding, value]))
         assert caught.value.code == "resource_exhausted"
+
+
+def test_keys_that_cost_much_are_refused_once_they_have() -> None:
+    # all of them would take a hundred times of what is suspicious
+    value = [dict.fromkeys(range(200)), {1: dict.fromkeys(range(9, 20_000))}]
+    data = Encoder().value(value)
+    assert decode_value(data) == value
+    pairs = b"".join(Encoder().value(key) + b"\xc0" for key in of_one_hash(20_000))
+    with pytest.raises(RemoteProtocolError, match="keys or more whose hashes collide"):
+        decode_value(b"\xdf" + struct.pack(">I", 20_000) + pairs)
+
+
+def collisions(keys: list[int], size: int) -> int:
+    """How many occupied places a dict of this size goes through for these keys."""
+    taken: set[int] = set()
+    count = 0
+    for key in keys:
+        rest, place = hash(key) & (2**64 - 1), hash(key) & (size - 1)
+        while place in taken:
+            count += 1
+            rest >>= 5
+            place = (place * 5 + rest + 1) & (size - 1)
+        taken.add(place)
+    return count
+
+
+@given(
+    st.sampled_from([8, 16, 32, 64]).flatmap(
+        lambda size: st.tuples(
+            st.just(size),
+            st.lists(
+                st.integers(0, 2 * size) | st.integers(-(2**63), 2**64 - 1).map(lambda n: n & ~7),
+                unique=True,
+                max_size=size * 2 // 3,
+            ),
+        )
+    )
+)
+def test_a_dict_that_grows_meets_no_more_collisions_than_it_met_before(
+    case: tuple[int, list[int]],
+) -> None:
+    """Why it is enough to watch the insertions: growing costs no more than they did."""
+    size, keys = case
+    assert collisions(keys, 2 * size) <= collisions(keys, size)
 
 
 def timestamps(count: int) -> list[Any]:
@@ -91,7 +142,12 @@ RANDOM.shuffle(SHUFFLED)
     ],
     ids=lambda keys: f"{keys[1]}",
 )  # fmt: skip
-def test_keys_that_programs_have_are_read_whatever_their_pattern(keys: Any) -> None:
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_keys_that_programs_have_are_read_whatever_their_pattern(
+    keys: Any, looked_at: bool, request: pytest.FixtureRequest
+) -> None:
+    if looked_at:
+        request.getfixturevalue("suspicious")
     value = dict.fromkeys(keys)
     there = decode_value(Encoder().value(value))
     assert list(there) == list(value)
