@@ -81,7 +81,8 @@ def resolve(name: str, app_dir: str | None = None) -> object:
     """
     directory = os.path.abspath(app_dir or ".")
     if not os.path.isdir(directory):
-        raise AdapterError(f"--app-dir {app_dir}: there is no such directory")
+        where = "" if app_dir == directory else f": {directory}"
+        raise AdapterError(f"--app-dir {app_dir}: there is no such directory{where}")
     if not app_dir:
         if directory not in sys.path:
             sys.path.append(directory)

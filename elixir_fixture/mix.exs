@@ -30,7 +30,7 @@ defmodule Bridge.MixProject do
       licenses: ["MIT"],
       # an address for `links:` and `source_url:` comes with the first public repository
       links: %{},
-      files: ~w(lib mix.exs .formatter.exs)
+      files: ~w(lib priv mix.exs .formatter.exs)
     ]
   end
 

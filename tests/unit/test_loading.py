@@ -246,6 +246,12 @@ def test_a_directory_that_is_none_is_refused(refused, tmp_path):
         assert refused("anything", path) == f"--app-dir {path}: there is no such directory"
 
 
+def test_a_directory_that_is_none_is_named_with_its_whole_path(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole = tmp_path / "python"
+    assert refused("anything", "python") == f"--app-dir python: there is no such directory: {whole}"
+
+
 def loaded_from(target):
     return LoadedAdapter("my.tools", target, bind_tools(target))
 

@@ -24,17 +24,15 @@ defmodule Bridge.Options do
     start: [
       adapter: [is: :text, required: true, flag: true, doc: "what to serve: `module:Class`"],
       app_dir: [
-        is: :text,
+        is: :place,
         without: "Python's working directory",
         flag: true,
         doc: "the directory in which Python finds the adapter's module"
       ],
       python: [
-        is: :text,
+        is: :interpreter,
         without: "`$BRIDGE_PYTHON`, else `#{@python}`",
-        doc:
-          "the interpreter: a path, or a name on the `PATH`. " <>
-            "For a virtual environment `.venv/bin/python`"
+        doc: "the interpreter; `{:venv, place}` is that of the virtual environment there"
       ],
       max_workers: [
         is: {:integer, 1},
@@ -163,7 +161,7 @@ defmodule Bridge.Options do
       # -P: a file queue.py or bridge.py where the BEAM runs is not what Python imports
       arguments: ["-P", "-m", "bridge" | flags(filled)] ++ filled[:args],
       env: for({name, value} <- filled[:env], do: variable(name, value)),
-      cd: filled[:cd],
+      cd: filled[:cd] && path(filled[:cd]),
       grace_ms: round(filled[:grace] * 1000),
       start_timeout_ms: filled[:start_timeout]
     }
@@ -215,12 +213,25 @@ defmodule Bridge.Options do
 
   defp flags(opts) do
     for name <- @flags, {:ok, value} <- [Keyword.fetch(opts, name)] do
-      "--#{String.replace("#{name}", "_", "-")}=#{value}"
+      "--#{String.replace("#{name}", "_", "-")}=#{path(value)}"
     end
   end
 
+  # Where a place is; what is none stays as it is.
+  defp path({:app, application, path}), do: Application.app_dir(application, path)
+  defp path(path), do: path
+
   defp variable(name, nil), do: {to_charlist(name), false}
   defp variable(name, value), do: {to_charlist(name), to_charlist(value)}
+
+  defp find_python!({:venv, place}) do
+    python = place |> path() |> Path.expand() |> Path.join("bin/python")
+
+    System.find_executable(python) ||
+      raise ArgumentError,
+            "no virtual environment at #{inspect(place)}: there is no #{python}. " <>
+              "mix bridge.setup makes one"
+  end
 
   defp find_python!(name) do
     path = if String.contains?(name, "/"), do: Path.expand(name), else: name
@@ -261,7 +272,12 @@ defmodule Bridge.Options do
   defp words({:one_of, values}), do: "one of #{Enum.map_join(values, ", ", &inspect/1)}"
   defp words(:texts), do: "a list of text"
   defp words(:env), do: "a map or list of pairs of text"
-  defp words(:directory), do: "a directory"
+  defp words(:place), do: "a path, or {:app, :my_app, \"priv/python\"} in an application"
+
+  defp words(:directory),
+    do: "a directory, named as a path or as {:app, :my_app, \"priv/python\"}"
+
+  defp words(:interpreter), do: "a path, a name on the PATH, or {:venv, place}"
   defp words(:milliseconds), do: "milliseconds"
   defp words(:timeout), do: "milliseconds or :infinity"
   defp words(:map), do: "a map"
@@ -279,13 +295,20 @@ defmodule Bridge.Options do
     do: Enum.all?(value, &variable?/1)
 
   defp valid?(:env, _value), do: false
-  defp valid?(:directory, value), do: is_binary(value) and File.dir?(value)
+  defp valid?(:place, {:app, app, path}), do: application?(app) and valid?(:text, path)
+  defp valid?(:place, value), do: valid?(:text, value)
+  defp valid?(:directory, value), do: valid?(:place, value) and File.dir?(path(value))
+  defp valid?(:interpreter, {:venv, place}), do: valid?(:place, place)
+  defp valid?(:interpreter, value), do: valid?(:text, value)
   defp valid?(:milliseconds, value), do: value in 0..@max_timeout_ms
   defp valid?(:timeout, value), do: value == :infinity or value in 0..@max_timeout_ms
   defp valid?(:map, value), do: is_map(value)
   defp valid?({:function, arity}, value), do: is_function(value, arity)
   defp valid?(:credit, value), do: Keyword.keyword?(value) and Enum.all?(value, &credit?/1)
   defp valid?(:any, _value), do: true
+
+  # One whose directory is known: it is on the path of the code.
+  defp application?(name), do: is_atom(name) and is_list(:code.lib_dir(name))
 
   defp variable?({name, value}), do: is_binary(name) and (is_binary(value) or value == nil)
   defp variable?(_other), do: false

@@ -27,6 +27,33 @@ defmodule Bridge.OptionsTest do
       assert %{grace_ms: 500} = Options.start!(adapter: "a", python: sh, grace: 0.5)
     end
 
+    test "finds places in an application, and a virtual environment's interpreter" do
+      place = {:app, :beam_bridge, "priv/new"}
+      path = Application.app_dir(:beam_bridge, "priv/new")
+      settings = Options.start!(adapter: "a", python: "sh", app_dir: place, cd: place)
+      assert settings.cd == path
+      assert "--app-dir=#{path}" in settings.arguments
+
+      assert_raise ArgumentError, ~r{there is no .*/priv/new/bin/python. mix bridge.setup}, fn ->
+        Options.start!(adapter: "a", python: {:venv, place})
+      end
+
+      for option <- [:app_dir, :cd],
+          place <- [{:app, :no_such_app, "priv"}, {:app, :beam_bridge}] do
+        assert_raise ArgumentError, ~r/expected #{inspect(option)} to be a/, fn ->
+          Options.start!([{:adapter, "a"}, {:python, "sh"}, {option, place}])
+        end
+      end
+    end
+
+    @tag :tmp_dir
+    test "takes the interpreter of an environment at a path", %{tmp_dir: tmp_dir} do
+      python = Bridge.TestCase.interpreter!(Path.join(tmp_dir, "bin"), "exit 0")
+      assert Options.start!(adapter: "a", python: {:venv, tmp_dir}).python == python
+      relative = Path.relative_to_cwd(tmp_dir)
+      assert Options.start!(adapter: "a", python: {:venv, relative}).python == python
+    end
+
     test "takes the environment as a map or as pairs; nil removes a variable" do
       sh = System.find_executable("sh")
       pairs = [{"SET", "1"}, {"UNSET", nil}]

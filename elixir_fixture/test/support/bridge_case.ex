@@ -57,6 +57,15 @@ defmodule Bridge.TestCase do
     end
   end
 
+  @doc "Writes a program of the shell that stands for an interpreter: `python` in that directory."
+  def interpreter!(directory, program) do
+    File.mkdir_p!(directory)
+    path = Path.join(directory, "python")
+    File.write!(path, "#!/bin/sh\n#{program}\n")
+    File.chmod!(path, 0o755)
+    path
+  end
+
   @doc "Is there such a process in the operating system? A zombie is none."
   def os_alive?(os_pid), do: os_state(os_pid) not in ["", "Z"]
 

@@ -1,0 +1,262 @@
+defmodule Mix.Bridge.Environment do
+  @moduledoc false
+
+  # A virtual environment for an application's Python: what goes into it, how it is made, and what is
+  # in it. The tasks `bridge.setup`, `bridge.doctor` and `bridge.new` share it.
+
+  @version Mix.Project.config()[:version]
+  # The Python half stands beside the Elixir half, unless that came alone (`sparse:`).
+  @beside Path.expand("../../../..", __DIR__)
+
+  # What was asked for, written into the environment once it is there.
+  @stamp "bridge-setup"
+
+  @typedoc """
+  What to make.
+
+    * `dir` - where the application's Python is, with its `pyproject.toml` or `requirements.txt`
+    * `venv` - where the environment shall be
+    * `python` - the interpreter to make it with
+    * `package` - where the package of the Python half is: a path or what pip takes, or nil where
+      the application's own list names it
+    * `extras` - its extras
+    * `uv` - the path of uv, or nil to use venv and pip
+  """
+  @type t :: %{
+          dir: Path.t(),
+          venv: Path.t(),
+          python: String.t(),
+          package: String.t() | nil,
+          extras: [String.t()],
+          uv: Path.t() | nil
+        }
+
+  @doc "The version of this half."
+  @spec version() :: String.t()
+  def version, do: @version
+
+  @doc "Where the Python half is, if it came with this one: the path of its folder."
+  @spec package_beside() :: Path.t() | nil
+  def package_beside do
+    pyproject = Path.join(@beside, "pyproject.toml")
+
+    with {:ok, text} <- File.read(pyproject), true <- text =~ ~r/^name = "beam-bridge"$/m do
+      @beside
+    else
+      _none -> nil
+    end
+  end
+
+  @doc "The interpreter of the environment in `venv`."
+  @spec interpreter(Path.t()) :: Path.t()
+  def interpreter(venv), do: Path.join([Path.expand(venv), "bin", "python"])
+
+  @doc """
+  The file that lists what the application's Python needs, with the packages' names in it.
+
+  `pyproject.toml` comes first; of that, `dependencies` of `project` are what counts.
+  """
+  @spec list(Path.t()) :: Path.t() | nil
+  def list(dir) do
+    ["pyproject.toml", "requirements.txt"]
+    |> Enum.map(&Path.join(dir, &1))
+    |> Enum.find(&File.regular?/1)
+  end
+
+  @doc "Whether the application's own list names the Python half."
+  @spec lists_bridge?(Path.t()) :: boolean
+  def lists_bridge?(dir) do
+    case list(dir) do
+      nil -> false
+      file -> file |> File.read!() |> String.match?(~r/^[^#]*\bbeam[-_.]bridge\b/mi)
+    end
+  end
+
+  @doc """
+  Makes the environment, or brings it to what is wanted. Raises `Mix.Error` with what to do.
+
+  Returns `:made`, or `:unchanged` where it is there as it was asked for before.
+  """
+  @spec make(t, keyword) :: :made | :unchanged
+  def make(wanted, opts \\ []) do
+    stamp = Path.join(wanted.venv, @stamp)
+
+    if not Keyword.get(opts, :force, false) and File.read(stamp) == {:ok, fingerprint(wanted)} do
+      :unchanged
+    else
+      unless File.exists?(interpreter(wanted.venv)) do
+        create!(wanted)
+        drop_second_name(wanted.venv)
+      end
+
+      install!(wanted)
+      File.write!(stamp, fingerprint(wanted))
+      :made
+    end
+  end
+
+  @doc """
+  What an interpreter is: its own version and that of the Python half in it, nil where it has none.
+  """
+  @spec versions(Path.t()) ::
+          {:ok, %{python: String.t(), bridge: String.t() | nil}} | {:error, String.t()}
+  def versions(python) do
+    program = """
+    import sys
+    print("python", sys.version.split()[0])
+    try:
+        import bridge
+        print("bridge", getattr(bridge, "__version__", "of something else that has this name"))
+    except ModuleNotFoundError:
+        pass
+    """
+
+    case run(python, ["-I", "-c", program]) do
+      {output, 0} ->
+        found =
+          for line <- String.split(output, "\n"), [k, v] <- [words(line)], into: %{}, do: {k, v}
+
+        {:ok, %{python: found["python"], bridge: found["bridge"]}}
+
+      {output, status} ->
+        {:error, "it exits with status #{status}: #{String.trim(output)}"}
+    end
+  rescue
+    error in [ErlangError, File.Error] -> {:error, "it does not start: #{reason(error)}"}
+  end
+
+  @doc "Whether a Python half of that version and this client belong together."
+  @spec fits?(String.t()) :: boolean
+  def fits?(version), do: series(version) == series(@version)
+
+  defp series(version), do: version |> String.split(".") |> Enum.take(2)
+
+  defp words(line), do: String.split(line, " ", parts: 2)
+
+  ## Making it
+
+  defp create!(%{uv: nil} = wanted) do
+    run!(wanted.python, ["-m", "venv", wanted.venv], File.cwd!(), fn output ->
+      if output =~ "ensurepip" or output =~ "No module named venv" do
+        "This Python has no venv. On Debian and Ubuntu: apt-get install python3-venv"
+      else
+        "The interpreter is #{wanted.python}; name another one with --python"
+      end
+    end)
+  end
+
+  defp create!(%{uv: uv} = wanted) do
+    run!(uv, ["venv", "--python", wanted.python, wanted.venv], File.cwd!(), fn _output ->
+      "The interpreter is #{wanted.python}; name another one with --python, or do without uv: --no-uv"
+    end)
+  end
+
+  # Python makes a link "lib64" to "lib" everywhere, and needs it where its own packages are in lib64.
+  # A release follows links: it would hold all packages twice.
+  defp drop_second_name(venv) do
+    program = "import sys; print(sys.platlibdir)"
+
+    with {"lib\n", 0} <- run(interpreter(venv), ["-I", "-c", program]),
+         do: File.rm(Path.join(venv, "lib64"))
+  end
+
+  defp install!(wanted) do
+    python = interpreter(wanted.venv)
+
+    case needs(wanted, python) do
+      [] ->
+        :ok
+
+      needs ->
+        {program, arguments} = installer(wanted, python)
+        run!(program, arguments ++ needs, wanted.dir, &install_advice/1)
+    end
+  end
+
+  defp installer(%{uv: nil}, python) do
+    {python, ["-m", "pip", "install", "--disable-pip-version-check", "--upgrade"]}
+  end
+
+  defp installer(%{uv: uv}, python) do
+    # the package at a path may have changed without another version
+    {uv,
+     ["pip", "install", "--python", python, "--upgrade", "--reinstall-package", "beam-bridge"]}
+  end
+
+  defp install_advice(output) do
+    if output =~ ~r/[Cc]onnection|resolve host|Temporary failure|timed out/ do
+      "Is the package index reached? Without it: pip's PIP_FIND_LINKS and PIP_NO_INDEX, for a folder of wheels"
+    else
+      "What is listed could not be installed"
+    end
+  end
+
+  defp needs(wanted, python) do
+    package = wanted.package && with_extras(wanted.package, wanted.extras)
+    listed(list(wanted.dir), python) ++ List.wrap(package)
+  end
+
+  defp listed(nil, _python), do: []
+
+  defp listed(file, python) do
+    case Path.extname(file) do
+      ".toml" -> dependencies!(file, python)
+      ".txt" -> ["-r", file]
+    end
+  end
+
+  # pip installs a project, and not what a project needs: a folder of tools is mostly no package.
+  defp dependencies!(file, python) do
+    program = """
+    import sys, tomllib
+    with open(sys.argv[1], "rb") as file:
+        print("\\n".join(tomllib.load(file).get("project", {}).get("dependencies", [])))
+    """
+
+    {output, status} = run(python, ["-I", "-c", program, file])
+    if status != 0, do: Mix.raise("#{file} cannot be read:\n#{output}")
+    String.split(output, "\n", trim: true)
+  end
+
+  defp with_extras(package, []), do: package
+  defp with_extras(package, extras), do: "#{package}[#{Enum.join(extras, ",")}]"
+
+  # Of what is installed from a path only its version is looked at: --force installs it again.
+  defp fingerprint(wanted) do
+    list = list(wanted.dir)
+    contents = list && File.read!(list)
+    :erlang.phash2({contents, wanted.package, wanted.extras, @version}) |> Integer.to_string()
+  end
+
+  ## Programs
+
+  defp run(program, arguments) do
+    System.cmd(program, arguments, stderr_to_stdout: true, env: clean())
+  end
+
+  # Shows what the program says while it runs, and keeps it to find the advice.
+  defp run!(program, arguments, directory, advice) do
+    Mix.shell().info([:faint, Enum.join(["$", program | arguments], " ")])
+
+    {said, status} =
+      System.cmd(program, arguments,
+        stderr_to_stdout: true,
+        env: clean(),
+        cd: directory,
+        into: %Mix.Bridge.Shown{}
+      )
+
+    if status != 0 do
+      Mix.raise("#{Path.basename(program)} failed with status #{status}. #{advice.(said.text)}.")
+    end
+  rescue
+    error in ErlangError -> Mix.raise("#{program} does not start: #{reason(error)}")
+  end
+
+  # Of whoever calls: another environment must not have a say in this one.
+  defp clean, do: for(name <- ~w(PYTHONHOME PYTHONPATH VIRTUAL_ENV), do: {name, nil})
+
+  defp reason(%ErlangError{original: :enoent}), do: "there is no such program"
+  defp reason(%ErlangError{original: :eacces}), do: "it may not be run"
+  defp reason(error), do: Exception.message(error)
+end

@@ -1,0 +1,89 @@
+defmodule Mix.Tasks.Bridge.NewTest do
+  @moduledoc """
+  A new application, by its own README: set up, tested on both sides, and released. It needs pip's
+  package index, as `mix bridge.setup` does.
+  """
+
+  use ExUnit.Case, async: true
+
+  import ExUnit.CaptureIO
+
+  @moduletag :tmp_dir
+  @moduletag timeout: 300_000
+
+  @repository Path.expand("../../..", __DIR__)
+  @halves ~w(bridge protos pyproject.toml README.md LICENSE) ++
+            ~w(elixir_fixture/lib elixir_fixture/priv elixir_fixture/mix.exs)
+
+  defp refused(arguments), do: Exception.message(catch_error(Mix.Tasks.Bridge.New.run(arguments)))
+
+  test "refuses names that cannot be, and folders that are not empty", %{tmp_dir: tmp_dir} do
+    assert refused([]) =~ "takes the folder"
+    assert refused([Path.join(tmp_dir, "My-Shop")]) =~ ~s("My-Shop" cannot be the name)
+    assert refused([Path.join(tmp_dir, "bridge")]) =~ "is taken; --app gives another one"
+
+    assert refused([Path.join(tmp_dir, "a"), "--module", "shop"]) =~
+             "cannot be the name of a module"
+
+    assert refused([Path.join(tmp_dir, "a"), "--bridge", tmp_dir]) =~ "--bridge names the folder"
+    File.write!(Path.join(tmp_dir, "file"), "")
+    assert refused([tmp_dir, "--app", "shop"]) == "#{tmp_dir} is not empty"
+    assert refused([Path.join(tmp_dir, "file")]) == "#{tmp_dir}/file is a file"
+  end
+
+  test "its README's commands work, and so does its release elsewhere", %{tmp_dir: tmp_dir} do
+    bridge = copy_of_the_halves(Path.join(tmp_dir, "both halves"))
+    shop = Path.join(tmp_dir, "shop")
+    capture_io(fn -> Mix.Tasks.Bridge.New.run([shop, "--bridge", bridge]) end)
+
+    # as its README says
+    assert mix!(~w(format --check-formatted), shop) == ""
+    mix!(~w(deps.get), shop)
+    assert mix!(~w(bridge.setup), shop) =~ "Ready: #{shop}/priv/python/.venv/bin/python"
+    assert mix!(~w(test --warnings-as-errors), shop) =~ "2 tests, 0 failures"
+    assert mix!(["run", "-e", "IO.inspect(Shop.mean([1, 2, 6]))"], shop) =~ "{:ok, 3.0}"
+    assert run!("priv/python/.venv/bin/python", ~w(-m pytest -q priv/python), shop) =~ "3 passed"
+    assert mix!(~w(bridge.doctor shop_tools:Tools), shop) =~ "All is well"
+
+    # a release, away from all it was made of, started from another directory
+    release = Path.join(tmp_dir, "released")
+    run!("mix", ["release", "--quiet", "--path", release], shop, [{"MIX_ENV", "prod"}])
+    File.rename!(shop, Path.join(tmp_dir, "away"))
+    elsewhere = Path.join(tmp_dir, "elsewhere")
+    File.rename!(release, elsewhere)
+
+    program = """
+    {:ok, _} = Application.ensure_all_started(:shop)
+    IO.inspect(Shop.mean([1, 2, 6]))
+    """
+
+    assert run!(Path.join(elsewhere, "bin/shop"), ["eval", program], "/") =~ "{:ok, 3.0}"
+  end
+
+  # What is installed from a folder is built in it.
+  defp copy_of_the_halves(target) do
+    for name <- @halves do
+      File.mkdir_p!(Path.dirname(Path.join(target, name)))
+      File.cp_r!(Path.join(@repository, name), Path.join(target, name))
+    end
+
+    target
+  end
+
+  defp mix!(arguments, directory), do: run!("mix", arguments, directory)
+
+  # Nothing of the run that this test is a part of.
+  defp run!(program, arguments, directory, env \\ []) do
+    unset =
+      for name <- ~w(MIX_ENV MIX_BUILD_PATH MIX_BUILD_ROOT MIX_DEPS_PATH MIX_EXS BRIDGE_PYTHON),
+          do: {name, nil}
+
+    program = if program =~ "/", do: Path.expand(program, directory), else: program
+
+    {output, status} =
+      System.cmd(program, arguments, cd: directory, env: unset ++ env, stderr_to_stdout: true)
+
+    assert status == 0, output
+    output
+  end
+end
