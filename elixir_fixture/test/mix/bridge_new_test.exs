@@ -39,11 +39,19 @@ defmodule Mix.Tasks.Bridge.NewTest do
     # as its README says
     assert mix!(~w(format --check-formatted), shop) == ""
     mix!(~w(deps.get), shop)
-    assert mix!(~w(bridge.setup), shop) =~ "Ready: #{shop}/priv/python/.venv/bin/python"
+    assert mix!(~w(bridge.setup --no-uv), shop) =~ "Ready: #{shop}/priv/python/.venv/bin/python"
     assert mix!(~w(test --warnings-as-errors), shop) =~ "2 tests, 0 failures"
     assert mix!(["run", "-e", "IO.inspect(Shop.mean([1, 2, 6]))"], shop) =~ "{:ok, 3.0}"
     assert run!("priv/python/.venv/bin/python", ~w(-m pytest -q priv/python), shop) =~ "3 passed"
     assert mix!(~w(bridge.doctor shop_tools:Tools), shop) =~ "All is well"
+
+    # as docs/deploy.md says of machines without an index
+    [make_wheels, use_wheels] =
+      Enum.map(guide_commands("wheels"), &String.replace(&1, "/path/to/bridge", ~s("#{bridge}")))
+
+    run!("sh", ["-c", make_wheels], shop)
+    File.rm_rf!(Path.join(shop, "priv/python/.venv"))
+    assert run!("sh", ["-c", use_wheels], shop) =~ "Ready: #{shop}/priv/python/.venv/bin/python"
 
     # a release, away from all it was made of, started from another directory
     release = Path.join(tmp_dir, "released")
@@ -59,6 +67,21 @@ defmodule Mix.Tasks.Bridge.NewTest do
 
     assert run!(Path.join(elsewhere, "bin/shop"), ["eval", program], "/") =~ "{:ok, 3.0}"
   end
+
+  test "the guide shows the application that it makes" do
+    application =
+      File.read!(Path.join(@repository, "elixir_fixture/priv/new/lib/my_app/application.ex"))
+
+    [_, child] = Regex.run(~r/children = \[(.*?)\n +\]/s, application)
+    words = fn text -> text |> String.split() |> Enum.join(" ") end
+    assert words.(guide()) =~ words.(child)
+  end
+
+  defp guide, do: File.read!(Path.join(@repository, "docs/deploy.md"))
+
+  # The commands of the guide in which a word stands.
+  defp guide_commands(word),
+    do: for("    " <> line <- String.split(guide(), "\n"), line =~ word, do: line)
 
   # What is installed from a folder is built in it.
   defp copy_of_the_halves(target) do
