@@ -8,6 +8,7 @@ import sys
 from ..errors import UsageError
 from ..process.platforms import check_platform
 from ..process.shutdown import CLEAN, FATAL, USAGE, complain
+from ..process.watcher import start_watcher
 from .arguments import did_you_mean, read
 
 TYPE_CHECKING = False
@@ -72,9 +73,11 @@ def _run(words: list[str]) -> int:
         complain(_ON_A_TERMINAL)
         return USAGE
 
+    # before all else is imported: it is a copy of this process, and stays small
+    watcher = start_watcher(settings)
     from ..process.server import Server
 
-    return Server(settings).run()
+    return Server(settings, watcher=watcher).run()
 
 
 def _explain_lack(error: ModuleNotFoundError) -> str:

@@ -16,6 +16,7 @@ from ..threads import start_thread
 from ..transports.stdio import StdioTransport
 from .announcement import announce, describe
 from .fork import Forks
+from .group import ProcessGroup
 from .network import open_grpc
 from .process_log import ProcessLog
 from .shutdown import (
@@ -23,7 +24,6 @@ from .shutdown import (
     FATAL,
     USAGE,
     complain,
-    end_children,
     flush_files,
     handle_signals,
     interrupt_after,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ..transports.grpc.server import GrpcServer
     from ..transports.grpc.service import ServiceFactory
     from .settings import Settings
+    from .watcher import Watcher
 
 #: How long a thread may keep the GIL while others want it, in seconds. With Python's 5 ms, one tool
 #: that computes makes every answer of the others wait so long, some of them twice.
@@ -82,6 +83,7 @@ class Server:
             is called once the adapter is set up.
         switches_often: whether answers are to come within microseconds although other tools
             compute. Over stdio they are in any case; over gRPC that costs a tenth of the calls.
+        watcher: ends the process when it cannot do so itself; default: nobody does.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Server:
         services: Callable[[], Sequence[ServiceFactory]] = bridge_services,
         elixir: Callable[[Mapping[str, Tool]], Elixir | None] = no_elixir,
         switches_often: bool = False,
+        watcher: Watcher | None = None,
     ) -> None:
         self._settings = settings
         self._load = load
@@ -101,6 +104,8 @@ class Server:
         # not an Event: a signal handler may interrupt the thread that waits for it
         self._reasons: SimpleQueue[str] = SimpleQueue()
         self._parent = os.getppid()
+        self._watcher = watcher
+        self._group = ProcessGroup() if watcher is None else watcher.group
 
     def end(self, reason: str) -> None:
         """Have the process drain and end. Any thread, signal handlers too."""
@@ -119,6 +124,8 @@ class Server:
             complain("--fds {},{}: {}".format(*settings.fds, error.strerror))
             return USAGE
         forks = Forks()
+        if self._watcher is not None:
+            forks.add(self._watcher.forked)
         if stdio is not None:
             forks.add(stdio.forked)
         log = ProcessLog(settings, stdio)
@@ -289,16 +296,18 @@ class Server:
             complain(f"close() of {adapter.name} failed: {error!r}")
         if stdio is not None and reason not in _GONE:
             stdio.peer.bye(reason)
-        end_children()
+        self._group.end()
         if idle:
             run_exit_handlers()
         flush_files()
+        if self._watcher is not None:
+            self._watcher.dismiss()
         leave(CLEAN)
 
     def _leave_after(self, seconds: float) -> None:
         def hurry() -> None:
             try:
-                end_children()
+                self._group.end()
             finally:
                 leave(CLEAN)
 

@@ -1,4 +1,4 @@
-"""How the process ends: its signals, what its tools started, exit handlers, last words, itself."""
+"""How the process ends: its signals, exit handlers, last words, itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import atexit
 import os
 import sys
 import threading
-import time
 
 from ..threads import start_thread
 
@@ -21,7 +20,7 @@ else:
 
 CLEAN, FATAL, USAGE = 0, 1, 2
 INTERRUPTED = 130  # what shells report for Ctrl-C
-#: How long child processes may take to react to SIGTERM, and the last output to be written.
+#: How long the last output may take to be written.
 _MOMENT_S = 0.2
 
 
@@ -46,61 +45,6 @@ def forget_signals() -> None:
     """The handlers of a program that is no bridge. On the main thread."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def end_children() -> None:
-    """End what the tools started and left behind.
-
-    A port program is the leader of a session of its own, so its process group is what it and its
-    tools started. Started by hand, the group is somebody else's and is left alone. The signal
-    reaches this process as well, whose handler has nothing left to do. Who is deaf to it is killed.
-    """
-    if not os.getsid(0) == os.getpid() == os.getpgrp():
-        return
-    os.killpg(os.getpgrp(), signal.SIGTERM)
-    end = time.monotonic() + _MOMENT_S
-    # what tracks resources removes what they leave behind, and ends by itself
-    while others := [pid for pid in _others_in_group() if not _tracks_resources(pid)]:
-        if time.monotonic() > end:
-            for pid in others:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except OSError:
-                    pass  # it has just ended, or is somebody else's by now
-            return
-        time.sleep(0.005)
-
-
-def _tracks_resources(pid: int) -> bool:
-    """Whether it is the process with which ``multiprocessing`` removes shared memory that is left.
-
-    It ignores SIGTERM, and ends when all have ended for which it works, this process included.
-    """
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return b"from multiprocessing.resource_tracker import main" in file.read()
-    except OSError:
-        return False  # it has just ended
-
-
-def _others_in_group() -> list[int]:
-    """The processes in this one's group that have not ended; none where there is no /proc."""
-    found, own = [], str(os.getpid())
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return []  # not Linux, or no descriptor left
-    for name in names:
-        if not name.isdigit() or name == own:
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                state, _, group = file.read().rpartition(b")")[2].split()[:3]
-        except OSError:
-            continue  # it has just ended
-        if group == own.encode() and state not in b"ZX":
-            found.append(int(name))
-    return found
 
 
 def run_exit_handlers() -> None:

@@ -160,6 +160,10 @@ class Faults(ThreadSafeAdapter):
         return subprocess.Popen(["sleep", "600"], close_fds=False).pid
 
     @tool
+    def waits_for_any_child(self) -> None:
+        os.wait()
+
+    @tool
     def leaves_a_child_deaf_to_sigterm(self) -> int:
         """A child that SIGTERM does not end; its process id."""
         script = "trap '' TERM; echo deaf; while :; do sleep 1; done"
@@ -263,10 +267,21 @@ class Faults(ThreadSafeAdapter):
         """What C code does that does not let others run."""
         ctypes.PyDLL(None).sleep(seconds)
 
+    @tool
+    def holds_the_gil_for_good(self, path: str) -> None:
+        """The same, and a child process; there is a file as soon as nobody else can run."""
+        ctypes.PyDLL(None).system(f"touch '{path}'; sleep 600".encode())
+
 
 class ExitsWhileItLoads(Faults):
     def setup(self) -> None:
         sys.exit("no model, no service")
+
+
+class StartsAChildAndFails(Faults):
+    def setup(self) -> None:
+        subprocess.Popen(["sleep", "600"])
+        raise OSError("no model, no service")
 
 
 class ClosesBadly(Faults):
