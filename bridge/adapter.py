@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from types import ModuleType
 
 from .signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
@@ -32,8 +32,13 @@ else:
 class Adapter:
     """A class with tools. Its tools run one at a time unless it declares itself thread-safe.
 
-    ``setup()`` runs once before the bridge says that it is ready, ``close()`` once when it ends,
-    both on the main thread; both do nothing by default.
+    ``setup()`` runs once before the bridge says that it is ready, ``close()`` once when it ends:
+    on the main thread, or with ``--max-workers 1`` on the one thread that runs the tools. Either may
+    be an ``async def``, which is awaited on the event loop of the tools. ``setup_worker()`` and
+    ``close_worker()`` run on each thread that runs tools, first and last. All do nothing by default.
+
+    Every call begins in a copy of the ``contextvars`` that ``setup()`` has left, and
+    ``setup_worker()`` on its thread.
     """
 
     #: Whether several workers may run this adapter's tools at once.
@@ -46,11 +51,23 @@ class Adapter:
         super().__init_subclass__(**options)
         cls.__tools__ = tool_names(cls)
 
-    def setup(self) -> None:
+    def setup(self) -> Awaitable[None] | None:
         """Load what the tools need. An exception here keeps the bridge from starting."""
+        return None
 
-    def close(self) -> None:
+    def close(self) -> Awaitable[None] | None:
         """Give back what ``setup()`` took. Runs within the grace, after the last call."""
+        return None
+
+    def setup_worker(self) -> None:
+        """Prepare the calling thread, before its first call: what a library keeps for each thread.
+
+        An exception here keeps the bridge from starting; on a thread that starts later it is the
+        error of the thread's calls, each of which tries anew.
+        """
+
+    def close_worker(self) -> None:
+        """Give back what ``setup_worker()`` took. Runs after the last call of the thread."""
 
 
 def tool_names(cls: type) -> tuple[str, ...]:

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from types import ModuleType
 
 from .adapter import Adapter, bind_tools
 from .errors import AdapterError
+from .signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from .typing_names import Any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .tool import Tool
+
+_WORKER_HOOKS = ("setup_worker", "close_worker")
+_HOOKS = ("setup", "close", *_WORKER_HOOKS)
+
+#: What runs a hook of an adapter, and waits for it if it is asynchronous.
+RunHook = Callable[[Callable[[], Any]], Any]
+
+
+def run_hook(hook: Callable[[], Any]) -> Any:
+    """Run a hook of an adapter on the calling thread, in a loop of its own if it is asynchronous."""
+    value = hook()
+    if hasattr(value, "__await__"):
+        import asyncio
+
+        async def finish() -> Any:
+            return await value
+
+        return asyncio.run(finish())
+    return value
 
 
 class LoadedAdapter:
@@ -34,27 +57,50 @@ class LoadedAdapter:
         """Whether it declares, a module by the same name, that its tools may run at once."""
         return bool(getattr(self.target, "__thread_safe__", False))
 
-    def setup(self) -> None:
-        """Run the adapter's ``setup()``, if it has one, on the calling thread.
+    def setup(self, run: RunHook = run_hook) -> None:
+        """Run the adapter's ``setup()``, if it has one.
+
+        Args:
+            run: runs it, and waits for it if it is asynchronous; default: here.
 
         Raises:
             AdapterError: It raised; the message holds the traceback.
         """
-        setup = getattr(self.target, "setup", None)
-        if callable(setup):
-            try:
-                setup()
-            except (Exception, SystemExit) as error:
-                raise AdapterError(f"setup() of {self.name} failed\n{_trace(error)}") from error
+        self.run_step("setup", run)
 
-    def close(self) -> None:
-        """Run the adapter's ``close()``, if it has one, on the calling thread.
+    def close(self, run: RunHook = run_hook) -> None:
+        """Run the adapter's ``close()``, if it has one. What it raises comes through.
 
-        What it raises comes through.
+        Args:
+            run: As for ``setup``.
         """
         close = getattr(self.target, "close", None)
         if callable(close):
-            close()
+            run(close)
+
+    def run_step(self, name: str, run: RunHook, *args: object) -> None:
+        """Run a step of the set-up, if the adapter has it. Raises as ``setup``."""
+        step = getattr(self.target, name, None)
+        if callable(step):
+            try:
+                run(functools.partial(step, *args))
+            except (Exception, SystemExit) as error:
+                raise AdapterError(f"{name}() of {self.name} failed\n{_trace(error)}") from error
+
+    @property
+    def setup_worker(self) -> Callable[[], object] | None:
+        """What each thread runs before its first tool; None: nothing."""
+        return self._worker_hook("setup_worker")
+
+    @property
+    def close_worker(self) -> Callable[[], object] | None:
+        """What each thread runs after its last tool; None: nothing."""
+        return self._worker_hook("close_worker")
+
+    def _worker_hook(self, name: str) -> Callable[[], object] | None:
+        hook = getattr(self.target, name, None)
+        does_nothing = getattr(hook, "__func__", None) is getattr(Adapter, name)
+        return hook if callable(hook) and not does_nothing else None
 
 
 def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
@@ -70,7 +116,12 @@ def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
         AdapterError: It cannot be served; the message says why, with the traceback where the
             user's code failed.
     """
-    return adapt(name, create(name, resolve(name, app_dir)))
+    return build(name, resolve(name, app_dir))
+
+
+def build(name: str, target: object) -> LoadedAdapter:
+    """The adapter called ``name``, of what ``resolve`` has found. Raises as ``load``."""
+    return adapt(name, create(name, target))
 
 
 def resolve(name: str, app_dir: str | None = None) -> object:
@@ -119,7 +170,29 @@ def adapt(name: str, target: object) -> LoadedAdapter:
         raise AdapterError(
             f"{name} has no tools: mark its functions or methods with @tool (from bridge import tool)"
         )
+    _check_hooks(name, target)
     return LoadedAdapter(name, target, tools)
+
+
+def _check_hooks(name: str, target: object) -> None:
+    """Refuse hooks whose code would never run, or not where it should."""
+    for hook in _HOOKS:
+        flags = _flags(getattr(target, hook, None))
+        if flags & (CO_GENERATOR | CO_ASYNC_GENERATOR):
+            raise AdapterError(
+                f"{name}: {hook}() is a generator (it has a yield), so its code would never run: "
+                "make it an ordinary function; what is to be done at the end belongs into close()"
+            )
+        if flags & CO_COROUTINE and hook in _WORKER_HOOKS:
+            raise AdapterError(
+                f"{name}: {hook}() is an async def, but it prepares the thread that runs it, and a "
+                "coroutine would run on the one of the event loop: make it an ordinary function"
+            )
+
+
+def _flags(hook: object) -> int:
+    """Of the function itself: what wraps an asynchronous one need not be that."""
+    return getattr(getattr(hook, "__code__", None), "co_flags", 0)
 
 
 def check_workers(adapter: LoadedAdapter, max_workers: int) -> None:

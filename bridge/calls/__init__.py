@@ -6,19 +6,21 @@ or an ``InlineRunner`` on the thread that reads. A transport implements ``Peer``
 """
 
 from .dispatcher import Dispatcher
+from .errand import run_on_worker
 from .execution import unhandled
 from .inline import InlineRunner, Watchdog
 from .interfaces import CallView, Intake, Output, Peer, Sink
 from .job import Job, SerialQueue, Worker
 from .latency import QUICK
 from .pool import Pool
+from .tool_threads import ToolThreads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .inline import Batch as Batch
 
 __all__ = [
-    "Dispatcher", "Pool", "Job", "Worker", "SerialQueue",
+    "Dispatcher", "Pool", "ToolThreads", "Job", "Worker", "SerialQueue",
     "Peer", "Sink", "Intake", "Output", "CallView",
-    "InlineRunner", "Watchdog", "QUICK", "unhandled",
+    "InlineRunner", "Watchdog", "QUICK", "unhandled", "run_on_worker",
 ]  # fmt: skip

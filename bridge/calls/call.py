@@ -15,15 +15,15 @@ from __future__ import annotations
 
 import threading
 import time
-from contextvars import Context as Variables
 
 from ..context import Context, running_call
 from ..errors import CallError, EncodeError, ShuttingDown
 from .claim import FREE, Claim
-from .execution import Running, execute, unencodable
+from .execution import Running, execute, send_failure, unencodable, unprepared
 from .interfaces import CallView
 from .job import Job
 from .stats import ToolStats
+from .tool_threads import copy_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,8 +113,16 @@ class Call(Running, Job, CallView):
         arguments = self._arguments
         if tool.wants_context:
             tool.tool.add_context(arguments[1], arguments[0], Context(self))
-        variables = Variables()
+        variables = worker.variables
+        if variables is None:
+            try:
+                variables = worker.variables = self._runtime.threads.begin()
+            except BaseException as error:
+                return self._refuse_here(worker, now, error)
+        variables = variables.copy()
         variables.run(running_call.set, self)
+        if self._runtime.threads.copied:
+            copy_values(variables, self._runtime.threads.copied)
         # popped into the call, so that nothing here keeps them
         failed = execute(
             self, tool, arguments.pop(), arguments.pop(), variables, self.peer, self.key
@@ -125,6 +133,20 @@ class Call(Running, Job, CallView):
             stats = worker.stats[tool] = ToolStats()
         stats.add(max(0.0, now - self.arrived), ended - now, failed)
         tool.latency.note(ended - now)
+        return ended
+
+    def _refuse_here(self, worker: Worker, now: float, failure: BaseException) -> float:
+        """Answer in the place of the tool: ``setup_worker()`` has failed on this thread."""
+        tool = self.tool
+        if self.claim():
+            send_failure(self.peer, self.key, tool.name, unprepared(failure))
+        else:
+            self.answered_elsewhere()
+        ended = time.monotonic()
+        stats = worker.stats.get(tool)
+        if stats is None:
+            stats = worker.stats[tool] = ToolStats()
+        stats.add(max(0.0, now - self.arrived), ended - now, True)
         return ended
 
     def claim(self) -> bool:
@@ -148,15 +170,15 @@ class Call(Running, Job, CallView):
         return self
 
     def finish(self, value: Any) -> Any:
-        tool, loop = self.tool, self._runtime.event_loop
+        tool, threads = self.tool, self._runtime.threads
         if tool.is_async and (
             hasattr(value, "__await__") or (hasattr(value, "__aiter__") and not tool.streaming)
         ):
-            value = loop.run(value, self.on_interrupt)
+            value = threads.get_loop().run(value, self.on_interrupt)
         if not tool.streaming:
             return value
         if hasattr(value, "__aiter__"):
-            value = loop.iterate(value, self.on_interrupt)
+            value = threads.get_loop().iterate(value, self.on_interrupt)
         iterator = iter(value)
         try:
             return self._send_items(iterator)

@@ -76,7 +76,7 @@ class Dispatcher:
             for name, tool in tools.items()
         }
         self.pool = pool
-        self.runtime = CallRuntime(elixir)
+        self.runtime = CallRuntime(pool.threads, elixir)
         self.draining = False
         self.python = dict(python or {})
         #: Calls without an answer, by key; see ``CallRuntime``. Others may look.

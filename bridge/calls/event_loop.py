@@ -1,13 +1,26 @@
-"""The one event-loop thread that runs ``async def`` tools.
+"""The one event loop that runs ``async def`` tools, and hooks of the adapter that are asynchronous.
 
 The call keeps its worker, which waits here: so async tools count against the same capacity as
 all others. The loop starts with the first of them; ``asyncio`` is not imported before.
+
+It has a thread of its own, or is *driven*: where one thread runs all tools, that one runs the loop
+as well, whenever it waits, for work or for a coroutine.
+
+The interleavings of a driven loop, with its number where it is harmless and why (and its test):
+
+1. Something is put into a queue just after its thread has found it empty, and before the loop
+   runs. Whoever puts stops the loop after that: one that is not running yet stops when it begins,
+   and its thread looks again. (``test_what_comes_as_the_loop_begins_to_run_is_not_missed``)
+2. The same while there is no loop yet. Only the thread that drives it makes it, and looks into the
+   queue afterwards; whoever puts looks for a loop afterwards.
+   (``test_what_comes_while_the_loop_is_made_is_not_missed``)
 """
 
 from __future__ import annotations
 
+import sys
 import threading
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from ..errors import PoolFull
 from ..threads import start_thread
@@ -16,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+    from contextvars import Context as Variables
     from typing import Any
 
     OnInterrupt = Callable[[Callable[[], object]], None]
@@ -26,15 +40,50 @@ class EventLoop:
 
     Each takes the caller's ``contextvars``. An interrupted call cancels its task; the worker
     waits until the task has really ended, so that a task which refuses still counts as running.
+
+    Args:
+        driven: whether there is no thread for it, but the one that calls, always the same, runs it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, driven: bool = False) -> None:
+        self.driven = driven
+        #: None as long as nobody has needed one.
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
 
-    def run(self, coroutine: Coroutine[Any, Any, Any], on_interrupt: OnInterrupt) -> Any:
-        """The coroutine's result, or its exception. Blocks a worker, never the loop."""
-        ended: SimpleQueue[asyncio.Task[BaseException | None]] = SimpleQueue()
+    def new_queue(self) -> SimpleQueue[Any]:
+        """A queue. The thread that drives the loop runs it while it waits for an item."""
+        return _DrivingQueue(self) if self.driven else SimpleQueue()  # type: ignore[return-value]
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Run an ordinary function on the loop's thread. Returns or raises what it does."""
+
+        async def work() -> Any:
+            return function()
+
+        return self.run(work(), lambda cancel: None)
+
+    def close(self) -> None:
+        """Close a driven loop, on the thread that has run it, which ends."""
+        with self._lock:
+            loop, self.loop = self.loop, None
+        if loop is not None:
+            loop.close()
+
+    def run(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        on_interrupt: OnInterrupt,
+        variables: Variables | None = None,
+    ) -> Any:
+        """The coroutine's result, or its exception. Blocks a worker, never the loop.
+
+        Args:
+            coroutine: whatever can be awaited.
+            on_interrupt: is given what cancels it.
+            variables: in which it runs, and which it may change; default: a copy of the caller's.
+        """
+        ended = self.new_queue()
         result = None
         try:
             self._get()
@@ -46,7 +95,7 @@ class EventLoop:
             nonlocal result
             result = await coroutine
 
-        self._start(work(), ended.put, on_interrupt)
+        self._start(work(), ended.put, on_interrupt, variables)
         try:
             _raise(ended.get())
         finally:
@@ -60,7 +109,7 @@ class EventLoop:
         It runs in one task from beginning to end, because timeouts and cancel scopes inside it
         belong to a task. Closing the iterator cancels that task.
         """
-        channel: SimpleQueue[Any] = SimpleQueue()
+        channel = self.new_queue()
         loop = self._get()
 
         async def advance() -> None:
@@ -94,6 +143,7 @@ class EventLoop:
         coroutine: Coroutine[Any, Any, Any],
         ended: Callable[[asyncio.Task[BaseException | None]], object],
         on_interrupt: OnInterrupt,
+        variables: Variables | None = None,
     ) -> Callable[[], object]:
         """Begin the task; returns what cancels it, from any thread."""
         loop = self._get()
@@ -109,7 +159,7 @@ class EventLoop:
 
         def begin() -> None:
             nonlocal task
-            task = loop.create_task(guard())
+            task = loop.create_task(guard(), context=variables)
             task.add_done_callback(ended)
             task.add_done_callback(lambda _: coroutine.close())
 
@@ -123,20 +173,63 @@ class EventLoop:
 
     def _get(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None:
+            if self.loop is None:
                 import asyncio
 
                 loop = asyncio.new_event_loop()
-                if not start_thread(
-                    threading.Thread(target=loop.run_forever, name="bridge-event-loop", daemon=True)
+                if not self.driven and not start_thread(
+                    threading.Thread(
+                        target=_run_for_ever, args=(loop,), name="bridge-event-loop", daemon=True
+                    )
                 ):
                     loop.close()
                     raise PoolFull(
                         "no thread can be started for the event loop of async tools: the process "
                         "may have no more (ulimit -u, the container's limit of pids, memory)"
                     )
-                self._loop = loop
-            return self._loop
+                self.loop = loop  # (2)
+            return self.loop
+
+
+class _DrivingQueue:
+    """A queue like ``SimpleQueue``, whose reader drives the event loop while nothing is in it."""
+
+    __slots__ = ("_events", "_items")
+
+    def __init__(self, events: EventLoop) -> None:
+        self._events = events
+        self._items: SimpleQueue[Any] = SimpleQueue()
+
+    def put(self, item: Any) -> None:
+        self._items.put(item)  # (1), (2) first this, then the look for a loop
+        loop = self._events.loop
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+
+    def get(self) -> Any:
+        while True:
+            loop = self._events.loop
+            if loop is None or loop.is_running():
+                # (2) whoever makes a loop is this thread; at the end of the process another one
+                # may have to run it
+                return self._items.get()
+            try:
+                return self._items.get_nowait()
+            except Empty:
+                _run_until_stopped(loop)  # (1)
+
+
+def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:
+    while not loop.is_closed():
+        _run_until_stopped(loop)
+
+
+def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    except BaseException as error:
+        # a callback or a task of somebody's own has raised SystemExit: the loop is for all
+        sys.excepthook(type(error), error, error.__traceback__)
 
 
 def _raise(task: asyncio.Task[BaseException | None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from abc import ABC, abstractmethod
 
 from ..errors import (
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .interfaces import Peer
     from .served_tool import ServedTool
 
+#: What NumPy and others say of an array that must not be written to.
+_READ_ONLY = ("read-only", "readonly", "not writable", "not writeable", "writeable flag")
 _OWN_DIRECTORY = os.path.join(os.path.dirname(__file__), "")
 
 
@@ -107,11 +110,7 @@ def execute(
         except BaseException as error:
             # its code runs while it is encoded: __str__, model_dump, a property
             failure = error
-    try:
-        peer.send_error(key, describe_failure(failure))
-    except BaseException:
-        # so does that of an exception and its details; who claimed the call answers it all the same
-        peer.send_error(key, _indescribable(tool.name))
+    send_failure(peer, key, tool.name, failure)
     failure = None
     return True
 
@@ -121,8 +120,27 @@ def is_own_file(name: str) -> bool:
     return name.startswith(_OWN_DIRECTORY)
 
 
-def _indescribable(tool: str) -> CallError:
-    return ToolFailed(f"{tool} failed, and so did describing how", started=True)
+def send_failure(peer: Peer, key: int, tool: str, failure: BaseException) -> None:
+    """Answer a call, whose claim the caller has, with an exception, whatever that may be."""
+    try:
+        peer.send_error(key, describe_failure(failure))
+    except BaseException:
+        # its code may run, and that of its details; who claimed the call answers it all the same
+        peer.send_error(key, ToolFailed(f"{tool} failed, and so did describing how", started=True))
+
+
+def unprepared(failure: BaseException) -> CallError:
+    """The answer to a call on a thread whose ``setup_worker()`` has raised ``failure``; it is logged."""
+    from ..log import logger
+
+    logger().error("setup_worker() failed", exc_info=failure)
+    error = describe_failure(failure)
+    return ToolFailed(
+        f"setup_worker() failed on the thread of this call: {error.message}",
+        type=error.type,
+        traceback=error.traceback,
+        started=False,
+    )
 
 
 def unencodable(tool: str, error: EncodeError) -> CallError:
@@ -155,7 +173,7 @@ def describe_failure(failure: BaseException) -> CallError:
         return failure
     kind = type(failure)
     try:
-        message = cut(str(failure), MAX_ERROR_BYTES)
+        message = cut(_with_way_out(failure, str(failure)), MAX_ERROR_BYTES)
     except BaseException:
         message = ""  # no text, or still no memory for one
     try:
@@ -168,6 +186,18 @@ def describe_failure(failure: BaseException) -> CallError:
         traceback=lines,
         started=True,
     )
+
+
+def _with_way_out(failure: BaseException, message: str) -> str:
+    """What an exception says, and what to do where the bridge is the reason."""
+    if isinstance(failure, ValueError | TypeError | BufferError | RuntimeError):
+        words = message.lower()
+        if any(word in words for word in _READ_ONLY) and "numpy" in sys.modules:
+            return (
+                f"{message} (an array that arrives as an argument is read-only; a tool that changes "
+                "it works on a copy: values = values.copy())"
+            )
+    return message
 
 
 def _format(failure: BaseException) -> list[str]:

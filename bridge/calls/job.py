@@ -8,6 +8,10 @@ from collections import deque
 
 from ..typing_names import Any
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextvars import Context as Variables
+
 
 class Job(ABC):
     """A piece of work for one worker of the pool.
@@ -36,10 +40,11 @@ class Worker:
     """One place in the pool, and the thread that has it. It alone writes here; anybody may read.
 
     ``job``: what it runs now, since ``since``; None: nothing; ``jobs`` and ``busy_s``: what it ran so far.
-    ``stats`` belongs to whoever submits the jobs: counters that need no lock.
+    ``stats`` belongs to whoever submits the jobs: counters that need no lock. ``variables``: with which
+    calls on its thread begin; None: its thread has not begun to run calls.
     """
 
-    __slots__ = ("name", "thread", "job", "since", "jobs", "busy_s", "stats")
+    __slots__ = ("name", "thread", "job", "since", "jobs", "busy_s", "stats", "variables")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -49,6 +54,7 @@ class Worker:
         self.jobs = 0
         self.busy_s = 0.0
         self.stats: dict[Any, Any] = {}
+        self.variables: Variables | None = None
 
 
 class SerialQueue:

@@ -61,6 +61,7 @@ from ..errors import PoolFull, ShuttingDown
 from ..threads import start_thread
 from .interfaces import Output
 from .job import SerialQueue, Worker
+from .tool_threads import ToolThreads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,13 +81,21 @@ class Pool:
         output: what workers leave to be written. It is flushed by every worker before it sleeps,
             and nudged by a worker that goes on to another job and has no sleeper to wake.
             Default: jobs that write nothing.
+        threads: what its threads have in common, made for as many; default: nothing.
     """
 
-    def __init__(self, max_workers: int, max_queue: int, output: Output | None = None) -> None:
+    def __init__(
+        self,
+        max_workers: int,
+        max_queue: int,
+        output: Output | None = None,
+        threads: ToolThreads | None = None,
+    ) -> None:
         if max_workers < 1 or max_queue < 0:
             raise ValueError(f"a pool of {max_workers} workers with a queue of {max_queue}")
         self.max_workers = max_workers
         self.max_queue = max_queue
+        self.threads = threads or ToolThreads(single=max_workers == 1)
         self.workers: list[Worker] = []
         #: Threads from elsewhere that run jobs as well, each with a worker for its account.
         self.guests: list[Worker] = []
@@ -94,9 +103,10 @@ class Pool:
         self._jobs: deque[Job] = deque()
         self._idle: list[Worker] = []
         #: True wakes a worker, False ends it.
-        self._tokens: SimpleQueue[bool] = SimpleQueue()
+        self._tokens: SimpleQueue[bool] = self.threads.event_loop.new_queue()
         self._waking = False
         self._serial: list[SerialQueue] = []
+        self._receivers: Pool | None = None
         self._growing = threading.Lock()
         self._closed = False
         #: Whether a worker has ever started. From then on every job finds one.
@@ -112,7 +122,8 @@ class Pool:
     @property
     def queued(self) -> int:
         """How many jobs wait."""
-        return len(self._jobs) + sum(len(queue.waiting) for queue in self._serial)
+        waiting = len(self._jobs) + sum(len(queue.waiting) for queue in self._serial)
+        return waiting if self._receivers is None else waiting + self._receivers.queued
 
     @property
     def is_full(self) -> bool:
@@ -131,9 +142,18 @@ class Pool:
         self.guests.append(guest)
         return guest
 
+    def new_receivers(self, number: int) -> Pool:
+        """Make threads for jobs that wait for a peer before they become calls here, and count here.
+
+        For one worker, whose thread nobody may replace, as the adapter may depend on it.
+        """
+        self._receivers = Pool(number, self.max_queue)
+        return self._receivers
+
     def everyone(self) -> list[Worker]:
-        """The workers, and the guests."""
-        return [*self.workers, *self.guests]
+        """The workers, the guests, and those that receive."""
+        receivers = () if self._receivers is None else self._receivers.workers
+        return [*self.workers, *self.guests, *receivers]
 
     def submit(self, job: Job) -> None:
         """Run the job on a worker, soon. Any thread, never blocks.
@@ -185,13 +205,13 @@ class Pool:
         Returns:
             False if no thread can be had now: the old one keeps its place.
         """
-        thread, job = worker.thread, worker.job
-        worker.job = None
+        thread, job, variables = worker.thread, worker.job, worker.variables
+        worker.job = worker.variables = None
         worker.jobs += 1
         self._idle.append(worker)
         if not self._start(worker):
             self._idle.remove(worker)
-            worker.thread, worker.job = thread, job
+            worker.thread, worker.job, worker.variables = thread, job, variables
             worker.jobs -= 1
             return False
         return True
@@ -205,8 +225,16 @@ class Pool:
     def close(self) -> None:
         """Accept no more jobs; workers end after what is queued. Does not wait for them."""
         self._closed = True
+        if self._receivers is not None:
+            self._receivers.close()
         for _ in range(self.max_workers):
             self._tokens.put(False)
+
+    def join(self, end: float) -> None:
+        """After ``close``: wait until the workers have ended, until an instant at most."""
+        for worker in list(self.workers):
+            if worker.thread is not None:
+                worker.thread.join(max(0.0, end - time.monotonic()))
 
     def _free(self) -> int:
         return len(self._idle) + self.max_workers - len(self.workers)
@@ -252,9 +280,15 @@ class Pool:
             return False
 
     def _start(self, worker: Worker) -> bool:
-        thread = threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True)
+        thread = threading.Thread(target=self._live, args=(worker,), name=worker.name, daemon=True)
         worker.thread = thread
         return start_thread(thread)
+
+    def _live(self, worker: Worker) -> None:
+        try:
+            self._work(worker)
+        finally:
+            self.threads.leave()
 
     def _work(self, worker: Worker) -> None:
         thread = worker.thread

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 
-from .event_loop import EventLoop
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
     from ..context import Elixir
+    from .tool_threads import ToolThreads
 
 
 class CallRuntime:
@@ -22,15 +21,16 @@ class CallRuntime:
     ``interrupting``: held while the callbacks of a call change hands; rare and short.
 
     Args:
+        threads: those that run the tools.
         elixir: the way back to the program that calls; None: there is none.
     """
 
-    __slots__ = ("calls", "interrupting", "event_loop", "elixir", "_leave_fork")
+    __slots__ = ("calls", "interrupting", "threads", "elixir", "_leave_fork")
 
-    def __init__(self, elixir: Elixir | None = None) -> None:
+    def __init__(self, threads: ToolThreads, elixir: Elixir | None = None) -> None:
         self.calls: dict[int, Any] = {}  # of Call, which knows this class
         self.interrupting = threading.Lock()
-        self.event_loop = EventLoop()
+        self.threads = threads
         self.elixir = elixir
         self._leave_fork: Callable[[], NoReturn] | None = None
 

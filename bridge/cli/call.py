@@ -9,10 +9,11 @@ import signal
 import sys
 import threading
 
-from ..calls import Dispatcher, Peer, Pool, Sink
+from ..calls import Dispatcher, Peer, Sink
 from ..errors import CallError
-from ..loading import load
+from ..loading import build, resolve
 from ..options import Seconds
+from ..process.adapter_life import build_adapter, close, make_pool, set_up
 from ..wire import CallOptions, Encoder, Request
 from .command import ADAPTER_HELP, CLEAN, FAILED, USAGE, discard_output, reader
 
@@ -20,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..calls import CallView
+    from ..calls import CallView, Pool
     from ..loading import LoadedAdapter
 
 SUMMARY = "Run one tool in this process, as a caller would see it."
@@ -66,17 +67,23 @@ def run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return USAGE
-    adapter = load(options.adapter, options.app_dir)
-    adapter.setup()
+    target = resolve(options.adapter, options.app_dir)
+    pool = make_pool(1, 0)
+    adapter = build_adapter(pool, build, options.adapter, target)
+    set_up(pool, adapter)
+    idle = False
     try:
-        return _run_call(adapter, options.tool, params, options.timeout)
+        code = _run_call(pool, adapter, options.tool, params, options.timeout)
+        idle = not any(worker.job for worker in pool.workers)
+        return code
     finally:
-        adapter.close()
+        close(pool, adapter, idle)
 
 
-def _run_call(adapter: LoadedAdapter, name: str, params: Any, timeout_s: float | None) -> int:
+def _run_call(
+    pool: Pool, adapter: LoadedAdapter, name: str, params: Any, timeout_s: float | None
+) -> int:
     peer = _Console()
-    pool = Pool(1, 0)
     dispatcher = Dispatcher(adapter.tools, pool)
     tool = adapter.tools.get(name)
     credit = (sys.maxsize, sys.maxsize) if tool is not None and tool.streaming else None

@@ -9,7 +9,8 @@ import subprocess
 
 from .. import __version__
 from ..gil import describe_python, is_free_threaded
-from ..loading import load
+from ..loading import build, resolve
+from ..process.adapter_life import build_adapter, close, make_pool, set_up
 from ..process.settings import default_workers
 from ..requirements import how_to_install, remedy, requirements
 from .command import CLEAN, FAILED
@@ -32,9 +33,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the command. Returns its exit code: 1 if something that is needed is missing."""
     python = describe_python()
     gil = "GIL on" if python["gil"] else "GIL off"
-    build = "free-threaded build" if is_free_threaded() else "ordinary build"
+    kind = "free-threaded build" if is_free_threaded() else "ordinary build"
     _show("bridge", __version__)
-    _show("python", f"{python['version']} ({python['implementation']}, {build}, {gil}) {python['executable']}")  # fmt: skip
+    _show("python", f"{python['version']} ({python['implementation']}, {kind}, {gil}) {python['executable']}")  # fmt: skip
     # without what everything needs, nothing can be started
     healthy = _show_packages() and _show_transports()
     _show("elixir", _elixir())
@@ -42,9 +43,11 @@ def run(options: argparse.Namespace) -> int:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         _show(name, _descriptor(number))
     if options.adapter:
-        adapter = load(options.adapter, options.app_dir)
-        adapter.setup()
-        adapter.close()
+        target = resolve(options.adapter, options.app_dir)
+        pool = make_pool(1, 0)
+        adapter = build_adapter(pool, build, options.adapter, target)
+        set_up(pool, adapter)
+        close(pool, adapter, idle=True)
         safe = "declares itself thread-safe" if adapter.thread_safe else "needs --max-workers 1"
         _show("adapter", f"{adapter.name}: {len(adapter.tools)} tools, {safe}")
     return CLEAN if healthy else FAILED

@@ -8,12 +8,13 @@ import sys
 import threading
 from queue import Empty, SimpleQueue
 
-from ..calls import Dispatcher, Pool
+from ..calls import Dispatcher
 from ..errors import AdapterError, BridgeError, CallError, EncodeError, UsageError
 from ..gil import GilWatch, describe_python
-from ..loading import check_workers, load
+from ..loading import build, check_workers, resolve
 from ..threads import start_thread
 from ..transports.stdio import StdioTransport
+from .adapter_life import build_adapter, close, make_pool, set_up
 from .announcement import announce, describe
 from .fork import Forks
 from .group import ProcessGroup
@@ -39,13 +40,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
-    from ..calls import Intake
+    from ..calls import Pool
     from ..context import Elixir
     from ..loading import LoadedAdapter
     from ..thread_safety import ThreadSafetyChecker
     from ..tool import Tool
     from ..transports.grpc.server import GrpcServer
     from ..transports.grpc.service import ServiceFactory
+    from ..transports.stdio import StdioReader
     from .settings import Settings
     from .watcher import Watcher
 
@@ -77,7 +79,7 @@ class Server:
 
     Args:
         settings: what the command line says.
-        load: finds the adapter to serve by its name and its directory.
+        build: makes the adapter to serve of its name and the class or module that was found.
         services: makes what clients of the gRPC server can call; called only if there is one.
         elixir: makes the way back to the program that calls, from the tools that are served; it
             is called once the adapter is set up.
@@ -90,14 +92,14 @@ class Server:
         self,
         settings: Settings,
         *,
-        load: Callable[[str, str | None], LoadedAdapter] = load,
+        build: Callable[[str, object], LoadedAdapter] = build,
         services: Callable[[], Sequence[ServiceFactory]] = bridge_services,
         elixir: Callable[[Mapping[str, Tool]], Elixir | None] = no_elixir,
         switches_often: bool = False,
         watcher: Watcher | None = None,
     ) -> None:
         self._settings = settings
-        self._load = load
+        self._build = build
         self._services = services
         self._elixir = elixir
         self._switches_often = switches_often or settings.descriptors is not None
@@ -134,12 +136,14 @@ class Server:
             with GilWatch() as gil:
                 network = open_grpc(settings, self._services)
                 checker = self._begin_check()
-                adapter = self._load(settings.adapter, settings.app_dir)
-            tools = self._set_up(adapter, checker)
-            output = None if stdio is None else stdio.output
+                target = resolve(settings.adapter, settings.app_dir)
+                output = None if stdio is None else stdio.output
+                pool = make_pool(settings.max_workers, settings.max_queue, output)
+                adapter = build_adapter(pool, self._build, settings.adapter, target)
+            tools = self._set_up(adapter, pool, checker)
             dispatcher = Dispatcher(
                 tools,
-                Pool(settings.max_workers, settings.max_queue, output),
+                pool,
                 elixir=self._elixir(tools),
                 python=describe_python(gil),
                 reports={} if checker is None else {"thread_safety": checker.get_report},
@@ -206,12 +210,12 @@ class Server:
         return stdio
 
     def _set_up(
-        self, adapter: LoadedAdapter, checker: ThreadSafetyChecker | None
+        self, adapter: LoadedAdapter, pool: Pool, checker: ThreadSafetyChecker | None
     ) -> Mapping[str, Tool]:
         """Set the adapter up. Returns the tools to serve. Raises ``AdapterError``."""
         check_workers(adapter, self._settings.max_workers)
         tools = adapter.tools if checker is None else checker.watch_adapter(adapter)
-        adapter.setup()
+        set_up(pool, adapter)
         return tools
 
     def _begin_check(self) -> ThreadSafetyChecker | None:
@@ -264,7 +268,7 @@ class Server:
         reason: str,
         dispatcher: Dispatcher,
         stdio: StdioTransport | None,
-        reader: Intake | None,
+        reader: StdioReader | None,
         grpc: GrpcServer | None,
         adapter: LoadedAdapter,
         checker: ThreadSafetyChecker | None,
@@ -288,10 +292,10 @@ class Server:
             idle = dispatcher.wait_until_idle(_MARGIN_S / 4)
         if grpc is not None:
             grpc.close(idle)
-        dispatcher.pool.close()
         self._write_report(checker)
         try:
-            adapter.close()
+            end_readers = (lambda end: None) if reader is None else reader.end
+            close(dispatcher.pool, adapter, idle, end_readers)
         except (Exception, SystemExit) as error:
             complain(f"close() of {adapter.name} failed: {error!r}")
         if stdio is not None and reason not in _GONE:

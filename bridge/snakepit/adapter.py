@@ -22,8 +22,7 @@ from __future__ import annotations
 
 from ..adapter import Adapter
 from ..context import current_context, running_call
-from ..errors import AdapterError
-from ..loading import LoadedAdapter, adapt, create, resolve
+from ..loading import LoadedAdapter, RunHook, adapt, create, resolve, run_hook
 from ..tool import Tool, ToolOptions
 
 TYPE_CHECKING = False
@@ -48,7 +47,12 @@ def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
     Raises:
         AdapterError: it cannot be found, built or served.
     """
-    target = create(name, resolve(name, app_dir))
+    return build(name, resolve(name, app_dir))
+
+
+def build(name: str, target: object) -> LoadedAdapter:
+    """The adapter called ``name``, of the class that was found. Raises as ``load``."""
+    target = create(name, target)
     tools = _marked_tools(target)
     execute = getattr(target, "execute_tool", None)
     if callable(execute):
@@ -62,25 +66,18 @@ def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
 class SnakepitAdapter(LoadedAdapter):
     """An adapter in the way of Snakepit."""
 
-    def setup(self) -> None:
-        self._call("set_session_context", SessionContext())
-        super().setup()
-        self._call("initialize")
+    def setup(self, run: RunHook = run_hook) -> None:
+        self.run_step("set_session_context", run, SessionContext())
+        super().setup(run)
+        self.run_step("initialize", run)
 
-    def close(self) -> None:
+    def close(self, run: RunHook = run_hook) -> None:
         try:
-            _finish(getattr(self.target, "cleanup", None))
+            cleanup = getattr(self.target, "cleanup", None)
+            if callable(cleanup):
+                run(cleanup)
         finally:
-            super().close()
-
-    def _call(self, method: str, *args: object) -> None:
-        try:
-            _finish(getattr(self.target, method, None), *args)
-        except (Exception, SystemExit) as error:
-            import traceback
-
-            trace = "".join(traceback.format_exception(error)).rstrip()
-            raise AdapterError(f"{method}() of {self.name} failed\n{trace}") from error
+            super().close(run)
 
 
 class SessionContext:
@@ -167,17 +164,3 @@ async def _items_later(value: Any) -> Any:
 def _one(value: Any) -> Iterator[Any]:
     if value is not None:
         yield value
-
-
-def _finish(function: Any, *args: object) -> None:
-    """Call it, if it is there, and wait if it is asynchronous."""
-    if not callable(function):
-        return
-    value: Any = function(*args)
-    if hasattr(value, "__await__"):
-        import asyncio
-
-        async def finish() -> None:
-            await value
-
-        asyncio.run(finish())

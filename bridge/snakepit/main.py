@@ -93,7 +93,7 @@ def serve(options: argparse.Namespace) -> int:
     # Heartbeats need the interpreter even while every worker keeps it busy: with 16 such workers
     # and Python's own 5 ms, each takes more than a second.
     server = Server(
-        settings, load=adapter.load, services=services, elixir=elixir, switches_often=True
+        settings, build=adapter.build, services=services, elixir=elixir, switches_often=True
     )
     stdin_watch.watch_stdin(lambda: server.end("peer gone"))
     if sys.stdout is not None:

@@ -12,10 +12,12 @@ calls run at the same time is named, too.
 
 from __future__ import annotations
 
+import contextvars
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from ..calls import ToolThreads
 from ..errors import AdapterError
 from ..loading import LoadedAdapter, adapt, create, resolve
 from ..tool import Tool
@@ -120,7 +122,7 @@ def _run_at_once(
 ) -> None:
     """A round under watch: every thread calls one tool after another, together with the others."""
     checker.watch(adapter.target)
-    adapter.setup()
+    tool_threads = _set_up(adapter)
     checker.watch(adapter.target)
     tools = {
         name: checker.watch_tool(tool, outcomes.raised) for name, tool in adapter.tools.items()
@@ -130,8 +132,9 @@ def _run_at_once(
         for wave in _waves(each, threads)
         for part in _without_serial_pairs(wave, tools)
     ]
-    Placement(tools, threads, waves).run()
-    adapter.close()
+    Placement(tools, threads, waves, tool_threads).run()
+    tool_threads.end_loop()
+    adapter.close(tool_threads.run_hook)
 
 
 def _run_in_turn(
@@ -142,12 +145,21 @@ def _run_in_turn(
     outcomes: Outcomes,
 ) -> None:
     """The same calls, on as many threads, but only one at a time; and nobody watches."""
-    adapter.setup()
+    tool_threads = _set_up(adapter)
     waves = [
         [_attempt(step, examples, outcomes)] for wave in _waves(each, threads) for step in wave
     ]
-    outcomes.comparable &= Placement(adapter.tools, threads, waves).run()
-    adapter.close()
+    outcomes.comparable &= Placement(adapter.tools, threads, waves, tool_threads).run()
+    tool_threads.end_loop()
+    adapter.close(tool_threads.run_hook)
+
+
+def _set_up(adapter: LoadedAdapter) -> ToolThreads:
+    """Set the adapter up, as a process that serves it does. Returns what its threads will need."""
+    tool_threads = ToolThreads(contextvars.copy_context())
+    adapter.setup(tool_threads.run_hook)
+    tool_threads.begin_calls(adapter)
+    return tool_threads
 
 
 def _waves(each: Round, threads: int) -> Iterator[list[Step]]:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from ..calls import Dispatcher, Job, Peer, Pool, Worker
+from ..calls import Dispatcher, Job, Peer, Pool, ToolThreads, Worker
 from ..tool import Tool
 from ..wire import CallOptions, Request
 
@@ -64,15 +64,20 @@ class Placement:
         workers: how many threads.
         waves: the calls that are to run at once, wave after wave; none with more calls than there
             are workers, or with two of the same serial tool.
+        threads: what the workers have in common; default: nothing.
     """
 
     def __init__(
-        self, tools: Mapping[str, Tool], workers: int, waves: Sequence[Sequence[Attempt]]
+        self,
+        tools: Mapping[str, Tool],
+        workers: int,
+        waves: Sequence[Sequence[Attempt]],
+        threads: ToolThreads | None = None,
     ) -> None:
         total = sum(map(len, waves))
         self._workers = workers
         self._gate = _Gate()
-        self._pool = Pool(workers, workers + total)
+        self._pool = Pool(workers, workers + total, threads=threads)
         self._dispatcher = Dispatcher(
             {name: tool.calling(self._gate.before(tool.function)) for name, tool in tools.items()},
             self._pool,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import Any
 
@@ -26,6 +27,7 @@ class Followed(ThreadSafeAdapter):
         self.entries: list[tuple[str, str, str, str]] = []
         # the reader's thread and the workers start after this
         threading.setprofile(self._note)
+        sys.setprofile(self._note)  # but for the only worker, which is the one that is here
 
     def _note(self, frame: Any, event: str, argument: object) -> None:
         if event != "call" or frame.f_code.co_name == "__init__":

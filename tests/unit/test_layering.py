@@ -23,7 +23,10 @@ OPEN = {
     "bridge._generated": {"*"},
     "bridge.adapters": {"showcase"},
     "bridge.cli": {"main"},
-    "bridge.process": {"platforms", "server", "settings", "shutdown", "stdin_watch", "watcher"},
+    "bridge.process": {
+        *("adapter_life", "platforms", "server", "settings", "shutdown", "stdin_watch"),
+        "watcher",
+    },
     "bridge.snakepit": {"main"},
     "bridge.testing": {"erlang"},
     "bridge.testing.erlang": {"*"},

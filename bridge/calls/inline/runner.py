@@ -40,6 +40,7 @@ from ...errors import CallError
 from ..call import Call
 from ..execution import Running, execute, unhandled
 from ..stats import ToolStats
+from ..tool_threads import copy_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,9 +74,11 @@ class InlineRunner(Running):
         self._runtime = dispatcher.runtime
         self._peer = peer
         self._account = dispatcher.pool.new_guest(name)
-        # every call gets a copy: fresh variables, but this one
-        self._variables = Variables()
-        self._variables.run(running_call.set, self)  # type: ignore[arg-type]
+        self._threads = dispatcher.pool.threads
+        #: Every call gets a copy; None: the thread has not begun to run calls.
+        self._variables: Variables | None = None
+        #: ``setup_worker()`` has failed: no tool shall run on this thread.
+        self._unfit = False
         self._arrived = 0.0
         self._thread = 0  # that runs calls here
         #: What runs here and nobody else knows of. Whoever takes it out decides: this thread, and
@@ -90,6 +93,11 @@ class InlineRunner(Running):
         """Run the calls of a batch, as long as this thread leads. False: it has lost the role."""
         account, variables, unshared = self._account, self._variables, self._unshared
         self._thread = threading.get_ident()
+        if variables is None:
+            variables = self._begin_thread(batch, watchdog, term)
+            if variables is None:
+                return watchdog.term == term
+        copied = self._threads.copied
         began = now = self._arrived = account.since = time.monotonic()
         account.thread = threading.current_thread()
         account.job = self
@@ -124,11 +132,42 @@ class InlineRunner(Running):
             unshared.append(running)
             if watchdog.term != term:
                 self.share()  # (3)
-            errors += execute(self, tool, args, kwargs, variables.copy(), self._peer, request.msgid)
+            own = variables.copy()
+            if copied:
+                copy_values(own, copied)
+            errors += execute(self, tool, args, kwargs, own, self._peer, request.msgid)
         account.job = None
         if current is not None:
             self._count(current, calls, errors, began)
         return watchdog.term == term
+
+    def _begin_thread(self, batch: Batch, watchdog: Watchdog, term: int) -> Variables | None:
+        """Have this thread begin to run calls, under watch: ``setup_worker()`` may take long.
+
+        Returns:
+            None if it must not run any; then the workers have the batch.
+        """
+        if not self._unfit:
+            if not watchdog.watch(term, time.monotonic()):
+                return None
+            try:
+                variables = self._threads.begin().copy()
+            except BaseException as error:
+                from ...log import logger
+
+                logger().error("setup_worker() failed", exc_info=error)
+                self._unfit = True
+            else:
+                variables.run(running_call.set, self)  # type: ignore[arg-type]
+                self._variables = variables
+                return variables
+        while watchdog.term == term and batch:
+            try:
+                request, _ = batch.popleft()
+            except IndexError:
+                break  # (4)
+            self._dispatcher.dispatch(request, self._peer)
+        return None
 
     def _count(self, tool: ServedTool, calls: int, errors: int, began: float) -> float:
         """Count calls of one tool that ran here since ``began``. Returns what time it is."""

@@ -67,12 +67,18 @@ class Watchdog:
             ``end()``.
         name: of the threads, which get ``-1`` and ``-2`` behind it.
         limit_s: how long a piece of work may last, in seconds.
+        ended: called by each thread last.
     """
 
     def __init__(
-        self, lead: Callable[[int, int], None], name: str, limit_s: float = LIMIT_S
+        self,
+        lead: Callable[[int, int], None],
+        name: str,
+        limit_s: float = LIMIT_S,
+        ended: Callable[[], object] = lambda: None,
     ) -> None:
         self._lead = lead
+        self._ended_thread = ended
         self._name = name
         self._limit_s = limit_s
         self._lock = threading.Lock()
@@ -87,6 +93,7 @@ class Watchdog:
         self._asleep = False
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._ended = False
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> bool:
         """Start both threads; the first leads. Without a second one nothing is ``watched``.
@@ -102,8 +109,15 @@ class Watchdog:
         )
         if not start_thread(first):
             return False
-        start_thread(second)
+        self._threads = [first]
+        if start_thread(second):
+            self._threads.append(second)
         return True
+
+    def join(self, end: float) -> None:
+        """Wait until both threads have ended, until an instant at most."""
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
     def end(self) -> None:
         """End the role for good. The leader calls it."""
@@ -144,10 +158,13 @@ class Watchdog:
         self._go_on(number)
 
     def _go_on(self, number: int) -> None:
-        while not self._ended:
-            term = self._stand_by()
-            if term:
-                self._lead(term, number)
+        try:
+            while not self._ended:
+                term = self._stand_by()
+                if term:
+                    self._lead(term, number)
+        finally:
+            self._ended_thread()
 
     def _stand_by(self) -> int:
         """Watch until the role is to be taken over; the number of the term, 0 if all is over."""

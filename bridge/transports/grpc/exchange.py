@@ -117,6 +117,8 @@ class Exchange(Peer, Sink):
         if rpc.refusal is not None:
             raise rpc.refusal
         worker = rpc.take_worker()
+        if self._executor.receives_only:
+            worker = None
         request = Request(rpc.key, tool, params, self._options(session, metadata))
         call = dispatcher.admit(request, self, rpc.arrived)
         if call is not None:

@@ -82,6 +82,8 @@ _FIRST_KEY = 2**64 + 1
 _CONTROL_THREADS = 64
 #: How long a worker waits for the message of a request before another thread takes its place.
 _PATIENCE_S = 0.2
+#: Threads that receive messages for one worker.
+_RECEIVERS = 8
 
 
 class GrpcExecutor:
@@ -98,7 +100,11 @@ class GrpcExecutor:
         #: Runs what must be answered while every worker is busy.
         self.control = ThreadPoolExecutor(_CONTROL_THREADS, "bridge-grpc-control")
         self._dispatcher = dispatcher
+        #: Whether the threads that receive messages are no workers: one worker runs tools only.
+        self.receives_only = dispatcher.pool.threads.single
         self._pool = dispatcher.pool
+        if self.receives_only:
+            self._pool = dispatcher.pool.new_receivers(_RECEIVERS)
         self._keys = itertools.count(_FIRST_KEY)
         #: Requests that were handled, which gRPC does not know yet.
         self._handled: deque[Rpc] = deque()

@@ -22,6 +22,7 @@ from ...calls import QUICK, InlineRunner, Intake, Watchdog, unhandled
 from ...errors import BridgeError
 from ...wire import CancelReceived, CreditReceived, Fault, Request
 from .channel import MAX_BACKLOG_BYTES
+from .endable_source import EndableSource
 from .requests import BridgeRequests
 
 TYPE_CHECKING = False
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from ...calls import Batch, Dispatcher
     from .channel import Channel
+    from .endable_source import Source
     from .peer import StdioPeer
 
 #: When the backlog and what was read meanwhile are so much, nothing is read any more, cancels
@@ -63,14 +65,19 @@ class StdioReader(Intake):
         shutdown: Callable[[], object],
         inline: bool = False,
     ) -> None:
-        self._source = open(descriptor, "rb", buffering=0)
+        threads = dispatcher.pool.threads
+        self._source: Source = open(descriptor, "rb", buffering=0)
+        #: What ends the reading of a thread that has more to do at its end; None: it has not.
+        self._ending: EndableSource | None = None
+        if threads.closes_workers and inline:
+            self._source = self._ending = EndableSource(self._source)
         self._connection = channel.connection
         self._writer = channel.writer
         self._peer = peer
         self._dispatcher = dispatcher
         self._requests = BridgeRequests(dispatcher, peer, shutdown)
         self._gone = gone
-        self._watchdog = Watchdog(self._read, _NAME)
+        self._watchdog = Watchdog(self._read, _NAME, ended=threads.end)
         #: Held while it is decided whether what was read still counts.
         self._receiving = threading.Lock()
         #: Requests were decoded that are not all run or handed to the dispatcher; see ``Intake``.
@@ -100,6 +107,15 @@ class StdioReader(Intake):
 
     def hands_on(self) -> bool:
         return self._handing_on
+
+    def end(self, end: float) -> None:
+        """Have the threads do what they do last, if there is something, until an instant at most.
+
+        Only when nothing is to be read any more.
+        """
+        if self._ending is not None:
+            self._ending.end()
+            self._watchdog.join(end)
 
     def close(self) -> None:
         """Give the descriptor back. Only after the peer is gone."""

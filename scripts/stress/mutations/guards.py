@@ -19,6 +19,8 @@ class Guard:
 
 POOL = "bridge/calls/pool.py"
 POOL_TESTS = "tests/unit/calls/test_pool_interleavings.py::test_"
+LOOP = "bridge/calls/event_loop.py"
+LOOP_TESTS = "tests/unit/calls/test_event_loop.py::test_"
 CALL = "bridge/calls/call.py"
 PROGRESS_TESTS = "tests/unit/calls/test_call_progress.py::test_"
 WATCHDOG = "bridge/calls/inline/watchdog.py"
@@ -49,6 +51,20 @@ ONE_WAY = [
 
 GUARDS = [
     *ONE_WAY,
+    Guard(
+        LOOP, 1, "stop a loop that does not run yet",
+        "        if loop is not None:\n            loop.call_soon_threadsafe(loop.stop)",
+        "        if loop is not None and loop.is_running():\n"
+        "            loop.call_soon_threadsafe(loop.stop)",
+        LOOP_TESTS + "what_comes_as_the_loop_begins_to_run_is_not_missed",
+    ),
+    Guard(
+        LOOP, 2, "first the item, then the look for a loop",
+        "        self._items.put(item)  # (1), (2) first this, then the look for a loop\n"
+        "        loop = self._events.loop\n",
+        "        loop = self._events.loop\n        self._items.put(item)\n",
+        LOOP_TESTS + "what_comes_while_the_loop_is_made_is_not_missed",
+    ),
     Guard(
         POOL, 1, "look once more before sleeping",
         "                    resting = True  # (1)",

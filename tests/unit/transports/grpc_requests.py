@@ -10,6 +10,7 @@ from typing import Any
 from bridge import tool
 from bridge.calls.job import Job
 from bridge.calls.pool import Pool
+from bridge.calls.tool_threads import ToolThreads
 from bridge.errors import CallError
 from bridge.transports.grpc.caller import ToolCaller
 from bridge.transports.grpc.exchange import Responses
@@ -67,7 +68,8 @@ class ScriptedPool(Pool):
     """A pool with a step of the test's before and after a job is queued."""
 
     def __init__(self, max_workers: int, max_queue: int) -> None:
-        super().__init__(max_workers, max_queue)
+        # one worker, but as one of many: whose thread may be replaced
+        super().__init__(max_workers, max_queue, threads=ToolThreads())
         self.before_submit: Callable[[Job], object] = nothing
         self.after_submit: Callable[[Job], object] = nothing
 

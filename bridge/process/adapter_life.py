@@ -1,0 +1,113 @@
+"""The life of an adapter in a process: made, set up, and closed, on the threads that are right for it.
+
+Its module is imported on the main thread. Where one worker runs all tools, everything else happens
+on that one: many a library wants to be used by the thread that has opened something (SQLite,
+Playwright). With more workers it is the main thread, or the event loop's for what is asynchronous.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import time
+import traceback
+
+from ..calls import Pool, ToolThreads, run_on_worker
+from ..errors import AdapterError, CallError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..calls import Output
+    from ..loading import LoadedAdapter
+
+#: How long the threads may take for ``close_worker()`` when some of them still run a tool.
+_MOMENT_S = 0.1
+
+
+def make_pool(max_workers: int, max_queue: int, output: Output | None = None) -> Pool:
+    """The pool for an adapter whose module was imported on the calling thread.
+
+    What the module has set in ``contextvars`` holds in ``setup()`` and in the tools.
+    """
+    threads = ToolThreads(contextvars.copy_context(), single=max_workers == 1)
+    return Pool(max_workers, max_queue, output, threads)
+
+
+def build_adapter(
+    pool: Pool, build: Callable[[str, object], LoadedAdapter], name: str, target: object
+) -> LoadedAdapter:
+    """Make an instance of the class that was found, to be served by the pool.
+
+    Raises:
+        AdapterError: as ``build``; or there is no thread.
+    """
+    made: LoadedAdapter = _run(pool, lambda: pool.threads.run_hook(lambda: build(name, target)))
+    return made
+
+
+def set_up(pool: Pool, adapter: LoadedAdapter) -> None:
+    """Set the adapter up, and a first thread for its tools.
+
+    Raises:
+        AdapterError: something of it failed, with the traceback; or there is no thread.
+    """
+    threads = pool.threads
+    _run(pool, lambda: adapter.setup(threads.run_hook))
+    threads.begin_calls(adapter)
+    if adapter.setup_worker is None:
+        return
+    try:
+        run_on_worker(pool, threads.begin)
+    except CallError as error:
+        raise AdapterError(error.message) from error
+    except (Exception, SystemExit) as error:
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        raise AdapterError(f"setup_worker() of {adapter.name} failed\n{trace}") from error
+
+
+def close(
+    pool: Pool,
+    adapter: LoadedAdapter,
+    idle: bool,
+    end_readers: Callable[[float], object] = lambda end: None,
+) -> None:
+    """End the threads that run tools, and close the adapter. What ``close()`` raises comes through.
+
+    Args:
+        pool: what has served it; it is closed.
+        adapter: which.
+        idle: whether no thread runs a tool any more. One that does is not waited for, and if it is
+            the only one, the calling thread closes the adapter.
+        end_readers: has the threads end that run tools and are none of the pool's, until an
+            instant at most.
+    """
+    threads = pool.threads
+
+    def close_here() -> None:
+        threads.end()
+        adapter.close(threads.run_hook)
+
+    if threads.single and idle:
+        try:
+            run_on_worker(pool, close_here)
+            return
+        except CallError:
+            pass  # there has never been a thread
+        finally:
+            pool.close()
+    pool.close()
+    if threads.closes_workers:
+        end = time.monotonic() + (1e6 if idle else _MOMENT_S)
+        end_readers(end)
+        pool.join(end)
+        threads.end_loop()
+    adapter.close(threads.run_hook)
+
+
+def _run(pool: Pool, function: Callable[[], Any]) -> Any:
+    try:
+        return run_on_worker(pool, function) if pool.threads.single else function()
+    except CallError as error:
+        raise AdapterError(error.message) from error

@@ -1,0 +1,145 @@
+"""``setup_worker()`` and ``close_worker()``: on which threads they run, and what their faults are."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any
+
+from bridge import ThreadSafeAdapter, tool
+from bridge.calls.inline import InlineRunner, Watchdog
+from bridge.wire import Request
+from tests.waiting import in_thread, join, passed
+
+from .served import Served, thread
+
+
+class Workers(ThreadSafeAdapter):
+    """Counts the threads that begin and end, and lets calls meet."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.ended: list[int] = []
+        self.local = threading.local()
+        self.meeting = threading.Barrier(3)
+
+    def setup_worker(self) -> None:
+        self.begun.append(thread())
+        self.local.ready = True
+
+    def close_worker(self) -> None:
+        assert self.local.ready
+        self.ended.append(thread())
+
+    @tool
+    def meet(self) -> bool:
+        self.meeting.wait(20)
+        return self.local.ready
+
+    @tool
+    async def waits(self) -> bool:
+        return self.local.ready
+
+
+def test_each_thread_that_runs_tools_begins_and_ends_once(serve: Any) -> None:
+    served = serve(Workers, 3)
+    assert len(served.target.begun) == 1  # where a fault is seen before anything is served
+    keys = [101, 102, 103]
+    for key in keys:
+        served.dispatcher.dispatch(Request(key, "meet", []), served.peer)
+    assert [served.peer.answer(key) for key in keys] == [True] * 3
+    assert served.call("waits") is True
+    served.close()
+    assert len(set(served.target.begun)) == len(served.target.begun) == 4  # and the event loop's
+    assert sorted(served.target.ended) == sorted(served.target.begun)
+
+
+def test_a_worker_whose_place_was_given_away_ends_and_the_new_one_begins(serve: Any) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    class Relieved(Workers):
+        @tool
+        def hang(self) -> int:
+            begun.set()
+            gate.wait(20)
+            return thread()
+
+    served = serve(Relieved, 2)
+    served.dispatcher.dispatch(Request(99, "hang", []), served.peer)
+    passed(begun)
+    (worker,) = [each for each in served.pool.workers if each.job]
+    old = worker.thread
+    assert served.pool.relieve(worker)
+    gate.set()
+    join(old)
+    assert served.peer.answer(99) in served.target.ended
+    served.close()
+    assert sorted(served.target.ended) == sorted(served.target.begun)
+
+
+class Fails(Workers):
+    """``setup_worker()`` fails as long as a test wants."""
+
+    fails = False
+    begins: Any = None
+
+    def setup_worker(self) -> None:
+        if self.begins is not None:
+            self.begins()
+        if self.fails:
+            raise OSError("no licence left")
+        super().setup_worker()
+
+    @tool
+    def add(self, a: int, b: int) -> int:
+        return a + b
+
+
+def test_a_thread_that_cannot_be_set_up_answers_its_calls_and_tries_again(serve: Any) -> None:
+    served = serve(Fails, 3)
+    served.target.fails = True
+    # the one thread that has begun is busy, so others are started
+    served.dispatcher.dispatch(Request(99, "meet", []), served.peer)
+    error = served.call("add", 1, 2)
+    assert "setup_worker() failed on the thread of this call: no licence left" in error.message
+    assert (error.type, error.started) == ("builtins.OSError", False)
+    served.target.fails = False
+    assert served.call("add", 1, 2) == 3
+    for key in (101, 102):
+        served.dispatcher.dispatch(Request(key, "meet", []), served.peer)
+    assert served.peer.answer(99) is True
+
+
+def run_inline(served: Served, watchdog: Watchdog, *keys: int) -> tuple[threading.Thread, Any]:
+    runner = InlineRunner(served.dispatcher, served.peer, "test-reader")
+    add = served.dispatcher.tools["add"]
+    batch = deque([(Request(key, "add", [key, 1]), add) for key in keys])
+    return in_thread(runner.run, batch, watchdog, 1), batch
+
+
+def test_a_reader_that_cannot_be_set_up_leaves_its_calls_to_the_workers(serve: Any) -> None:
+    served = serve(Fails, 2)
+    served.target.begins = lambda: setattr(
+        served.target, "fails", threading.current_thread() not in workers(served)
+    )
+    reader, _ = run_inline(served, Watchdog(lambda term, number: None, "test"), 1, 2)
+    join(reader)
+    assert [served.peer.answer(key) for key in (1, 2)] == [2, 3]
+
+
+def workers(served: Served) -> list[threading.Thread | None]:
+    return [worker.thread for worker in served.pool.workers]
+
+
+def test_a_reader_that_loses_the_role_while_it_is_set_up_runs_nothing(serve: Any) -> None:
+    served = serve(Fails, 2)
+    begun, gate = threading.Event(), threading.Event()
+    served.target.begins = lambda: (begun.set(), passed(gate))
+    watchdog = Watchdog(lambda term, number: None, "test")
+    reader, batch = run_inline(served, watchdog, 1, 2)
+    passed(begun)
+    watchdog.term += 1  # as when the other thread takes over
+    gate.set()
+    join(reader)
+    assert len(batch) == 2
+    assert not served.peer.answers(1)
