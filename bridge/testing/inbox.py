@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ..errors import CallError, RemoteProtocolError, TransportClosed, shorten
@@ -28,6 +28,8 @@ class Inbox:
     # as they are for peers that fill it in their own way
     _remember_bytes: int | None = None
     _failure: Exception | None = None
+    #: Why something that came for a call cannot be read, by id.
+    _refused: Mapping[int, RemoteProtocolError] = {}
     #: The identity of the params that ``notification`` has returned.
     _returned: set[int] | None = None
 
@@ -41,6 +43,7 @@ class Inbox:
         #: The method of the first message, None if it was a response.
         self.first: str | None = None
         self._remember_bytes = remember_bytes
+        self._refused = {}
         self._sizes: dict[int, int] = {}  # of what came for a request and was not taken
         self._taken: dict[int, int] = {}  # the same, taken: the oldest first
         self._taken_bytes = 0
@@ -58,9 +61,13 @@ class Inbox:
             CallError: It is in the response.
             TimeoutError: It has not come in time.
             TransportClosed: The bridge has ended without an answer.
-            RemoteProtocolError: The bridge sent what cannot be read.
+            RemoteProtocolError: The bridge sent what cannot be read, for this call or for none.
         """
-        self._wait(lambda: msgid in self.responses, timeout_s)
+        self._wait(lambda: msgid in self.responses or msgid in self._refused, timeout_s)
+        if msgid in self._refused:
+            raise RemoteProtocolError(
+                f"what the bridge sent for request {msgid} cannot be read: {self._refused[msgid]}"
+            ) from self._refused[msgid]
         error, result = self.responses[msgid][0]
         self._note_taken(msgid)
         if error is not None:
@@ -130,7 +137,10 @@ class Inbox:
 
     def _wait_for_items(self, msgid: int, count: int, timeout_s: float) -> list[Any]:
         received = self.items.setdefault(msgid, [])
-        self._wait(lambda: len(received) >= count or msgid in self.responses, timeout_s)
+        self._wait(
+            lambda: len(received) >= count or msgid in self.responses or msgid in self._refused,
+            timeout_s,
+        )
         return received
 
     def _describe_end(self) -> str:
@@ -160,6 +170,12 @@ class Inbox:
             msgid = self._note(message)
             if msgid is not None:
                 self._sizes[msgid] = self._sizes.get(msgid, 0) + size + OVERHEAD_BYTES
+            self._arrived.notify_all()
+
+    def _refuse(self, msgid: int, error: RemoteProtocolError) -> None:
+        """Take in that something for a call cannot be read."""
+        with self._arrived:
+            self._refused = {**self._refused, msgid: error}
             self._arrived.notify_all()
 
     def _note(self, message: Message) -> int | None:

@@ -10,8 +10,9 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Any, BinaryIO, Self
 
-from ..errors import TransportClosed
-from ..wire import HEADER_BYTES, Encoder, decode_message, encode_header
+from ..errors import RemoteProtocolError, TransportClosed
+from ..wire import HEADER_BYTES, Encoder, encode_header
+from ..wire.answers import decode_answer
 from .inbox import OVERHEAD_BYTES, PATIENCE_S, Inbox
 from .port import open_port
 
@@ -169,6 +170,8 @@ class PortPeer(Inbox):
             while True:
                 received = self._wait_for_items(msgid, position + 1, timeout_s)
                 if position == len(received):
+                    if msgid not in self.responses:
+                        self.cancel(msgid)  # an item that cannot be read
                     return self.result(msgid)
                 item = received[position]
                 position += 1
@@ -305,6 +308,12 @@ class PortPeer(Inbox):
             frame = pipe.read(size)
             if len(frame) < size:
                 return  # the process has left in the middle of it
-            message = decode_message(frame)
-            self._receive(message, size)
+            try:
+                message = decode_answer(frame)
+            except RemoteProtocolError as error:
+                if error.msgid is None:
+                    raise
+                self._refuse(error.msgid, error)  # no other call is worse off
+            else:
+                self._receive(message, size)
             self._may_read.wait()

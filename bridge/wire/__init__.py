@@ -5,8 +5,8 @@ and reads the messages in them (``codec.py``, ``messages.py``). An ``Encoder`` m
 large parts stay where they are (``buffers.py``). What Python has and MessagePack lacks is in
 ``values.py`` and ``tensors.py``.
 
-Others import the names below, and two modules by their names, as the pipe needs neither:
-``json_values`` and ``json_text``, for peers that speak JSON.
+Others import the names below, and three modules by their names, as the pipe needs none of them:
+``json_values`` and ``json_text``, for peers that speak JSON, and ``answers``, for peers in Python.
 """
 
 from .buffers import LARGE_BYTES, Payload
@@ -18,11 +18,12 @@ from .framing import HEADER_BYTES, encode_header
 from .messages import CallOptions, Message, Notification, Request, Response
 from .reading import MAX_ITEMS
 from .substitutes import MAX_TEXT_BYTES, sendable
+from .values import told_key
 
 __all__ = [
     "Connection", "Event", "CancelReceived", "CreditReceived", "Credit", "Fault",
     "Message", "Request", "Response", "Notification", "CallOptions",
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
     "HEADER_BYTES", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",
-    "MAX_ANSWER_BYTES", "MAX_ITEMS",
+    "MAX_ANSWER_BYTES", "MAX_ITEMS", "told_key",
 ]  # fmt: skip

@@ -6,14 +6,20 @@ Specification: https://github.com/msgpack/msgpack/blob/master/spec.md.
 
 from __future__ import annotations
 
-from msgpack import ExtraData, Packer, StackError, unpackb
+from msgpack import ExtraData, StackError, unpackb
 
 from ..errors import CallError, EncodeError, RemoteProtocolError, shorten
 from ..typing_names import Any
 from .buffers import Payload, holds_large, scatter
+from .keys import has_same_keys
 from .messages import CallOptions, Message, Notification, Request, Response
+from .packing import new_packer
 from .reading import GUARDED_BYTES, MAX_ITEMS, read_value
-from .values import decode_extension, explain_unencodable, to_wire
+from .values import decode_extension, explain_unencodable, told_key, wire_key
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .keys import Form
 
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 ITEM = "$/item"
@@ -50,10 +56,12 @@ class Encoder:
             2047 MiB.
     """
 
-    __slots__ = ("_packer", "_max_bytes")
+    __slots__ = ("_packer", "_converted", "_max_bytes")
 
     def __init__(self, max_bytes: int = MAX_ANSWER_BYTES) -> None:
-        self._packer = _new_packer()
+        #: Whether something was converted that may be a key.
+        self._converted = [False]
+        self._packer = new_packer(self._converted)
         self._max_bytes = max_bytes
 
     def result(self, msgid: int, result: Any) -> Payload:
@@ -65,13 +73,15 @@ class Encoder:
             data: bytes = self._packer.pack([RESPONSE, msgid, None, result])
         except Exception as error:
             raise self._explain("result", result, error) from error
+        if self._converted[0]:
+            self._check_keys("result", result)
         if len(data) > _CHECKED_BYTES:
             self._check_size("result", len(data))
         return data
 
     def error(self, msgid: int, error: dict[str, Any]) -> bytes:
         """The response of a call that did not."""
-        return self._pack([RESPONSE, msgid, error, None], "error", error)
+        return self._pack([RESPONSE, msgid, error, None], "error", error, told_key)
 
     def item(self, msgid: int, item: Any) -> Payload:
         """The next item of a stream."""
@@ -79,9 +89,9 @@ class Encoder:
             return self._scatter([NOTIFICATION, ITEM, [msgid, item]], "item", item)
         return self._pack([NOTIFICATION, ITEM, [msgid, item]], "item", item)
 
-    def notification(self, method: str, params: list[Any]) -> bytes:
-        """A notification. For the path, its last parameter counts as the value."""
-        return self._pack([NOTIFICATION, method, params], "item", params[-1] if params else None)
+    def notification(self, method: str, params: list[Any], form: Form | None = None) -> bytes:
+        """A notification. With a ``form`` of keys no two in a map are the same there."""
+        return self._pack([NOTIFICATION, method, params], "params", params, form)
 
     def request(
         self,
@@ -103,21 +113,35 @@ class Encoder:
             parts = scatter(self._packer, wire)
         except Exception as error:
             raise self._explain(name, value, error) from error
+        if self._converted[0]:
+            self._check_keys(name, value)
         self._check_size(name, len(parts))
         return parts
 
-    def _pack(self, wire: Any, name: str, value: Any) -> bytes:
+    def _pack(self, wire: Any, name: str, value: Any, form: Form | None = None) -> bytes:
         try:
             data: bytes = self._packer.pack(wire)
         except Exception as error:
             raise self._explain(name, value, error) from error
+        if form is not None or self._converted[0]:
+            self._check_keys(name, value, form or wire_key)
         if len(data) > _CHECKED_BYTES:
             self._check_size(name, len(data))
         return data
 
+    def _check_keys(self, name: str, value: Any, form: Form = wire_key) -> None:
+        self._converted[0] = False
+        try:
+            same = has_same_keys(value, form)
+        except Exception as error:
+            raise self._explain(name, value, error, form) from error
+        if same:
+            cause = ValueError("two keys of a map would be the same")
+            raise self._explain(name, value, cause, form)
+
     def _check_size(self, name: str, size: int) -> None:
         if size > _KEEP_PACKER_BYTES:
-            self._packer = _new_packer()
+            self._packer = new_packer(self._converted)
         if size > self._max_bytes:
             raise self._too_large(name, f"{size} bytes")
 
@@ -128,11 +152,14 @@ class Encoder:
             started=True,
         )
 
-    def _explain(self, name: str, value: Any, error: Exception) -> CallError | EncodeError:
-        self._packer = _new_packer()  # half of the value is in the old one
+    def _explain(
+        self, name: str, value: Any, error: Exception, form: Form = wire_key
+    ) -> CallError | EncodeError:
+        self._packer = new_packer(self._converted)  # half of the value is in the old one
+        self._converted[0] = False
         if isinstance(error, ValueError) and "too large" in str(error):
             return self._too_large(name, "a part of more than 4 GiB")  # which MessagePack lacks
-        return explain_unencodable(name, value, error)
+        return explain_unencodable(name, value, error, form)
 
 
 def decode_value(data: bytes | memoryview, max_items: int = MAX_ITEMS) -> Any:
@@ -151,7 +178,7 @@ def decode_value(data: bytes | memoryview, max_items: int = MAX_ITEMS) -> Any:
     except UnicodeDecodeError:
         return _decode_with_bytes(data, max_items)
     except Exception as error:
-        raise _explain(error) from None
+        raise explain_unreadable(error) from None
 
 
 def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Message:
@@ -178,7 +205,7 @@ def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Mes
         except Exception:
             fields = decode_value(frame, max_items)  # which knows what to do about it
         if type(fields) is list and len(fields) == 4:
-            # nearly every message; the checks in words are in _message()
+            # nearly every message; the checks in words are in make_message()
             kind, msgid, method, params = fields
             if (
                 type(kind) is type(msgid) is int
@@ -188,7 +215,7 @@ def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Mes
                 and (type(params) is list or type(params) is dict)
             ):
                 return Request(msgid, method, params)
-        return _message(fields)
+        return make_message(fields)
     except RemoteProtocolError as error:
         error.msgid = peek_msgid(frame)
         raise
@@ -203,7 +230,14 @@ def peek_msgid(prefix: bytes | memoryview) -> int | None:
     head = bytes(prefix[:11])
     if len(head) < 3 or head[0] not in (0x94, 0x95) or head[1] != REQUEST:
         return None
-    first, rest = head[2], head[3:]
+    return peek_integer(head[2:])
+
+
+def peek_integer(head: bytes) -> int | None:
+    """The unsigned integer with which these bytes begin; None if they do not."""
+    if not head:
+        return None
+    first, rest = head[0], head[1:]
     if first <= 0x7F:
         return first
     width = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}.get(first)
@@ -212,7 +246,8 @@ def peek_msgid(prefix: bytes | memoryview) -> int | None:
     return int.from_bytes(rest[:width], "big")
 
 
-def _message(fields: object) -> Message:
+def make_message(fields: object) -> Message:
+    """The message of a decoded array. Raises ``RemoteProtocolError`` if it is none."""
     if type(fields) is not list:
         raise RemoteProtocolError(f"a message is an array, got {type(fields).__name__}")
     # "type() is int": True and 0.0 are equal to 1 and 0, but no message types
@@ -250,10 +285,6 @@ def _message(fields: object) -> Message:
     )
 
 
-def _new_packer() -> Packer:
-    return Packer(autoreset=True, use_bin_type=True, default=to_wire)
-
-
 def _decode_with_bytes(data: bytes | memoryview, max_items: int) -> Any:
     """The value of data in which some text is not UTF-8: that text becomes bytes, the rest stays.
 
@@ -262,10 +293,10 @@ def _decode_with_bytes(data: bytes | memoryview, max_items: int) -> Any:
     try:
         return _restore_bytes(_unpack(data, max_items, "surrogateescape"))
     except Exception as error:
-        raise _explain(error) from None
+        raise explain_unreadable(error) from None
 
 
-def _explain(error: Exception) -> RemoteProtocolError:
+def explain_unreadable(error: Exception) -> RemoteProtocolError:
     """What msgpack means by its exception, in words for the peer."""
     if isinstance(error, RemoteProtocolError):
         return error
@@ -292,6 +323,8 @@ def _restore_bytes(value: Any) -> Any:
             pairs = [(_restore_text(key), item) for key, item in container.items()]
             container.clear()
             container.update(pairs)
+            if len(container) < len(pairs):
+                raise RemoteProtocolError("a map has a key twice, as text and as bytes")
             places: Any = container
         else:
             places = range(len(container))

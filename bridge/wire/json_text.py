@@ -13,6 +13,7 @@ from datetime import datetime
 from math import isfinite
 
 from ..errors import EncodeError, RemoteProtocolError, shorten
+from .keys import explain_same_keys, has_same_keys
 from .tensors import to_lists
 from .values import to_wire, walk
 
@@ -32,7 +33,10 @@ def encode_json(value: Any, name: str) -> bytes:
         EncodeError: JSON cannot say it; the message names the path and the reason.
     """
     try:
-        return _encoder.encode(value).encode()
+        data = _encoder.encode(value).encode()
+        if has_same_keys(value, _text_key):
+            raise ValueError("two keys of a map would be the same")
+        return data
     except Exception as error:
         # also what the properties of a rich object raise
         raise _explain(name, value, error) from error
@@ -64,7 +68,19 @@ def _to_plain(value: Any) -> Any:
         return value.isoformat()
     if callable(getattr(value, "tolist", None)):
         return to_lists(value)  # arrays and scalars of NumPy, tensors of torch
-    return to_wire(value)
+    plain = to_wire(value)
+    if isinstance(plain, dict | list) and has_same_keys(plain, _text_key):
+        raise ValueError("two keys of a map would be the same")
+    return plain
+
+
+def _text_key(key: Any) -> str:
+    """The text that ``json`` makes of a key."""
+    if isinstance(key, str):
+        return str.__str__(key)
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    return float.__repr__(key) if isinstance(key, float) else int.__repr__(key)
 
 
 _encoder = json.JSONEncoder(
@@ -90,7 +106,8 @@ def _find(path: str, value: Any) -> tuple[str, str] | None:
             found = _find(part_path, part)
             if found:
                 return found
-        return None
+        reason = explain_same_keys(value, _text_key) if isinstance(value, dict) else None
+        return (path, reason) if reason else None
     if isinstance(value, str):
         try:
             value.encode()

@@ -39,7 +39,7 @@ def to_plain(value: Any, name: str) -> Any:
     try:
         return _to_plain(value, MAX_DEPTH)
     except (TypeError, ValueError, RecursionError) as error:
-        raise explain_unencodable(name, value, error) from error
+        raise explain_unencodable(name, value, error, text_key) from error
 
 
 def _to_plain(value: Any, depth: int) -> Any:
@@ -60,7 +60,7 @@ def _to_plain(value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple):
         return [_to_plain(item, depth - 1) for item in value]
     if isinstance(value, dict):
-        plain = {_to_key(key): _to_plain(item, depth - 1) for key, item in value.items()}
+        plain = {text_key(key): _to_plain(item, depth - 1) for key, item in value.items()}
         if len(plain) < len(value):
             raise EncodeError("two keys of a map are the same as text, as which JSON has them")
         return plain
@@ -75,7 +75,8 @@ def _to_plain(value: Any, depth: int) -> Any:
     return _to_plain(wire, depth)
 
 
-def _to_key(key: Any) -> str:
+def text_key(key: Any) -> str:
+    """The text that stands for a key. Raises ``TypeError`` or ``ValueError`` if there is none."""
     if isinstance(key, str):
         text = str.__str__(key)
         text.encode()  # raises if it is not Unicode

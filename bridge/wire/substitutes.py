@@ -10,7 +10,7 @@ from msgpack import ExtType, Timestamp
 
 from ..errors import cut, shorten
 from ..typing_names import Any
-from .values import to_wire
+from .values import to_wire, told_key
 
 #: Text that stands alone may be so long, in bytes; text within something shorter.
 MAX_TEXT_BYTES = 1 << 16
@@ -68,14 +68,19 @@ def _plain(value: Any, levels: int, parts: int) -> Any:
 
 
 def _map(value: dict[Any, Any], levels: int, parts: int) -> dict[Any, Any]:
+    from .json_values import text_key  # not at the start of a bridge
+
     plain: dict[Any, Any] = {}
+    taken: set[Any] = set()
     for index, (key, item) in enumerate(value.items()):
         if index == _MAX_ITEMS:
             plain["…"] = _more(value)[0]
             break
-        key = _key(key)
-        # two may have the same description
-        place = key if key not in plain else f"{key} ({index})"
+        place = _key(key)
+        # two may have the same description, or be the same where they arrive
+        while taken & (forms := {told_key(place), ("as JSON", text_key(place))}):
+            place = f"{place} ({index})"
+        taken |= forms
         plain[place] = _substitute(item, levels, parts)
     return plain
 

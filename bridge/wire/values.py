@@ -33,7 +33,14 @@ from msgpack import ExtType, Timestamp
 
 from ..errors import EncodeError, RemoteProtocolError, shorten
 from ..typing_names import Any
+from .keys import explain_same_keys
 from .tensors import TENSOR, decode_tensor, encode_tensor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from .keys import Form
 
 BIG_INTEGER = 1
 #: What ``msgpack`` packs by itself.
@@ -67,6 +74,39 @@ def to_wire(value: Any) -> Any:
             raise _no_form(plain)
         value, plain = plain, _one_step(plain)
     return plain
+
+
+def wire_key(key: Any) -> Hashable:
+    """What a key becomes, for comparison: those that are one on the wire, or in Python, are equal.
+
+    Raises:
+        Exception: It has no form on the wire.
+    """
+    if isinstance(key, str):
+        return str.__str__(key)
+    if isinstance(key, float):
+        return float.__float__(key)
+    if isinstance(key, int) and _MIN <= key <= _MAX:
+        return int.__pos__(key)
+    if isinstance(key, bytes | bytearray | memoryview):
+        return bytes(key)
+    if key is None or isinstance(key, ExtType | Timestamp):
+        return key
+    if isinstance(key, list | tuple):
+        return tuple(map(wire_key, key))
+    if isinstance(key, dict):
+        return frozenset((wire_key(name), wire_key(item)) for name, item in key.items())
+    return wire_key(to_wire(key))
+
+
+def told_key(key: Any) -> Hashable:
+    """The same where those shall be equal, too, that are one in Elixir: a text and its bytes, NaN."""
+    form = wire_key(key)
+    if isinstance(form, str):
+        return str.encode(form)
+    if isinstance(form, tuple):
+        return tuple(map(told_key, form))
+    return "NaN" if form != form else form
 
 
 def _one_step(value: Any) -> Any:
@@ -130,16 +170,19 @@ def decode_extension(code: int, data: bytes) -> Any:
     raise RemoteProtocolError(f"unknown extension type {code}; known: -1, {BIG_INTEGER}, {TENSOR}")
 
 
-def explain_unencodable(name: str, value: Any, cause: Exception) -> EncodeError:
+def explain_unencodable(
+    name: str, value: Any, cause: Exception, form: Form = wire_key
+) -> EncodeError:
     """The error that says where in a value the trouble is, and what it is.
 
     Args:
         name: What the value is called: the path begins with it.
         value: What could not be encoded.
         cause: What was raised meanwhile, for what the search does not find.
+        form: What becomes of a key; default: that of MessagePack.
     """
     try:
-        found = _find_unencodable(name, value)
+        found = _find_unencodable(name, value, form)
     except (RecursionError, MemoryError):
         found = None
     if "recursion" in str(cause):
@@ -171,7 +214,7 @@ def _encode_timestamp(value: datetime) -> Timestamp:
     return Timestamp(seconds, since.microseconds * 1000)
 
 
-def _find_unencodable(path: str, value: Any) -> tuple[str, str] | None:
+def _find_unencodable(path: str, value: Any, form: Form) -> tuple[str, str] | None:
     """The first part of ``value`` that cannot be encoded: its path and the reason."""
     if isinstance(value, str):
         try:
@@ -185,15 +228,16 @@ def _find_unencodable(path: str, value: Any) -> tuple[str, str] | None:
         return None
     if isinstance(value, dict | list | tuple):
         for part_path, part, _ in walk(path, value):
-            found = _find_unencodable(part_path, part)
+            found = _find_unencodable(part_path, part, form)
             if found:
                 return found
-        return None
+        reason = explain_same_keys(value, form) if isinstance(value, dict) else None
+        return (path, reason) if reason else None
     try:
         plain = to_wire(value)
     except Exception as error:
         return path, str(error)
-    return _find_unencodable(path, plain)
+    return _find_unencodable(path, plain, form)
 
 
 def walk(

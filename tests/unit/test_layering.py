@@ -37,7 +37,7 @@ OPEN = {
         # what Snakepit's service is made of
         *("behavior", "caller", "exchange", "sender", "service", "status"),
     },
-    "bridge.wire": {"json_text", "json_values"},
+    "bridge.wire": {"answers", "json_text", "json_values"},
 }
 
 

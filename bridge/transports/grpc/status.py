@@ -15,6 +15,7 @@ from google.rpc.error_details_pb2 import BadRequest, DebugInfo, ErrorInfo, Retry
 from google.rpc.status_pb2 import Status
 
 from ...errors import CallError, EncodeError, PoolFull, cut
+from ...wire import sendable
 from .values import to_struct
 
 DOMAIN = "bridge"
@@ -76,7 +77,10 @@ def _details(error: CallError, field: str | None) -> Iterator[Message]:
         try:
             details = to_struct(dict(error.details), "details")
         except EncodeError:
-            return  # the error matters more than what was said beside it
+            try:
+                details = to_struct(sendable(dict(error.details)), "details")
+            except BaseException:
+                return  # code of the tool's classes: the error matters more than its details
         if details.ByteSize() <= _MAX_DETAILS_BYTES:
             yield details
 

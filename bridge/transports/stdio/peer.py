@@ -6,7 +6,7 @@ import threading
 
 from ...calls import Peer
 from ...errors import CallError
-from ...wire import sendable
+from ...wire import sendable, told_key
 from .stream import Stream
 from .writer import SMALL_BYTES
 
@@ -130,7 +130,7 @@ class StdioPeer(Peer):
             return None
         encoder = self._own.encoder
         try:
-            message = encoder.notification(method, params)
+            message = encoder.notification(method, params, told_key)
             if len(message) <= _MAX_NOTE_BYTES:
                 return message
         except BaseException:

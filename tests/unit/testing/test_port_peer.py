@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgpack import Timestamp
 
 from bridge.errors import CallError, RemoteProtocolError, TransportClosed
 from bridge.testing import PATIENCE_S, PortPeer
@@ -368,3 +369,42 @@ def test_nothing_is_forgotten_if_so_asked():
         for _ in range(5):
             peer.call("echo", [bytes(8 << 20)])
         assert len(peer.responses) == 5
+
+
+def answer(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
+
+
+@pytest.mark.parametrize(
+    ("result", "value"),
+    [
+        (b"\x81\x92\x01\x02\x03", {(1, 2): 3}),
+        (b"\x81\x92\x01\x91\x02\x03", {(1, (2,)): 3}),
+        (b"\x81\x81\xa1a\x90\x03", {frozenset({("a", ())}): 3}),
+        (b"\xc7\x0c\xff" + b"\0" * 4 + b"\x7f" + b"\xff" * 7, Timestamp(2**63 - 1, 0)),
+    ],
+    ids=["a tuple", "a tuple in one", "a map", "a time beyond datetime"],
+)
+def test_it_reads_all_that_a_bridge_may_send(liar, result, value):
+    with liar(answer(b"\x93\2\xa7$/ready\x91\x80") + answer(b"\x94\1\1\xc0" + result)) as peer:
+        assert peer.result(1) == value
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        (b"\x94\1\1\xc0\x82\xa1a\1\xa1a\2", "a map has a key twice"),
+        (b"\x94\1\1\xc0\xd4\x63\0", "unknown extension type 99"),
+        (b"\x93\2\xa6$/item\x92\1\xc1", "not a MessagePack message"),
+        (b"\x93\2\xaa$/progress\x94\1\0\0\xd4\x63\0", "unknown extension type 99"),
+    ],
+    ids=["a key twice", "a result", "an item", "progress"],
+)
+def test_what_cannot_be_read_for_one_call_is_an_error_of_that_call(liar, bad, what):
+    with liar(answer(bad) + answer(b"\x94\1\2\xc0\x2a")) as peer:
+        assert peer.result(2) == 42
+        with pytest.raises(RemoteProtocolError, match=what):
+            peer.result(1)
+        with pytest.raises(RemoteProtocolError, match=what):
+            peer.result(1)
+        assert peer.wait_for_items(1, 1) == []

@@ -140,15 +140,28 @@ def test_details_of_the_tool_are_a_struct():
     assert found == {**details, "big": str(2**60), "data": "/w=="}
 
 
-@pytest.mark.parametrize("details", [{"x": object()}, {"x": "y" * 10_000}, {}, None])
-def test_details_that_cannot_be_sent_are_left_out_and_the_error_stays(details):
+@pytest.mark.parametrize("details", [{"x": "y" * 10_000}, {}, None])
+def test_details_that_are_too_long_are_left_out_and_the_error_stays(details):
     error = CallError("why", code="aborted", details=details)
     assert CallStatus(error).details == "why"
     assert details_of(error).keys() == {"ErrorInfo"}
 
 
-def test_details_whose_key_is_not_unicode_are_left_out_too():
-    assert details_of(CallError("why", details={"\ud800": 1})).keys() == {"ErrorInfo"}
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [
+        ({"x": object(), "n": 1}, {"n": 1}),
+        ({"\ud800": 1}, {"\\ud800": 1}),
+        ({"a": {1: "x", "1": "y"}}, {"a": {"1": "x", "1 (1)": "y"}}),
+    ],
+    ids=["no form", "a key that is no Unicode", "keys of one text"],
+)
+def test_of_details_that_cannot_be_sent_what_can_is(details, told):
+    error = CallError("why", code="aborted", details=details)
+    assert CallStatus(error).details == "why"
+    found = MessageToDict(details_of(error)["Struct"])
+    assert "object object at" in found.pop("x", "object object at")
+    assert found == told
 
 
 @pytest.mark.parametrize("text", ["x", "ä", "€", "𝄞", "%", "\n", "\ud800"])

@@ -135,7 +135,14 @@ defmodule Bridge.Msgpack.Decoder do
   end
 
   defp next(<<rest::bits>>, {:value, key, 1, pairs, stack}, room, value) do
-    next(rest, stack, room + 1, :maps.from_list(:lists.reverse(pairs, [{key, value}])))
+    map = :maps.from_list(:lists.reverse(pairs, [{key, value}]))
+
+    # Python has keys that are one here: a text and the bytes of it, or two times within a microsecond
+    if map_size(map) == length(pairs) + 1 do
+      next(rest, stack, room + 1, map)
+    else
+      {:error, "a map with a key that comes twice", rest}
+    end
   end
 
   defp next(<<rest::bits>>, {:value, key, left, pairs, stack}, room, value) do
