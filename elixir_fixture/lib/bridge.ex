@@ -31,8 +31,8 @@ defmodule Bridge do
         {Bridge, adapter: "my_app.tools:Tools", app_dir: "python", name: MyApp.Python}
       ]
 
-  The child is started when Python is ready to serve, and is started anew when Python dies. All
-  options are listed at `start_link/1`.
+  The child is started when Python is ready to serve; when Python dies, it is started again below the
+  same child. All options are listed at `start_link/1`.
 
   ## Calls
 
@@ -55,7 +55,7 @@ defmodule Bridge do
 
   ## Cancelling
 
-  A call that runs out of time is cancelled in Python, and so is that of a process that dies. To
+  A call that runs out of time ends in Python as well, and so does that of a process that dies. To
   cancel from elsewhere, give the call a tag:
 
       Bridge.call(MyApp.Python, "train", [1000], timeout: :infinity, tag: {:training, 7})
@@ -109,8 +109,7 @@ defmodule Bridge do
 
   Takes the options of `start_link/1`, and checks them as it does. The `:name` is also the child's id, so that
   several clients can stand side by side. The supervisor waits two seconds longer than `:grace` for
-  the client to stop. The child is `:permanent`: Python and its client are started anew however
-  they end.
+  the client to stop. The child is `:permanent`.
 
       iex> spec = Bridge.child_spec(adapter: "my_app.tools:Tools", name: MyApp.Python, grace: 3)
       iex> {spec.id, spec.shutdown}
@@ -124,7 +123,7 @@ defmodule Bridge do
   Starts Python, and returns when its adapter is loaded.
 
   The client is linked to the calling process. It owns the port to `python -m bridge`, and Python
-  ends with it, however it ends.
+  ends with it, however it ends. When Python ends, the client starts it again, see `:on_failure`.
 
   ## Options
 
@@ -135,12 +134,12 @@ defmodule Bridge do
 
   ## Returns
 
-  `{:ok, pid}`, or `{:error, %Bridge.Error{}}` with Python's own message if Python ends or fails
-  before it is ready, and with the code `:deadline_exceeded` after the `:start_timeout`. Nothing of
-  it is left then. A name that is taken is `{:error, {:already_started, pid}}`.
+  `{:ok, pid}`, or `{:error, %Bridge.Error{}}` if Python ends or fails before it is ready, with the
+  code `:deadline_exceeded` after the `:start_timeout`. The message has Python's own, and names the
+  interpreter, its arguments, its directory and the last lines of its standard error. Nothing of it
+  is left then. A name that is taken is `{:error, {:already_started, pid}}`.
 
-  Raises `ArgumentError` for an option that is unknown, missing or wrong, or if there is no such
-  interpreter, before any process exists.
+  Raises `ArgumentError` for an option that is unknown, missing or wrong, before any process exists.
 
   ## Examples
 
@@ -167,14 +166,50 @@ defmodule Bridge do
   @spec stop(client, reason :: term, timeout) :: :ok
   defdelegate stop(client, reason \\ :normal, timeout \\ :infinity), to: Client
 
+  @doc """
+  Waits until Python is ready: `:ok`, or an error with the code `:deadline_exceeded` after `timeout`
+  milliseconds.
+
+      iex> Bridge.await_ready(MyApp.Python, 5_000)
+      :ok
+
+  """
+  @spec await_ready(client, timeout) :: :ok | {:error, Error.t()}
+  defdelegate await_ready(client, timeout \\ :infinity), to: Client
+
+  @doc """
+  How Python is: a map with these keys.
+
+    * `:state` - `:starting`, `:ready`, `:waiting` (for the next try) or `:draining`
+    * `:os_pid` - the process id of Python, `nil` if there is none
+    * `:starts` - how often it was started, and `:failures`, how often in a row it has failed
+    * `:reason` - the `Bridge.Error` of the last failure, until Python is ready again
+    * `:next_try_in_ms` - when it is started again, while `:waiting`
+
+  An error is that the client is not running, or does not answer.
+
+      iex> {:ok, status} = Bridge.status(MyApp.Python)
+      iex> {status.state, status.failures, status.reason}
+      {:ready, 0, nil}
+
+  """
+  @spec status(client) :: {:ok, map} | {:error, Error.t()}
+  defdelegate status(client), to: Client
+
+  @doc """
+  Replaces Python: what runs may end within the `:grace`, and calls that come meanwhile wait for the
+  next Python. A client that waits for its next try makes it now. Returns at once.
+  """
+  @spec restart(client) :: :ok
+  defdelegate restart(client), to: Client
+
   ## Calls
 
   @doc """
   Calls a tool, and waits for its result.
 
   `args` are a list by position, or a map or keyword list by name, see `t:args/0`. They are encoded,
-  and the result is decoded, in the calling process. Nothing can arrive in its mailbox late: an
-  answer after the timeout is dropped.
+  and the result is decoded, in the calling process. Nothing can arrive in its mailbox late.
 
   ## Options
 
@@ -192,7 +227,8 @@ defmodule Bridge do
     * `:resource_exhausted` - Python's queue is full, or a message is too large
     * `:unavailable` - Python is gone, going, or was never there
 
-  Where the tool never began, the error has `started: false`, and a retry repeats no work.
+  The call returns at its `:timeout`, or a moment (12 ms) later with what Python said of it, whatever
+  the client does. `started: true` means that the tool may have begun; it may go on. Where the tool never began, the error has `started: false`, and a retry repeats no work.
 
   Raises `ArgumentError` for an option that is unknown or wrong, and for `args` that are neither
   list nor map.
@@ -331,11 +367,11 @@ defmodule Bridge do
   @doc """
   What the client itself knows, without asking Python: a map with these keys.
 
-    * `:os_pid` - the process id of Python
-    * `:ready` - what Python told when it was ready: protocol, limits, tools, interpreter
+    * `:os_pid`, `:ready` - the process id of Python, and what it told when it was ready: protocol,
+      limits, tools, interpreter; `nil` if it is not
     * `:calls` - how many calls are in flight
-    * `:outbox` - how many frames wait because Python does not read
-    * `:late_replies` - how many answers came after their call had ended
+    * `:outbox` - how many frames wait because Python starts, or does not read
+    * `:late_replies` - how many answers came after their caller's time
 
   An error is that the client is not running.
 

@@ -3,28 +3,41 @@ defmodule Bridge.Call do
 
   # One call in flight: what has arrived for its caller, and whether the caller waits. Pure functions.
   #
-  #   * `from` is the caller while it waits for an answer.
+  #   * `key` is the alias with which the caller asked first; `from` is the one that it waits at now.
   #   * `watch` says which notifications it wants to see: the items of a stream, or progress.
   #   * `notes` are the frames of those that it has not seen, newest first. All items are kept, but
   #     only the newest progress.
   #   * `outcome` is how the call ended, as soon as it is known.
+  #   * `overdue`: the caller's time is over. It waits a moment longer for Python's word, no more.
   #
   # `take/1` says what the caller gets now; it gets all notes before the outcome. A caller that got
   # notes waits no more until it asks again (`await/2`).
 
-  alias Bridge.Error
+  alias Bridge.{Claim, Error}
 
-  @enforce_keys [:from, :watch, :tag, :monitor, :timer]
-  defstruct [:from, :watch, :tag, :monitor, :timer, notes: [], outcome: nil]
+  @enforce_keys [:key, :from, :caller, :claim, :watch, :tag]
+  defstruct [
+    :key,
+    :from,
+    :caller,
+    :claim,
+    :watch,
+    :tag,
+    notes: [],
+    outcome: nil,
+    overdue: false
+  ]
 
   @type t :: %__MODULE__{
-          from: GenServer.from() | nil,
+          key: reference,
+          from: reference | nil,
+          caller: pid,
+          claim: Claim.t(),
           watch: watch,
+          tag: {:ok, term} | :error,
           notes: [binary],
           outcome: outcome | nil,
-          tag: {:ok, term} | :error,
-          monitor: reference,
-          timer: reference | nil
+          overdue: boolean
         }
 
   @type watch :: :item | :progress | nil
@@ -35,12 +48,12 @@ defmodule Bridge.Call do
   @type credit :: {items :: pos_integer, bytes :: pos_integer}
 
   @doc "The caller asks, and waits from now on."
-  @spec await(t, GenServer.from()) :: t
+  @spec await(t, reference) :: t
   def await(call, from), do: %{call | from: from}
 
   @doc "A notification has arrived. One that the caller does not watch for changes nothing."
   @spec note(t, :item | :progress, frame :: binary) :: t
-  def note(%{watch: kind, outcome: nil} = call, kind, frame) do
+  def note(%{watch: kind, outcome: nil, overdue: false} = call, kind, frame) do
     %{call | notes: if(kind == :item, do: [frame | call.notes], else: [frame])}
   end
 
@@ -50,13 +63,17 @@ defmodule Bridge.Call do
   @spec finish(t, outcome) :: t
   def finish(call, outcome), do: %{call | outcome: outcome}
 
+  @doc "The caller's time is over: of what comes, it takes no more than the outcome."
+  @spec expire(t) :: t
+  def expire(call), do: %{call | overdue: true, notes: []}
+
   @doc """
   What the caller gets now.
 
   Notes come in the order in which they arrived, with the credit that Python gets for them: none
   for progress, nor when the call has ended.
 
-      iex> call = %Bridge.Call{from: :caller, watch: :item, tag: :error, monitor: nil, timer: nil}
+      iex> call = struct(Bridge.Call, from: :caller, watch: :item)
       iex> Bridge.Call.take(call)
       :nothing
       iex> call = call |> Bridge.Call.note(:item, "one") |> Bridge.Call.note(:item, "two")

@@ -3,22 +3,24 @@ defmodule Bridge.Client do
   A Python process and the calls that are in flight in it.
 
   The client is a `GenServer` that owns the port to `python -m bridge`. It takes the calls of any
-  number of processes at once, and answers each when Python does, in whatever order that is. It
+  number of processes at once, and each is answered when Python does, in whatever order that is. It
   needs Erlang/OTP 24 or newer.
 
   ## Who does what
 
   The caller's own process encodes the arguments and decodes the result, so neither errors nor
-  megabytes in them concern anybody else. The client only moves frames, and keeps a timer and a
-  monitor for each call:
+  megabytes in them concern anybody else. It keeps its own time, too: it waits at an alias, and the
+  runtime drops what comes later. So a `:timeout` holds whatever the client is doing, and nothing
+  can turn up in a mailbox late. The client only moves frames:
 
-    * When the `:timeout` runs out, or the caller dies, Python is told to cancel, and the call is
-      forgotten. A late answer is dropped and counted (see `Bridge.info/1`); since callers wait inside
-      `GenServer.call/3`, nothing can ever turn up in their mailbox.
+    * A request has its deadline for Python as well, which says whether the tool began. One that
+      ran out of time before it was written is never written: `started: false`.
+    * When a caller dies, Python is told to cancel, and the call is forgotten.
     * When the Python process dies, every call in flight ends with `:unavailable`, what its tools
-      had started is killed, and the client stops with `{:shutdown, {:bridge_exited, status}}`, so
-      that its supervisor starts both anew.
-      (A client is a `:permanent` child; to a `:transient` one this reason would look like success.)
+      had started is killed, and Python is started again: at once if it has served, otherwise after
+      a pause that doubles up to 30 seconds. Calls wait for a start within their own timeouts, but
+      not after one that failed: until another one succeeds they get `:unavailable` at once, with
+      the reason. The client itself goes on, see the option `:on_failure`.
     * When the supervisor stops the client, Python gets `:grace` seconds to finish what runs. If
       it is still there a second later, it is killed together with its child processes.
 
@@ -28,21 +30,19 @@ defmodule Bridge.Client do
   ## When Python does not read
 
   The client never waits for a full pipe. What cannot be written at once stays in an outbox, and
-  calls in there time out and are cancelled like others, with `started: false`.
+  calls in there time out and are cancelled like others, with `started: false`. No more than
+  `:max_queue` wait in the client, for whatever reason.
 
   Applications call the functions of `Bridge`, which lead here.
   """
 
   # Where things are: `Options` checks the options. `Caller` is the caller's side: it encodes, waits
-  # and decodes. `Connection` is the client's state, and what each event does to it; `Call` is one
-  # call in flight, `Frame` what a frame is, `Outbox` the frames that wait. `Python` starts the Python
-  # process and makes it go.
+  # and decodes. `Server` is the process: `Lifecycle` which Python there is, and when the next one
+  # comes; `Python` starts it and makes it go, `Stderr` has its last words. `Connection` is the calls,
+  # and what each event does to them; `Call` is one in flight, `Claim` whether it is Python's, `Places`
+  # how many wait, `Frame` what a frame is, `Outbox` the frames that wait.
 
-  use GenServer
-
-  require Logger
-
-  alias Bridge.{Caller, Connection, Error, Options, Python}
+  alias Bridge.{Caller, Error, Options, Python, Server}
 
   @typedoc "See `t:Bridge.client/0`."
   @type client :: Bridge.client()
@@ -58,7 +58,32 @@ defmodule Bridge.Client do
   @doc "See `Bridge.start_link/1`."
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(opts) do
-    GenServer.start_link(__MODULE__, Options.start!(opts), Keyword.take(opts, [:name]))
+    settings = Options.start!(opts)
+    starter = make_ref()
+
+    # Not GenServer.start_link: the client links itself, so that the exit of its parent is a message
+    # like others, and it can drain as the server that it is.
+    init = {settings, self(), starter}
+
+    with {:ok, client} <- GenServer.start(Server, init, Keyword.take(opts, [:name])) do
+      if settings.start == :sync, do: await_first(client, starter), else: {:ok, client}
+    end
+  end
+
+  defp await_first(client, starter) do
+    monitor = Process.monitor(client)
+
+    receive do
+      {^starter, :ready} ->
+        Process.demonitor(monitor, [:flush])
+        {:ok, client}
+
+      {:DOWN, ^monitor, :process, ^client, {:shutdown, {:not_started, error}}} ->
+        {:error, error}
+
+      {:DOWN, ^monitor, :process, ^client, reason} ->
+        {:error, reason}
+    end
   end
 
   @doc "See `Bridge.child_spec/1`."
@@ -74,7 +99,47 @@ defmodule Bridge.Client do
   @doc "See `Bridge.stop/3`."
   @spec stop(client, reason :: term, timeout) :: :ok
   def stop(client, reason \\ :normal, timeout \\ :infinity) do
-    GenServer.stop(client, reason, timeout)
+    process = GenServer.whereis(client)
+    unless process, do: exit({:noproc, {__MODULE__, :stop, [client, reason, timeout]}})
+    monitor = Process.monitor(process)
+    send(process, {:bridge_stop, reason})
+
+    receive do
+      {:DOWN, ^monitor, :process, _process, ^reason} ->
+        :ok
+
+      {:DOWN, ^monitor, :process, _process, other} ->
+        exit({other, {__MODULE__, :stop, [client, reason, timeout]}})
+    after
+      timeout ->
+        Process.demonitor(monitor, [:flush])
+        exit({:timeout, {__MODULE__, :stop, [client, reason, timeout]}})
+    end
+  end
+
+  @doc "See `Bridge.await_ready/2`."
+  @spec await_ready(client, timeout) :: :ok | {:error, Error.t()}
+  def await_ready(client, timeout \\ :infinity) do
+    case Caller.ask(client, &{:bridge_await_ready, &1}, timeout) do
+      {:error, %Error{code: :deadline_exceeded} = error} ->
+        {:error, %{error | message: "Python was not ready within #{timeout} ms"}}
+
+      answer ->
+        answer
+    end
+  end
+
+  @doc "See `Bridge.status/1`."
+  @spec status(client) :: {:ok, map} | {:error, Error.t()}
+  def status(client), do: Caller.ask(client, &{:bridge_status, &1}, 5_000)
+
+  @doc "See `Bridge.restart/1`."
+  @spec restart(client) :: :ok
+  def restart(client) do
+    with process when process != nil <- GenServer.whereis(client),
+         do: send(process, :bridge_restart)
+
+    :ok
   end
 
   ## Calls
@@ -126,117 +191,5 @@ defmodule Bridge.Client do
 
   @doc "See `Bridge.info/1`."
   @spec info(client) :: {:ok, map} | {:error, Error.t()}
-  def info(client), do: Caller.ask(client, :info)
-
-  ## Callbacks
-
-  @impl true
-  def init(settings) do
-    # The end of the port comes as a message, and `terminate/2` is called before the client ends.
-    Process.flag(:trap_exit, true)
-
-    case Python.start(settings) do
-      {:ok, python} -> {:ok, Connection.new(python, settings.grace_ms)}
-      {:error, error} -> {:stop, error}
-    end
-  end
-
-  @impl true
-  def handle_call({:request, _body, _watch, _timeout, _tag} = request, from, connection) do
-    {:noreply, Connection.request(connection, request, from)}
-  end
-
-  def handle_call({:await, id}, from, connection) do
-    {:noreply, Connection.await(connection, id, from)}
-  end
-
-  def handle_call(:info, _from, connection) do
-    {:reply, {:ok, Connection.info(connection)}, connection}
-  end
-
-  @impl true
-  def handle_cast({:cancel, tag}, connection), do: {:noreply, Connection.cancel(connection, tag)}
-  def handle_cast({:forget, id}, connection), do: {:noreply, Connection.abandon(connection, id)}
-
-  @impl true
-  def handle_info({port, {:data, frame}}, %{port: port} = connection) do
-    {:noreply, Connection.receive_frame(connection, frame)}
-  end
-
-  def handle_info({port, {:exit_status, status}}, %{port: port} = connection) do
-    exited(status, connection)
-  end
-
-  # Comes after the exit status, or instead of it: a runtime may lose the status.
-  def handle_info({:EXIT, port, reason}, %{port: port} = connection) do
-    exited(reason, connection)
-  end
-
-  # Python has said `$/bye`, but nothing of its end was seen.
-  def handle_info({:overdue, reason}, connection) do
-    Python.close(connection.port)
-    exited(reason, connection)
-  end
-
-  def handle_info({:timeout, id}, connection) do
-    {:noreply, Connection.time_out(connection, id)}
-  end
-
-  def handle_info({{:caller_down, id}, _monitor, :process, _pid, _reason}, connection) do
-    {:noreply, Connection.abandon(connection, id)}
-  end
-
-  def handle_info(:flush, connection), do: {:noreply, Connection.flush(connection)}
-
-  def handle_info(message, connection) do
-    Logger.warning("#{inspect(__MODULE__)} got an unexpected message: #{inspect(message)}")
-    {:noreply, connection}
-  end
-
-  defp exited(status, connection) do
-    {:stop, {:shutdown, {:bridge_exited, status}}, %{connection | port: nil}}
-  end
-
-  @impl true
-  def terminate(reason, %{port: nil} = connection) do
-    Logger.error("the Python process is gone: #{inspect(reason)}")
-    Connection.answer_all(connection)
-    # what its tools started, if it had no time to end that itself
-    Python.kill(connection.os_pid)
-  end
-
-  def terminate(_reason, connection) do
-    deadline = now() + connection.grace_ms + Python.exit_ms()
-    connection |> Connection.shut_down() |> drain(deadline) |> Connection.answer_all()
-  end
-
-  # The loop that `GenServer` has left, until Python is gone: streams and cancels go on, and it is
-  # Python that turns new calls away.
-  defp drain(connection, deadline) do
-    receive do
-      {:"$gen_call", from, question} ->
-        question |> handle_call(from, connection) |> drain_on(from, deadline)
-
-      {:"$gen_cast", order} ->
-        order |> handle_cast(connection) |> drain_on(nil, deadline)
-
-      message when not is_tuple(message) or elem(message, 0) != :system ->
-        message |> handle_info(connection) |> drain_on(nil, deadline)
-    after
-      max(deadline - now(), 0) ->
-        Python.kill(connection.os_pid)
-        Python.close(connection.port)
-        connection
-    end
-  end
-
-  defp drain_on({:noreply, connection}, _from, deadline), do: drain(connection, deadline)
-  defp drain_on({:stop, _reason, connection}, _from, _deadline), do: connection
-
-  defp drain_on({:reply, answer, connection}, from, deadline) do
-    GenServer.reply(from, answer)
-    drain(connection, deadline)
-  end
-
-  defp now, do: System.monotonic_time(:millisecond)
+  def info(client), do: Caller.ask(client, &{:bridge_info, &1}, 5_000)
 end

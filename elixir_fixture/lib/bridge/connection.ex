@@ -1,102 +1,160 @@
 defmodule Bridge.Connection do
   @moduledoc false
 
-  # What a client keeps: the port to Python, the calls in flight, and the frames that wait.
+  # What a client keeps of its callers: the calls in flight, and the frames that wait for Python.
   #
   # Each function takes the connection and what happened, and returns the connection as it is then. On
-  # the way it writes to Python and answers callers. All of it runs in the client's process.
+  # the way it writes to Python and answers callers. All of it runs in the client's process. The
+  # connection outlives Python: `attach/2` and `detach/2` say which one there is.
   #
-  # A call is told apart by its id, which is also the number of its request in the outbox.
+  # A call is told apart by its id, which is also the number of its request in the outbox. An answer
+  # goes to the alias at which its caller waits; the runtime drops it when the caller waits no more.
+  # There is one monitor for each process that calls, kept while it goes on calling.
 
   require Logger
 
-  alias Bridge.{Call, Error, Frame, Msgpack, Outbox, Python}
+  alias Bridge.{Call, Callers, Claim, Error, Frame, Msgpack, Outbox, Places}
 
-  # `port` is nil when Python is gone.
-  @enforce_keys [:port, :os_pid, :ready, :grace_ms]
+  # `port` is nil while there is no Python, `refusal` the answer to calls while there will be none.
+  @enforce_keys [:places, :outbox]
   defstruct [
-    :port,
-    :os_pid,
-    :ready,
-    :grace_ms,
+    :places,
+    :outbox,
+    port: nil,
+    refusal: nil,
     next_id: 1,
     calls: %{},
-    outbox: %Outbox{},
+    callers: Callers.new(),
     late_replies: 0
   ]
 
   @type t :: %__MODULE__{
+          places: Places.t(),
+          outbox: Outbox.t(),
           port: port | nil,
-          os_pid: non_neg_integer | nil,
-          ready: map,
-          grace_ms: non_neg_integer,
+          refusal: Error.t() | nil,
           next_id: id,
           calls: %{optional(id) => Call.t()},
-          outbox: Outbox.t(),
+          callers: Callers.t(),
           late_replies: non_neg_integer
         }
 
   @type id :: pos_integer
 
-  @typedoc "What a caller asks for; `tag` is as `Keyword.fetch/2` finds it."
+  @typedoc """
+  What a caller asks for: where it waits, who it is, and what it wants.
+
+  The claim is nil if the caller is on another node; `tag` is as `Keyword.fetch/2` finds it.
+  """
   @type request ::
-          {:request, Frame.body(), Call.watch(), timeout, tag :: {:ok, term} | :error}
+          {:bridge_request, reference, pid, Claim.t() | nil, Frame.body(), Call.watch(),
+           tag :: {:ok, term} | :error}
 
-  @doc "The connection to a Python that has just started."
-  @spec new(Python.t(), grace_ms :: non_neg_integer) :: t
-  def new(python, grace_ms) do
-    %__MODULE__{
-      port: python.port,
-      os_pid: python.os_pid,
-      ready: python.ready,
-      grace_ms: grace_ms
-    }
-  end
+  @doc "A connection that holds requests until there is a Python."
+  @spec new(Places.t()) :: t
+  def new(places), do: %__MODULE__{places: places, outbox: Outbox.new(places)}
 
-  @doc "What `Bridge.info/1` tells."
+  @doc "What `Bridge.info/1` tells of it."
   @spec info(t) :: map
   def info(connection) do
     %{
-      os_pid: connection.os_pid,
-      ready: connection.ready,
       calls: map_size(connection.calls),
       outbox: Outbox.size(connection.outbox),
       late_replies: connection.late_replies
     }
   end
 
+  ## Python comes and goes
+
+  @doc "There is a Python, which is not ready yet: requests are held."
+  @spec attach(t, port) :: t
+  def attach(connection, port), do: %{connection | port: port, refusal: nil}
+
+  @doc "Python is ready: what was held is written."
+  @spec open(t) :: t
+  def open(connection) do
+    %{connection | refusal: nil, outbox: Outbox.open(connection.outbox, connection.port)}
+  end
+
+  @doc "Python is about to leave for another one: requests are held for that."
+  @spec hold(t) :: t
+  def hold(connection), do: %{connection | outbox: Outbox.close(connection.outbox)}
+
+  @doc "Requests are answered with this error from now on."
+  @spec refuse(t, Error.t()) :: t
+  def refuse(connection, error), do: %{connection | refusal: error}
+
+  @doc """
+  Python is gone. Whoever waits for it gets this error, with `started` as it is for the call.
+
+  `:held` are the requests that were never meant for it: `:keep` has them wait on.
+  """
+  @spec detach(t, Error.t(), held: :keep | :answer) :: t
+  def detach(connection, error, held: held) do
+    gone =
+      for {id, call} <- connection.calls,
+          held == :answer or not Outbox.held?(connection.outbox, id),
+          do: {id, call}
+
+    connection =
+      for {id, call} <- gone, reduce: %{connection | port: nil} do
+        connection ->
+          started = Claim.sent?(call.claim)
+          # what still waits is taken back, for whoever looks at the claim
+          Claim.withdraw(call.claim)
+          connection = %{connection | outbox: Outbox.delete(connection.outbox, id)}
+          end_call(connection, id, call, {:error, %{error | started: started}})
+      end
+
+    %{connection | outbox: Outbox.reset(connection.outbox)}
+  end
+
   ## What callers want
 
   @doc """
-  A caller asks for a call, and waits.
+  A caller asks for a call, and waits. One that has taken it back, or has died, is forgotten.
 
-  The client gets `{:timeout, id}` when the time is over, and a message that begins with
-  `{:caller_down, id}` when the caller dies.
+  The client gets a message that begins with `:bridge_caller_down` when the caller dies.
   """
-  @spec request(t, request, GenServer.from()) :: t
-  def request(connection, {:request, body, watch, timeout, tag}, {pid, _} = from) do
-    {id, connection} = next_id(connection)
+  @spec request(t, request) :: t
+  def request(connection, {:bridge_request, key, pid, claim, body, watch, tag}) do
+    case admit(connection, pid, claim) do
+      {:ok, claim} ->
+        id = connection.next_id
 
-    call = %Call{
-      from: from,
-      watch: watch,
-      tag: tag,
-      monitor: :erlang.monitor(:process, pid, tag: {:caller_down, id}),
-      timer: if(timeout != :infinity, do: Process.send_after(self(), {:timeout, id}, timeout))
-    }
+        call = %Call{key: key, from: key, caller: pid, claim: claim, watch: watch, tag: tag}
 
-    connection |> put_call(id, call) |> write(id, Frame.request(id, body))
+        outbox =
+          Outbox.request(connection.outbox, connection.port, id, Frame.request(id, body), claim)
+
+        %{
+          connection
+          | next_id: id + 1,
+            outbox: outbox,
+            calls: Map.put(connection.calls, id, call),
+            callers: Callers.add(connection.callers, pid, id)
+        }
+
+      :gone ->
+        Places.give_back(connection.places)
+        connection
+
+      {:error, error} ->
+        Places.give_back(connection.places)
+        reply(key, {:error, error})
+        connection
+    end
   end
 
   @doc "A caller that got notes wants to know what came then."
-  @spec await(t, id, GenServer.from()) :: t
+  @spec await(t, id, reference) :: t
   def await(connection, id, from) do
     case connection.calls do
       %{^id => call} ->
         hand_over(connection, id, Call.await(call, from))
 
       _over ->
-        GenServer.reply(from, {:error, %Error{code: :cancelled, message: "the call is over"}})
+        reply(from, {:error, %Error{code: :cancelled, message: "the call is over"}})
         connection
     end
   end
@@ -109,22 +167,36 @@ defmodule Bridge.Connection do
     Enum.reduce(ids, connection, fn id, connection ->
       case withdraw(connection, id) do
         {:sent, connection} -> connection
-        {:unsent, connection} -> fail(connection, id, :cancelled, "the call was cancelled", false)
+        {:unsent, connection} -> fail(connection, id, :cancelled, "the call was cancelled")
       end
     end)
   end
 
-  @doc "The time of a call is over."
-  @spec time_out(t, id) :: t
-  def time_out(connection, id) do
-    case connection.calls do
-      %{^id => %{outcome: nil}} ->
-        {state, connection} = withdraw(connection, id)
-        message = "the call took longer than its timeout"
-        fail(connection, id, :deadline_exceeded, message, state == :sent)
+  @doc """
+  The time of a call is over, for its caller.
 
-      _over ->
-        connection
+  Python has the deadline as well, and will answer. A request that it never got is taken back.
+  """
+  @spec time_out(t, pid, key :: reference) :: t
+  def time_out(connection, pid, key) do
+    ids = Callers.ids(connection.callers, pid)
+
+    with id when id != nil <- Enum.find(ids, &(connection.calls[&1].key == key)) do
+      call = connection.calls[id]
+
+      cond do
+        Claim.withdraw(call.claim) ->
+          connection = %{connection | outbox: Outbox.delete(connection.outbox, id)}
+          fail(connection, id, :deadline_exceeded, "the call took longer than its timeout")
+
+        call.outcome ->
+          remove(connection, id, call)
+
+        true ->
+          put_call(connection, id, Call.expire(call))
+      end
+    else
+      nil -> connection
     end
   end
 
@@ -144,25 +216,27 @@ defmodule Bridge.Connection do
     end
   end
 
-  ## What Python sends
-
-  @doc """
-  A frame has arrived.
-
-  After `$/bye` the client gets `{:overdue, reason}`, should Python not be gone by then.
-  """
-  @spec receive_frame(t, binary) :: t
-  def receive_frame(connection, frame) do
-    case Frame.peek(frame) do
-      {:response, id} -> receive_response(connection, id, frame)
-      {:other, message} -> receive_message(connection, message)
-      {:broken, reason} -> refuse(connection, reason)
-      {kind, id} -> receive_note(connection, kind, id, frame)
-    end
+  @doc "A process that called has died."
+  @spec caller_down(t, pid) :: t
+  def caller_down(connection, pid) do
+    ids = Callers.ids(connection.callers, pid)
+    connection = Enum.reduce(ids, connection, &abandon(&2, &1))
+    %{connection | callers: Callers.down(connection.callers, pid)}
   end
 
-  defp receive_response(connection, id, frame) do
+  ## What Python sends
+
+  @doc "A response, an item or a progress report has arrived: `kind` and `id` are those of the frame."
+  @spec receive_frame(t, Frame.kind(), id, binary) :: t
+  def receive_frame(connection, :response, id, frame) do
     case connection.calls do
+      %{^id => %{outcome: nil, notes: [], from: from} = call} when from != nil ->
+        reply(from, {:response, frame})
+        connection |> count_late(call) |> remove(id, call)
+
+      %{^id => %{outcome: nil, overdue: true} = call} ->
+        connection |> count_late(call) |> remove(id, call)
+
       %{^id => %{outcome: nil} = call} ->
         hand_over(connection, id, Call.finish(call, {:response, frame}))
 
@@ -171,40 +245,11 @@ defmodule Bridge.Connection do
     end
   end
 
-  defp receive_note(connection, kind, id, frame) do
+  def receive_frame(connection, kind, id, frame) do
     case connection.calls do
       %{^id => call} -> hand_over(connection, id, Call.note(call, kind, frame))
       _over -> connection
     end
-  end
-
-  defp receive_message(connection, [2, "$/log", [_level, _logger, _text, _fields, _id] = line]) do
-    Python.log(line)
-    connection
-  end
-
-  defp receive_message(connection, [2, "$/error", [error]]) do
-    Logger.error("Python: " <> Exception.message(Error.from_wire(error)))
-    connection
-  end
-
-  defp receive_message(connection, [2, "$/bye", [reason]]) do
-    Process.send_after(self(), {:overdue, reason}, Python.exit_ms())
-    connection
-  end
-
-  defp receive_message(connection, [2, "$/" <> _unknown, _params]), do: connection
-
-  defp receive_message(connection, [0, id, method | _params]) when is_integer(id) do
-    message = "this client serves no requests, got #{inspect(method)}"
-    send_message(connection, [1, id, %{code: :unimplemented, message: message}, nil])
-  end
-
-  defp receive_message(connection, other), do: refuse(connection, other)
-
-  defp refuse(connection, what) do
-    Logger.error("Python sent what is no message: #{inspect(what)}")
-    connection
   end
 
   ## The port
@@ -215,40 +260,68 @@ defmodule Bridge.Connection do
     %{connection | outbox: Outbox.flush(connection.outbox, connection.port)}
   end
 
-  @doc "Asks Python to end within its grace."
-  @spec shut_down(t) :: t
-  def shut_down(connection) do
-    {id, connection} = next_id(connection)
-    write(connection, id, Msgpack.encode!([0, id, "$/shutdown", []]))
+  @doc "Sends Python a request of the client's own, whose response is dropped."
+  @spec send_request(t, method :: String.t(), params :: list) :: t
+  def send_request(connection, method, params) do
+    write(
+      connection,
+      connection.next_id,
+      Msgpack.encode!([0, connection.next_id, method, params])
+    )
   end
 
-  @doc "Python is gone, or will be soon: all who wait get an error. The connection is of no more use."
-  @spec answer_all(t) :: :ok
-  def answer_all(connection) do
-    for {id, %{from: from, outcome: nil}} when from != nil <- connection.calls do
-      error = %Error{
-        code: :unavailable,
-        message: "the Python process is gone",
-        started: not Outbox.waits?(connection.outbox, id)
-      }
+  @doc "Sends Python a message."
+  @spec send_message(t, message :: list) :: t
+  def send_message(connection, message) do
+    write(connection, connection.next_id, Msgpack.encode!(message))
+  end
 
-      GenServer.reply(from, {:error, error})
-    end
-
-    :ok
+  defp write(%{next_id: number} = connection, number, frame) do
+    outbox = Outbox.write(connection.outbox, connection.port, number, frame)
+    %{connection | next_id: number + 1, outbox: outbox}
   end
 
   ## Calls in flight
+
+  # Whether a request becomes a call. The mailbox may have kept it for long: its caller may be dead.
+  # (Of one on another node its monitor tells.)
+  defp admit(connection, _remote, nil) do
+    Places.take_anyway(connection.places)
+
+    case {connection.refusal, Places.overdrawn?(connection.places)} do
+      {nil, false} -> {:ok, Claim.new()}
+      {nil, {true, limit}} -> {:error, full(limit)}
+      {refusal, _any} -> {:error, refusal}
+    end
+  end
+
+  defp admit(connection, pid, claim) do
+    cond do
+      not Process.alive?(pid) -> :gone
+      connection.refusal == nil -> {:ok, claim}
+      true -> {:error, connection.refusal}
+    end
+  end
+
+  @doc "The error of a call for which there is no place."
+  @spec full(limit :: non_neg_integer) :: Error.t()
+  def full(limit) do
+    %Error{
+      code: :resource_exhausted,
+      message: "#{limit} calls wait for Python already, which is the :max_queue of the client",
+      started: false
+    }
+  end
 
   # Gives the caller what there is for it, if it waits.
   defp hand_over(connection, id, call) do
     case Call.take(call) do
       {:outcome, outcome} ->
-        GenServer.reply(call.from, outcome)
+        reply(call.from, outcome)
         remove(connection, id, call)
 
       {:notes, frames, credit, call_then} ->
-        GenServer.reply(call.from, {:notes, {self(), id}, frames})
+        reply(call.from, {:notes, {self(), id}, frames})
         connection |> put_call(id, call_then) |> give_credit(id, credit)
 
       :nothing ->
@@ -256,49 +329,54 @@ defmodule Bridge.Connection do
     end
   end
 
-  defp fail(connection, id, code, message, started) do
-    error = %Error{code: code, message: message, started: started}
+  defp end_call(connection, id, call, outcome) do
+    # one that is overdue, and does not wait, asks no more
+    if call.overdue and call.from == nil,
+      do: remove(connection, id, call),
+      else: hand_over(connection, id, Call.finish(call, outcome))
+  end
+
+  # Only for calls whose request was never written.
+  defp fail(connection, id, code, message) do
+    error = %Error{code: code, message: message, started: false}
     call = Map.fetch!(connection.calls, id)
     hand_over(connection, id, Call.finish(call, {:error, error}))
   end
 
   # Takes a request back: out of the outbox, or from Python, which may have begun with it.
   defp withdraw(connection, id) do
-    if Outbox.waits?(connection.outbox, id) do
+    if Claim.withdraw(connection.calls[id].claim) do
       {:unsent, %{connection | outbox: Outbox.delete(connection.outbox, id)}}
     else
       {:sent, send_message(connection, [2, "$/cancelRequest", [id]])}
     end
   end
 
+  defp reply(from, answer), do: send(from, {from, answer})
+
   defp put_call(connection, id, call) do
     %{connection | calls: Map.put(connection.calls, id, call)}
   end
 
   defp remove(connection, id, call) do
-    Process.demonitor(call.monitor, [:flush])
-    if call.timer, do: Process.cancel_timer(call.timer, async: true, info: false)
-    %{connection | calls: Map.delete(connection.calls, id)}
+    %{
+      connection
+      | calls: Map.delete(connection.calls, id),
+        callers: Callers.remove(connection.callers, call.caller, id)
+    }
   end
 
-  ## Frames to Python
+  defp count_late(connection, %{overdue: true}) do
+    %{connection | late_replies: connection.late_replies + 1}
+  end
+
+  defp count_late(connection, _call), do: connection
+
+  ## Credit
 
   defp give_credit(connection, _id, nil), do: connection
 
   defp give_credit(connection, id, {items, bytes}) do
     send_message(connection, [2, "$/credit", [id, items, bytes]])
-  end
-
-  defp send_message(connection, message) do
-    {number, connection} = next_id(connection)
-    write(connection, number, Msgpack.encode!(message))
-  end
-
-  defp next_id(connection) do
-    {connection.next_id, %{connection | next_id: connection.next_id + 1}}
-  end
-
-  defp write(connection, number, frame) do
-    %{connection | outbox: Outbox.write(connection.outbox, connection.port, number, frame)}
   end
 end

@@ -31,7 +31,8 @@ defmodule Bridge.Frame do
 
   """
   @spec request(pos_integer, body) :: iodata
-  def request(id, body), do: [<<0x95, 0x00>>, Msgpack.encode!(id) | body]
+  def request(id, body) when id <= 0xFFFF_FFFF, do: [<<0x95, 0x00, 0xCE, id::32>> | body]
+  def request(id, body), do: [<<0x95, 0x00, 0xCF, id::64>> | body]
 
   @doc """
   What a frame is, and the id of the call that it belongs to.

@@ -1,116 +1,22 @@
 defmodule Bridge.Options do
   @moduledoc false
 
-  # The options of `Bridge`: one table. Of it come the checks, the defaults, the command line of
+  # The options of `Bridge`. Of their table come the checks, the defaults, the command line of
   # Python and the lists in the documentation. Everything here raises `ArgumentError` for an option
   # that is unknown or wrong, in the process that gave it.
+
+  alias Bridge.Options.Table
 
   # What the runtime's timers can count.
   @max_timeout_ms 0xFFFF_FFFF
 
   @python "python3"
 
-  # Options that several functions take.
-  @of_calls [
-    session: [is: :text, doc: "names what this call belongs to, for tools that ask"],
-    metadata: [is: :map, doc: "text by text for the tool, such as `traceparent`"],
-    tag: [is: :any, doc: "the term to give to `Bridge.cancel/2`"]
-  ]
+  # Python's own defaults, for what the client does with them.
+  @max_queue 1_024
+  @stuck_after 30
 
-  # Each option of a function: what its value must be (`is`), and what it is for. A `default` is
-  # filled in; where there is none, `without` says what happens. A `flag` goes to `python -m bridge`,
-  # under the same name.
-  @table [
-    start: [
-      adapter: [is: :text, required: true, flag: true, doc: "what to serve: `module:Class`"],
-      app_dir: [
-        is: :place,
-        without: "Python's working directory",
-        flag: true,
-        doc: "the directory in which Python finds the adapter's module"
-      ],
-      python: [
-        is: :interpreter,
-        without: "`$BRIDGE_PYTHON`, else `#{@python}`",
-        doc: "the interpreter; `{:venv, place}` is that of the virtual environment there"
-      ],
-      max_workers: [
-        is: {:integer, 1},
-        without: "Python's choice",
-        flag: true,
-        doc: "how many calls run at the same time; the others wait in a queue"
-      ],
-      max_queue: [
-        is: {:integer, 0},
-        without: "Python's choice",
-        flag: true,
-        doc: "how many calls may wait; one more is answered `:resource_exhausted`"
-      ],
-      max_message_bytes: [
-        is: {:integer, 1},
-        without: "Python's choice",
-        flag: true,
-        doc: "a longer request is answered `:resource_exhausted`"
-      ],
-      grace: [
-        is: :seconds,
-        default: 5,
-        flag: true,
-        doc: "how long running calls may take to end when the client stops"
-      ],
-      log_level: [
-        is: {:one_of, [:debug, :info, :warning, :error]},
-        without: "Python's choice",
-        flag: true,
-        doc: "how much Python logs"
-      ],
-      args: [is: :texts, default: [], doc: "further arguments for `python -m bridge`"],
-      env: [
-        is: :env,
-        default: [],
-        doc: "environment variables of Python; the value `nil` removes one"
-      ],
-      cd: [is: :directory, without: "the BEAM's", doc: "the working directory of Python"],
-      start_timeout: [
-        is: :milliseconds,
-        default: 30_000,
-        doc: "until when Python must be ready; after that it is killed"
-      ],
-      name: [is: :any, doc: "a name as `GenServer.start_link/3` takes it"]
-    ],
-    call:
-      [
-        timeout: [
-          is: :timeout,
-          default: 5_000,
-          doc:
-            "when the call is cancelled, and `:deadline_exceeded` is the answer; " <>
-              "Python knows it, too"
-        ]
-      ] ++
-        @of_calls ++
-        [
-          on_progress: [
-            is: {:function, 3},
-            doc:
-              "gets `done`, `total` and `text` of the tool's reports, in the calling process. " <>
-                "While it runs, only the newest report is kept for it. If it raises, the call " <>
-                "is cancelled"
-          ]
-        ],
-    stream:
-      [timeout: [is: :timeout, default: :infinity, doc: "the time for the stream as a whole"]] ++
-        @of_calls ++
-        [
-          credit: [
-            is: :credit,
-            default: [items: 16, bytes: 1_048_576],
-            doc:
-              "how much may wait in the client. It is given back when the consumer takes what " <>
-                "waits, so Python can work on while the consumer does"
-          ]
-        ]
-  ]
+  @table Table.rows()
 
   @types Map.new(@table, fn {function, rows} ->
            {function, Map.new(rows, fn {name, row} -> {name, row[:is]} end)}
@@ -128,21 +34,25 @@ defmodule Bridge.Options do
   @flags for {name, row} <- @table[:start], row[:flag], do: name
   @required for {name, row} <- @table[:start], row[:required], do: name
 
-  @typedoc "A function that takes options."
-  @type function_name :: :start | :call | :stream
-
   @typedoc "How to start Python: what the options of `Bridge.start_link/1` come to."
   @type settings :: %{
-          python: Path.t(),
+          python: String.t(),
+          venv: boolean,
           arguments: [String.t()],
           env: [{charlist, charlist | false}],
           cd: Path.t() | nil,
-          grace_ms: non_neg_integer,
-          start_timeout_ms: non_neg_integer
+          title: String.t(),
+          max_queue: non_neg_integer,
+          max_answer_bytes: pos_integer | nil,
+          start: :sync | :async,
+          start_timeout_ms: non_neg_integer,
+          on_failure: :retry | :stop,
+          stuck_after_ms: pos_integer | :infinity,
+          grace_ms: non_neg_integer
         }
 
   @doc """
-  The settings of a client. Raises also if there is no such interpreter.
+  The settings of a client. Whether there is such an interpreter, or directory, shows at the start.
 
       iex> Bridge.Options.start!(max_workers: 4)
       ** (ArgumentError) the option :adapter is required, got: [max_workers: 4]
@@ -157,13 +67,20 @@ defmodule Bridge.Options do
     end
 
     %{
-      python: find_python!(filled[:python] || System.get_env("BRIDGE_PYTHON") || @python),
+      python: interpreter(filled[:python] || System.get_env("BRIDGE_PYTHON") || @python),
+      venv: match?({:venv, _place}, filled[:python]),
       # -P: a file queue.py or bridge.py where the BEAM runs is not what Python imports
-      arguments: ["-P", "-m", "bridge" | flags(filled)] ++ filled[:args],
+      arguments: ["-P", "-m", "bridge" | flags(filled)] ++ stuck_after(opts) ++ filled[:args],
       env: for({name, value} <- filled[:env], do: variable(name, value)),
       cd: filled[:cd] && path(filled[:cd]),
-      grace_ms: round(filled[:grace] * 1000),
-      start_timeout_ms: filled[:start_timeout]
+      title: title(opts[:name], filled[:adapter]),
+      max_queue: filled[:max_queue] || @max_queue,
+      max_answer_bytes: filled[:max_answer_bytes],
+      start: filled[:start],
+      start_timeout_ms: filled[:start_timeout],
+      on_failure: filled[:on_failure],
+      stuck_after_ms: milliseconds(Keyword.get(opts, :stuck_after, @stuck_after)),
+      grace_ms: milliseconds(filled[:grace])
     }
   end
 
@@ -197,7 +114,7 @@ defmodule Bridge.Options do
   @doc """
   The list of a function's options, for its documentation.
   """
-  @spec docs(function_name) :: String.t()
+  @spec docs(Table.function_name()) :: String.t()
   def docs(function) do
     Enum.map_join(@table[function], "\n", fn {name, row} ->
       "  * `#{inspect(name)}` (#{words(row[:is])}; #{default(Map.new(row))}) - #{row[:doc]}"
@@ -221,26 +138,30 @@ defmodule Bridge.Options do
   defp path({:app, application, path}), do: Application.app_dir(application, path)
   defp path(path), do: path
 
+  # Whether it is there shows at the start, each time.
+  defp interpreter({:venv, place}),
+    do: place |> path() |> Path.expand() |> Path.join("bin/python")
+
+  defp interpreter(name), do: name
+
   defp variable(name, nil), do: {to_charlist(name), false}
   defp variable(name, value), do: {to_charlist(name), to_charlist(value)}
 
-  defp find_python!({:venv, place}) do
-    python = place |> path() |> Path.expand() |> Path.join("bin/python")
-
-    System.find_executable(python) ||
-      raise ArgumentError,
-            "no virtual environment at #{inspect(place)}: there is no #{python}. " <>
-              "mix bridge.setup makes one"
+  # Only if it is asked for: a bridge of version 0.1 does not know it.
+  defp stuck_after(opts) do
+    case Keyword.fetch(opts, :stuck_after) do
+      {:ok, :infinity} -> ["--stuck-after=off"]
+      {:ok, seconds} -> ["--stuck-after=#{seconds}"]
+      :error -> []
+    end
   end
 
-  defp find_python!(name) do
-    path = if String.contains?(name, "/"), do: Path.expand(name), else: name
+  defp milliseconds(:infinity), do: :infinity
+  defp milliseconds(seconds), do: round(seconds * 1000)
 
-    System.find_executable(path) ||
-      raise ArgumentError,
-            "no Python interpreter at #{inspect(name)}; give its path or its name on the PATH " <>
-              "in the option :python or in the environment variable BRIDGE_PYTHON"
-  end
+  # What the client is called in the log.
+  defp title(nil, adapter), do: "bridge #{adapter}"
+  defp title(name, adapter), do: "bridge #{inspect(name)} (#{adapter})"
 
   ## Checks
 
@@ -273,11 +194,8 @@ defmodule Bridge.Options do
   defp words(:texts), do: "a list of text"
   defp words(:env), do: "a map or list of pairs of text"
   defp words(:place), do: "a path, or {:app, :my_app, \"priv/python\"} in an application"
-
-  defp words(:directory),
-    do: "a directory, named as a path or as {:app, :my_app, \"priv/python\"}"
-
   defp words(:interpreter), do: "a path, a name on the PATH, or {:venv, place}"
+  defp words(:seconds_or_infinity), do: "seconds, or :infinity"
   defp words(:milliseconds), do: "milliseconds"
   defp words(:timeout), do: "milliseconds or :infinity"
   defp words(:map), do: "a map"
@@ -295,11 +213,15 @@ defmodule Bridge.Options do
     do: Enum.all?(value, &variable?/1)
 
   defp valid?(:env, _value), do: false
+
   defp valid?(:place, {:app, app, path}), do: application?(app) and valid?(:text, path)
   defp valid?(:place, value), do: valid?(:text, value)
-  defp valid?(:directory, value), do: valid?(:place, value) and File.dir?(path(value))
   defp valid?(:interpreter, {:venv, place}), do: valid?(:place, place)
   defp valid?(:interpreter, value), do: valid?(:text, value)
+
+  defp valid?(:seconds_or_infinity, value),
+    do: value == :infinity or (is_number(value) and value > 0)
+
   defp valid?(:milliseconds, value), do: value in 0..@max_timeout_ms
   defp valid?(:timeout, value), do: value == :infinity or value in 0..@max_timeout_ms
   defp valid?(:map, value), do: is_map(value)

@@ -1,27 +1,30 @@
 defmodule Bridge.Python do
   @moduledoc false
 
-  # The Python process: how it is started, and how it is made to go.
+  # The Python process: how it is started, what it says before it is ready, how it is made to go, and
+  # how its end is told.
   #
-  # It is the child of a port, which belongs to the process that calls `start/1` and brings it one
+  # It is the child of a port, which belongs to the process that calls `open/2` and brings it one
   # message for each frame, and one for the end. That process traps exits.
 
   require Logger
 
-  alias Bridge.{Error, Msgpack, Options}
+  alias Bridge.{Error, Lifecycle, Msgpack, Options}
 
   @protocol 1
 
   @exit_ms 1_000
 
+  # Erlang's ports take frames below 2 GiB.
+  @most_bytes 2_147_483_647 - 1_048_576
+
   @level_of_text Map.new([:debug, :info, :warning, :error], &{Atom.to_string(&1), &1})
 
-  @typedoc """
-  Python when it is ready to serve.
+  @signals %{1 => "HUP", 2 => "INT", 4 => "ILL", 6 => "ABRT", 7 => "BUS", 8 => "FPE"}
+           |> Map.merge(%{9 => "KILL", 11 => "SEGV", 13 => "PIPE", 15 => "TERM", 24 => "XCPU"})
 
-  `ready` is what it told of itself. `os_pid` is unknown if it ended at once.
-  """
-  @type t :: %{port: port, os_pid: non_neg_integer | nil, ready: map}
+  @typedoc "A Python that was started. `os_pid` is unknown if it ended at once."
+  @type t :: %{port: port, os_pid: non_neg_integer | nil}
 
   @doc """
   How many milliseconds a process that said `$/bye`, or that should be gone, may take to vanish.
@@ -30,23 +33,46 @@ defmodule Bridge.Python do
   def exit_ms, do: @exit_ms
 
   @doc """
-  Starts Python, and returns when it is ready. If it does not get there, nothing of it is left.
+  Starts Python, and tells it what this client takes. Its standard error is the BEAM's, or goes to
+  the named pipe `stderr`.
 
-  Exits with the reason of a linked process that ends meanwhile, such as the supervisor.
+  An error says what is not there.
   """
-  @spec start(Options.settings()) :: {:ok, t} | {:error, Error.t()}
-  def start(settings) do
-    port = Port.open({:spawn_executable, settings.python}, port_options(settings))
-    os_pid = os_pid(port)
+  @spec open(Options.settings(), stderr :: Path.t() | nil) :: {:ok, t} | {:error, Error.t()}
+  def open(settings, stderr) do
+    with {:ok, python} <- find(settings),
+         :ok <- directory(settings),
+         {:ok, port} <- spawn_port(python, settings, stderr) do
+      send_hello(port, settings)
+      {:ok, %{port: port, os_pid: os_pid(port)}}
+    end
+  end
 
-    case await_ready(port, System.monotonic_time(:millisecond) + settings.start_timeout_ms) do
-      {:ok, ready} ->
-        {:ok, %{port: port, os_pid: os_pid, ready: ready}}
+  @doc "What a frame says that comes before Python is ready."
+  @spec receive_start(binary) :: {:ready, map} | {:error, Error.t()} | :not_yet
+  def receive_start(frame) do
+    case Msgpack.decode(frame) do
+      {:ok, [2, "$/ready", [%{"protocol" => @protocol} = ready]]} ->
+        {:ready, ready}
 
-      {:error, error} ->
-        if error.code == :deadline_exceeded, do: kill(os_pid)
-        close(port)
-        {:error, error}
+      {:ok, [2, "$/ready", [ready]]} ->
+        unavailable(
+          "the Python process speaks another protocol than version #{@protocol}: " <>
+            inspect(ready)
+        )
+
+      {:ok, [2, "$/error", [error]]} ->
+        {:error, Error.from_wire(error)}
+
+      {:ok, [2, "$/log", [_level, _logger, _text, _fields, _id] = line]} ->
+        log(line)
+        :not_yet
+
+      {:ok, [2, "$/" <> _unknown, _params]} ->
+        :not_yet
+
+      _other ->
+        unavailable("the Python process is no bridge: it began with #{inspect(frame, limit: 16)}")
     end
   end
 
@@ -55,11 +81,11 @@ defmodule Bridge.Python do
 
   A child of a port leads a process group of its own, which its own children belong to.
   """
-  @spec kill(non_neg_integer | nil) :: term
-  def kill(os_pid) do
+  @spec kill(non_neg_integer | nil, signal :: String.t()) :: term
+  def kill(os_pid, signal \\ "KILL") do
     if os_pid && System.find_executable("kill") do
       # without "--", procps 4 takes -1234 for the process -1, which is every process there is
-      System.cmd("kill", ["-KILL", "--", "-#{os_pid}"], stderr_to_stdout: true)
+      System.cmd("kill", ["-#{signal}", "--", "-#{os_pid}"], stderr_to_stdout: true)
     end
   end
 
@@ -78,9 +104,117 @@ defmodule Bridge.Python do
     Logger.log(Map.get(@level_of_text, level, :info), "#{logger}: #{text}", metadata)
   end
 
+  ## How it is told
+
+  @doc """
+  How Python ended, in words: by its exit status, or by what else its port or its last message said.
+
+      iex> Bridge.Python.ending(3)
+      "exited with status 3"
+      iex> Bridge.Python.ending(137)
+      "was killed by SIGKILL"
+
+  """
+  @spec ending(status :: term) :: String.t()
+  def ending(status) when is_integer(status) and status > 128 do
+    "was killed by #{signal(status - 128)}"
+  end
+
+  def ending(status) when is_integer(status), do: "exited with status #{status}"
+  def ending(reason) when is_binary(reason), do: "ended: #{reason}"
+  def ending(reason), do: "ended: #{inspect(reason)}"
+
+  @doc """
+  The error of a Python that has ended: with the last lines of its standard error, and with what was
+  started, if it did not get ready.
+  """
+  @spec explain(Error.t(), Lifecycle.t(), stderr :: [String.t()]) :: Error.t()
+  def explain(error, %{state: :ready}, stderr) do
+    message = IO.iodata_to_binary([error.message, tail(stderr)])
+    %{error | message: message, details: Map.put(error.details, "stderr", stderr)}
+  end
+
+  def explain(error, %{settings: settings}, stderr) do
+    facts = [
+      {"interpreter", elem(interpreter(settings), 1)},
+      {"arguments", Enum.join(settings.arguments, " ")},
+      {"directory", directory_of(settings)}
+    ]
+
+    lines = for {name, fact} <- facts, do: "\n  #{name}: #{fact}"
+    details = facts |> Map.new() |> Map.put("stderr", stderr) |> Map.merge(error.details)
+
+    %{
+      error
+      | message: IO.iodata_to_binary([error.message, lines, tail(stderr)]),
+        details: details
+    }
+  end
+
+  defp tail([]), do: []
+  defp tail(lines), do: ["\n  standard error ended with:" | Enum.map(lines, &["\n    ", &1])]
+
+  defp signal(number),
+    do: if(name = @signals[number], do: "SIG" <> name, else: "signal #{number}")
+
+  defp interpreter(settings) do
+    with {:error, _missing} <- find(settings), do: {:ok, settings.python}
+  end
+
+  defp unavailable(message) do
+    {:error, %Error{code: :unavailable, message: message, started: false}}
+  end
+
+  ## How it is started
+
+  defp find(%{python: name} = settings) do
+    path = if String.contains?(name, "/"), do: Path.expand(name), else: name
+
+    case System.find_executable(path) do
+      nil when settings.venv ->
+        unavailable("no virtual environment: there is no #{path}. mix bridge.setup makes one")
+
+      nil ->
+        unavailable(
+          "no Python interpreter at #{inspect(path)}; give its path or its name on the PATH " <>
+            "in the option :python or in the environment variable BRIDGE_PYTHON"
+        )
+
+      found ->
+        {:ok, found}
+    end
+  end
+
+  defp directory(settings) do
+    directory = directory_of(settings)
+
+    if File.dir?(directory),
+      do: :ok,
+      else: unavailable("the directory #{directory} of the option :cd is not there")
+  end
+
+  defp directory_of(settings), do: Path.expand(settings.cd || ".")
+
+  # The shell only gives it another standard error, and becomes Python.
+  defp spawn_port(python, settings, stderr) do
+    {program, arguments} =
+      case stderr && System.find_executable("sh") do
+        nil ->
+          {python, settings.arguments}
+
+        sh ->
+          script = ~S(exec 2<>"$0"; exec "$@")
+          {sh, ["-c", script, stderr, python | settings.arguments]}
+      end
+
+    {:ok, Port.open({:spawn_executable, program}, port_options(settings, arguments))}
+  rescue
+    error -> unavailable("Python cannot be started: #{Exception.message(error)}")
+  end
+
   # The busy limits are what may wait in the port before it is busy; the 8 kB that are the default
   # would make every larger message wait for Python.
-  defp port_options(settings) do
+  defp port_options(settings, arguments) do
     [
       :binary,
       :exit_status,
@@ -89,61 +223,35 @@ defmodule Bridge.Python do
       parallelism: true,
       busy_limits_port: {4_194_304, 8_388_608},
       busy_limits_msgq: :disabled,
-      args: settings.arguments,
+      args: arguments,
       env: settings.env
     ] ++ if(settings.cd, do: [cd: settings.cd], else: [])
   end
+
+  # What was not declared is never sent. A bridge that does not know the message ignores it.
+  defp send_hello(port, settings) do
+    hello = %{
+      client: "elixir",
+      version: version(),
+      protocol: @protocol,
+      requests: false,
+      max_answer_bytes: min(settings.max_answer_bytes || @most_bytes, @most_bytes),
+      extensions: [-1, 1, 2]
+    }
+
+    :erlang.port_command(port, Msgpack.encode!([2, "$/hello", [hello]]), [:nosuspend])
+  rescue
+    # it has ended already, which its message tells
+    ArgumentError -> false
+  end
+
+  # not known to those who have copied the files
+  defp version, do: to_string(Application.spec(:beam_bridge, :vsn))
 
   defp os_pid(port) do
     case Port.info(port, :os_pid) do
       {:os_pid, os_pid} -> os_pid
       nil -> nil
     end
-  end
-
-  defp await_ready(port, deadline) do
-    receive do
-      {^port, {:data, frame}} ->
-        with :not_yet <- ready(frame), do: await_ready(port, deadline)
-
-      {^port, {:exit_status, status}} ->
-        not_ready("exited with status #{status} before it was ready; see its standard error")
-
-      {:EXIT, ^port, reason} ->
-        not_ready("ended before it was ready: #{inspect(reason)}")
-
-      {:EXIT, parent, reason} when is_pid(parent) ->
-        close(port)
-        exit(reason)
-    after
-      max(deadline - System.monotonic_time(:millisecond), 0) ->
-        message = "the Python process was not ready within the :start_timeout"
-        {:error, %Error{code: :deadline_exceeded, message: message}}
-    end
-  end
-
-  # What one of its first frames says.
-  defp ready(frame) do
-    case Msgpack.decode(frame) do
-      {:ok, [2, "$/ready", [%{"protocol" => @protocol} = ready]]} ->
-        {:ok, ready}
-
-      {:ok, [2, "$/ready", [ready]]} ->
-        not_ready("speaks another protocol than version #{@protocol}: #{inspect(ready)}")
-
-      {:ok, [2, "$/error", [error]]} ->
-        {:error, Error.from_wire(error)}
-
-      {:ok, [2, "$/log", [_level, _logger, _text, _fields, _id] = line]} ->
-        log(line)
-        :not_yet
-
-      _other ->
-        not_ready("is no bridge: it began with #{inspect(frame, limit: 16)}")
-    end
-  end
-
-  defp not_ready(what) do
-    {:error, %Error{code: :unavailable, message: "the Python process " <> what, started: false}}
   end
 end

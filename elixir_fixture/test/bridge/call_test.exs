@@ -6,7 +6,11 @@ defmodule Bridge.CallTest do
   doctest Call
 
   defp call(fields) do
-    struct!(%Call{from: :caller, watch: nil, tag: :error, monitor: nil, timer: nil}, fields)
+    struct!(
+      Call,
+      [from: :caller, key: nil, caller: nil, claim: nil, watch: nil, tag: :error]
+      |> Keyword.merge(fields)
+    )
   end
 
   describe "note/3" do

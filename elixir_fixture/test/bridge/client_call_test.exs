@@ -242,7 +242,7 @@ defmodule Bridge.ClientCallTest do
       assert_receive {:first, caller}
       # Python has reported dozens of times when these have been answered
       for _ <- 1..20, do: Client.call!(client, "wait", [0.005])
-      %{calls: calls} = :sys.get_state(client)
+      %{connection: %{calls: calls}} = :sys.get_state(client)
       assert [[_newest]] = for({_id, call} <- calls, do: call.notes)
       Process.unlink(caller)
       Process.exit(caller, :kill)

@@ -19,8 +19,6 @@ defmodule Bridge.ClientLifeTest do
   defp fails_to_start(opts) do
     Process.flag(:trap_exit, true)
     assert {:error, %Error{} = error} = Client.start_link(options(opts))
-    # before OTP 26 the exit of a process that did not start comes as a message, too
-    if System.otp_release() < "26", do: assert_receive({:EXIT, _client, ^error})
     refute_received _anything
     error
   end
@@ -32,8 +30,6 @@ defmodule Bridge.ClientLifeTest do
             adapter: :fixture_tools,
             adapter: "",
             app_dir: 1,
-            python: "no_such_python",
-            python: "/no/such/python",
             max_workers: 0,
             max_queue: -1,
             max_message_bytes: "1",
@@ -42,8 +38,13 @@ defmodule Bridge.ClientLifeTest do
             args: "--help",
             env: %{a: 1},
             env: [:a],
-            cd: "/no/such/directory",
-            start_timeout: :infinity
+            cd: :directory,
+            start_timeout: :infinity,
+            start: :soon,
+            on_failure: :despair,
+            stuck_after: 0,
+            max_answer_bytes: 1,
+            max_message_items: 0
           ] do
         error = assert_raise ArgumentError, fn -> Client.start_link(options([{key, value}])) end
 
@@ -83,6 +84,20 @@ defmodule Bridge.ClientLifeTest do
       assert Client.call(client, "echo", [1]) == {:ok, 1}
     end
 
+    test "fails with one clear error if there is no such interpreter or directory" do
+      for {opts, name} <- [
+            {[python: "no_such_python"], "no_such_python"},
+            {[python: "no/such/python"], Path.expand("no/such/python")},
+            {[python: {:venv, "no/venv"}],
+             "#{Path.expand("no/venv/bin/python")}. mix bridge.setup"},
+            {[cd: "no/such/directory"], Path.expand("no/such/directory")}
+          ] do
+        assert %{start: _} = Client.child_spec(options(opts))
+        assert %Error{code: :unavailable, started: false, message: message} = fails_to_start(opts)
+        assert message =~ name
+      end
+    end
+
     test "fails with Python's own words if there is no such adapter" do
       assert fails_to_start(adapter: "no_such_module:Tools").message =~ "no_such_module"
       assert fails_to_start(adapter: "fixture_tools:Nothing").message =~ "Nothing"
@@ -92,7 +107,15 @@ defmodule Bridge.ClientLifeTest do
 
     test "fails if the program is no bridge" do
       assert fails_to_start(python: "true").message =~ "exited with status 0"
-      assert fails_to_start(python: "false").message =~ "exited with status 1"
+      error = fails_to_start(python: "false", cd: "test")
+      assert error.message =~ "exited with status 1"
+
+      for fact <- ["/false", "-P -m bridge --adapter=fixture_tools:", Path.expand("test")] do
+        assert error.message =~ fact
+      end
+
+      error = fails_to_start(python: "cat", args: ["/no/such/file"])
+      assert error.message =~ ~r/standard error ended with:\n.*cat: /
     end
 
     @tag :tmp_dir
@@ -104,6 +127,8 @@ defmodule Bridge.ClientLifeTest do
         fails_to_start(adapter: "fixture_tools:StartsSlowly", env: env, start_timeout: 1_000)
 
       assert error.code == :deadline_exceeded
+      # where it was
+      assert error.message =~ ~r/fixture_tools.py", line \d+ in setup/
       os_pid = File.read!(file)
       eventually(fn -> not os_alive?(os_pid) end)
     end
@@ -214,8 +239,12 @@ defmodule Bridge.ClientLifeTest do
       refute os_alive?(os_pid)
     end
 
-    test "sees the exit status in the reason" do
-      client = start_supervised!(Supervisor.child_spec({Client, options()}, restart: :temporary))
+    test "sees the exit status in the reason, if the client shall stop" do
+      client =
+        start_supervised!(
+          Supervisor.child_spec({Client, options(on_failure: :stop)}, restart: :temporary)
+        )
+
       monitor = Process.monitor(client)
 
       log =
@@ -224,7 +253,7 @@ defmodule Bridge.ClientLifeTest do
           assert_receive {:DOWN, ^monitor, _, _, {:shutdown, {:bridge_exited, 137}}}
         end)
 
-      assert log =~ "the Python process is gone: {:shutdown, {:bridge_exited, 137}}"
+      assert log =~ "the Python process was killed by SIGKILL"
     end
 
     test "leaves no Python behind, however the client ends" do

@@ -50,7 +50,7 @@ defmodule Bridge.ClientStreamTest do
       |> Enum.reduce_while(nil, fn %{"count" => 0}, nil ->
         # as long as this takes, an unchecked generator would make thousands of items
         for _ <- 1..20, do: Client.call!(client, "wait", [0.005])
-        assert %{calls: calls} = :sys.get_state(client)
+        assert %{connection: %{calls: calls}} = :sys.get_state(client)
         assert [waiting] = for({_id, call} <- calls, do: length(call.notes))
         assert waiting <= 4
         {:halt, nil}

@@ -1,0 +1,96 @@
+defmodule Bridge.Places do
+  @moduledoc false
+
+  # How many calls wait for Python in a client: in its mailbox, for a start, or because Python does
+  # not read. An integer that all processes of the node see, so that the limit holds also while the
+  # client is busy or suspended.
+  #
+  # A caller takes a place before it sends its request. The client gives it back when it has written
+  # the request or has answered for it; it handles every message some time, so no place is lost with
+  # a caller that dies.
+
+  @waiting 1
+  @limit 2
+  @moving 3
+
+  # How often, and with what pauses, a caller looks again when all places are taken of a client that
+  # moves: thousands of calls at once are taken in no time.
+  @tries 20
+  @pause_ms 10
+
+  @type t :: :atomics.atomics_ref()
+
+  @doc "The places of the calling process, a client. They are known by its pid until `close/0`."
+  @spec open(limit :: non_neg_integer) :: t
+  def open(limit) do
+    forget_the_dead()
+    places = :atomics.new(3, signed: true)
+    :atomics.put(places, @limit, limit)
+    :persistent_term.put({__MODULE__, self()}, places)
+    places
+  end
+
+  @doc "Forgets the places of the calling process."
+  @spec close() :: boolean
+  def close, do: :persistent_term.erase({__MODULE__, self()})
+
+  @doc "The places of a client on this node; nil if there is none."
+  @spec of(pid) :: t | nil
+  def of(client), do: :persistent_term.get({__MODULE__, client}, nil)
+
+  @doc "Changes how many calls may wait, and whether the client is writing to Python."
+  @spec change(t, limit :: non_neg_integer, moving :: boolean) :: :ok
+  def change(places, limit, moving) do
+    :atomics.put(places, @limit, limit)
+    :atomics.put(places, @moving, if(moving, do: 1, else: 0))
+  end
+
+  @doc """
+  Takes a place, or says how many there are when all are taken.
+
+  Looks again for a moment, but not longer than `timeout`, when the client is writing to Python.
+  """
+  @spec take(t, timeout) :: :ok | {:full, limit :: non_neg_integer}
+  def take(places, timeout), do: take(places, timeout, @tries)
+
+  @doc "Takes a place, whether there is one or not."
+  @spec take_anyway(t) :: :ok
+  def take_anyway(places), do: :atomics.add(places, @waiting, 1)
+
+  @doc "Gives a place back."
+  @spec give_back(t) :: :ok
+  def give_back(places), do: :atomics.sub(places, @waiting, 1)
+
+  @doc "Whether more calls wait than may."
+  @spec overdrawn?(t) :: {true, limit :: non_neg_integer} | false
+  def overdrawn?(places) do
+    limit = :atomics.get(places, @limit)
+    if :atomics.get(places, @waiting) > limit, do: {true, limit}, else: false
+  end
+
+  defp take(places, timeout, tries) do
+    waiting = :atomics.add_get(places, @waiting, 1)
+    limit = :atomics.get(places, @limit)
+
+    cond do
+      waiting <= limit ->
+        :ok
+
+      tries > 0 and timeout > @pause_ms and :atomics.get(places, @moving) == 1 ->
+        give_back(places)
+        Process.sleep(:rand.uniform(@pause_ms))
+        take(places, if(timeout == :infinity, do: timeout, else: timeout - @pause_ms), tries - 1)
+
+      true ->
+        give_back(places)
+        {:full, limit}
+    end
+  end
+
+  # A client that was killed has forgotten nothing.
+  defp forget_the_dead do
+    for {{__MODULE__, client} = key, _places} <- :persistent_term.get(),
+        not Process.alive?(client),
+        do: :persistent_term.erase(key)
+  end
+end

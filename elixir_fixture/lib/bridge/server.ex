@@ -1,0 +1,247 @@
+defmodule Bridge.Server do
+  @moduledoc false
+
+  # The process of a client. What its callers want is in `Bridge.Connection`, what happens when Python
+  # comes and goes in `Bridge.Server.Transitions`.
+  #
+  # It never waits for anything, so that it answers in every state: for Python's start and end, for the
+  # last lines of its standard error, for the next try there are messages.
+
+  use GenServer
+
+  require Logger
+
+  alias Bridge.{Connection, Error, Frame, Lifecycle, Places, Python}
+  alias Bridge.Server.Transitions
+
+  # `starter` is told of the first start. `ending` waits for the last lines of the standard error;
+  # `overdue` is why Python is being ended; `health` is the id of the question for its health.
+  @enforce_keys [:life, :connection, :places, :parent]
+  defstruct [
+    :life,
+    :connection,
+    :places,
+    :parent,
+    :stderr,
+    :starter,
+    :ending,
+    :overdue,
+    :health
+  ]
+
+  @type t :: %__MODULE__{
+          life: Lifecycle.t(),
+          connection: Connection.t(),
+          places: Places.t(),
+          parent: pid,
+          stderr: {pid, Path.t()} | nil,
+          starter: reference | nil,
+          ending: {reference, ([String.t()], t -> term)} | nil,
+          overdue: Error.t() | nil,
+          health: Connection.id() | nil
+        }
+
+  ## Callbacks
+
+  @impl true
+  def init({settings, parent, starter}) do
+    # The ends of the parent and of the port come as messages.
+    Process.flag(:trap_exit, true)
+    Process.link(parent)
+    places = Places.open(settings.max_queue)
+
+    state = %__MODULE__{
+      life: Lifecycle.new(settings),
+      connection: Connection.new(places),
+      places: places,
+      parent: parent,
+      starter: if(settings.start == :sync, do: starter)
+    }
+
+    {:ok, state, {:continue, :start}}
+  end
+
+  @impl true
+  def handle_continue(:start, state), do: Transitions.start(state)
+
+  @impl true
+  def handle_cast({:cancel, tag}, state) do
+    {:noreply, %{state | connection: Connection.cancel(state.connection, tag)}}
+  end
+
+  @impl true
+  def handle_info(request, state) when elem(request, 0) == :bridge_request do
+    {:noreply, %{state | connection: Connection.request(state.connection, request)}}
+  end
+
+  def handle_info({port, {:data, frame}}, %{connection: %{port: port}} = state) do
+    case Frame.peek(frame) do
+      {:response, id} when id == state.health ->
+        {:noreply, Transitions.health(frame, %{state | health: nil})}
+
+      {kind, id} when kind in [:response, :item, :progress] ->
+        connection = Connection.receive_frame(state.connection, kind, id, frame)
+        {:noreply, %{state | connection: connection}}
+
+      other ->
+        receive_message(other, frame, state)
+    end
+  end
+
+  def handle_info({:bridge_await, from, id}, state) do
+    {:noreply, %{state | connection: Connection.await(state.connection, id, from)}}
+  end
+
+  def handle_info({:bridge_timeout, pid, key}, state) do
+    {:noreply, %{state | connection: Connection.time_out(state.connection, pid, key)}}
+  end
+
+  def handle_info({:bridge_forget, id}, state) do
+    {:noreply, %{state | connection: Connection.abandon(state.connection, id)}}
+  end
+
+  def handle_info({:bridge_caller_down, _monitor, :process, pid, _reason}, state) do
+    {:noreply, %{state | connection: Connection.caller_down(state.connection, pid)}}
+  end
+
+  def handle_info(:flush, state) do
+    {:noreply, %{state | connection: Connection.flush(state.connection)}}
+  end
+
+  ## Questions and orders
+
+  def handle_info({:bridge_info, from}, state) do
+    python = %{os_pid: nil} |> Map.merge(state.life.python || %{}) |> Map.take([:os_pid])
+    info = Map.merge(python, Connection.info(state.connection))
+    reply(from, {:ok, Map.put(info, :ready, state.life.ready)})
+    {:noreply, state}
+  end
+
+  def handle_info({:bridge_status, from}, state) do
+    reply(from, {:ok, Lifecycle.status(state.life)})
+    {:noreply, state}
+  end
+
+  def handle_info({:bridge_await_ready, from}, %{life: %{state: :ready}} = state) do
+    reply(from, :ok)
+    {:noreply, state}
+  end
+
+  def handle_info({:bridge_await_ready, from}, state) do
+    {:noreply, put_in(state.life.waiters, [from | state.life.waiters])}
+  end
+
+  def handle_info({:bridge_stop, reason}, state), do: Transitions.drain(state, {:stop, reason})
+  def handle_info(:bridge_restart, state), do: Transitions.drain(state, :start)
+
+  ## Python's start and end
+
+  def handle_info(:bridge_start, %{life: %{state: :waiting}} = state),
+    do: Transitions.start(state)
+
+  def handle_info(:bridge_start, state), do: {:noreply, state}
+
+  def handle_info({:bridge_overdue, port, what}, %{connection: %{port: port}} = state) do
+    Transitions.overdue(what, state)
+  end
+
+  def handle_info({:bridge_overdue, _old, _what}, state), do: {:noreply, state}
+
+  def handle_info({port, {:exit_status, status}}, %{connection: %{port: port}} = state) do
+    Transitions.gone(status, state)
+  end
+
+  # Comes after the exit status, or instead of it: a runtime may lose the status.
+  def handle_info({:EXIT, port, reason}, %{connection: %{port: port}} = state) do
+    Transitions.gone(reason, state)
+  end
+
+  def handle_info({:EXIT, parent, reason}, %{parent: parent} = state) do
+    Transitions.drain(state, {:stop, reason})
+  end
+
+  def handle_info({:EXIT, pid, _reason}, %{stderr: {pid, _path}} = state) do
+    {:noreply, %{state | stderr: nil}}
+  end
+
+  def handle_info(:bridge_health, %{life: %{state: :ready}, health: nil} = state) do
+    id = state.connection.next_id
+    connection = Connection.send_request(state.connection, "$/health", [])
+    {:noreply, %{state | connection: connection, health: id}}
+  end
+
+  def handle_info(:bridge_health, state), do: {:noreply, state}
+
+  # Of a port that is no more.
+  def handle_info({:EXIT, port, _reason}, state) when is_port(port), do: {:noreply, state}
+  def handle_info({port, {:data, _frame}}, state) when is_port(port), do: {:noreply, state}
+  def handle_info({port, {:exit_status, _}}, state) when is_port(port), do: {:noreply, state}
+
+  def handle_info({:bridge_stderr, reference, lines}, %{ending: {reference, told}} = state) do
+    told.(lines, %{state | ending: nil})
+  end
+
+  def handle_info({:bridge_stderr, _told, _lines}, state), do: {:noreply, state}
+
+  def handle_info(message, state) do
+    Logger.warning("#{inspect(Bridge.Client)} got an unexpected message: #{inspect(message)}")
+    {:noreply, state}
+  end
+
+  @impl true
+  def terminate(_reason, state) do
+    Places.close()
+    if state.life.python, do: Python.close(state.life.python.port)
+
+    Connection.detach(state.connection, Transitions.unavailable("the client has ended"),
+      held: :answer
+    )
+  end
+
+  ## What Python says
+
+  defp receive_message({:broken, reason}, _frame, state), do: refuse(reason, state)
+
+  defp receive_message({:other, _message}, frame, %{life: %{state: :starting}} = state) do
+    case Python.receive_start(frame) do
+      {:ready, ready} -> {:noreply, Transitions.ready(ready, state)}
+      {:error, error} -> Transitions.lost(error, state)
+      :not_yet -> {:noreply, state}
+    end
+  end
+
+  defp receive_message({:other, message}, _frame, state), do: receive_message(message, state)
+
+  defp receive_message([2, "$/log", [_level, _logger, _text, _fields, _id] = line], state) do
+    Python.log(line)
+    {:noreply, state}
+  end
+
+  defp receive_message([2, "$/error", [error]], state) do
+    Logger.error("Python: " <> Exception.message(Error.from_wire(error)))
+    {:noreply, state}
+  end
+
+  # Nothing may be seen of its end.
+  defp receive_message([2, "$/bye", [reason]], state) do
+    Transitions.send_overdue(state, {:bye, reason}, Python.exit_ms())
+    {:noreply, state}
+  end
+
+  defp receive_message([2, "$/" <> _unknown, _params], state), do: {:noreply, state}
+
+  defp receive_message([0, id, method | _params], state) when is_integer(id) do
+    message = "this client serves no requests, got #{inspect(method)}"
+    response = [1, id, %{code: :unimplemented, message: message}, nil]
+    {:noreply, %{state | connection: Connection.send_message(state.connection, response)}}
+  end
+
+  defp receive_message(other, state), do: refuse(other, state)
+
+  defp refuse(what, state) do
+    Logger.error("Python sent what is no message: #{inspect(what)}")
+    {:noreply, state}
+  end
+
+  defp reply(from, answer), do: send(from, {from, answer})
+end
