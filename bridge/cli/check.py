@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import threading
+import time
 
 from ..errors import AdapterError
-from ..options import WholeNumber
-from ..thread_safety.exercise import CALLS, THREADS, check_adapter
+from ..options import Seconds, WholeNumber
+from ..thread_safety import Report
+from ..thread_safety.exercise import CALLS, EFFORT, LIMIT_S, THREADS, check_adapter
 from .command import ADAPTER_HELP, CLEAN, FAILED, USAGE, reader
 
 SUMMARY = "Run an adapter's tools from several threads; report races."
 #: A race needs two threads, and two calls.
 _NUMBER = WholeNumber(2)
+#: How long the process waits at its end for threads of the program, in seconds.
+_LEAVE_S = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``bridge check`` takes to its ``parser``."""
     parser.add_argument("adapter", help=ADAPTER_HELP)
-    for flag, default, text in (
-        ("--threads", THREADS, "that call tools at once (default: %(default)s)"),
-        ("--calls", CALLS, "about so many in all (default: %(default)s)"),
+    for flag, kind, default, text in (
+        ("--threads", _NUMBER, THREADS, "that call tools at once (default: %(default)s)"),
+        ("--calls", _NUMBER, CALLS, "about so many in all (default: %(default)s)"),
+        ("--limit", Seconds(), LIMIT_S, "then it ends with what it knows (default: %(default)s)"),
+        ("--seed", WholeNumber(0), 0, "what schedules are drawn from (default: %(default)s)"),
+        ("--effort", WholeNumber(1), EFFORT, "how many schedules (default: %(default)s)"),
     ):
         parser.add_argument(
-            flag, type=reader(_NUMBER), default=default, metavar=_NUMBER.metavar, help=text
+            flag, type=reader(kind), default=default, metavar=kind.metavar, help=text
         )
     parser.add_argument("--json", action="store_true", help="the report for programs")
     parser.epilog = (
         "Tools without arguments are called as they are, others with their examples, "
-        "@tool(examples=[[1, 2]]). Exit code: 0 nothing was found, 1 something was, 2 the adapter "
-        "could not be run."
+        "@tool(examples=[[1, 2]]). Exit code: 0 nothing was found, 1 something was, or the limit "
+        "was reached, 2 the adapter could not be run."
     )
 
 
@@ -41,15 +50,44 @@ def run(options: argparse.Namespace) -> int:
         options: What ``add_arguments`` asks for, and ``app_dir``.
 
     Returns:
-        The exit code: 1 if something was found, 2 if the adapter could not be run.
+        The exit code: 1 if something was found, or the check did not come to its end, 2 if the
+        adapter could not be run.
     """
+
+    def overdue(report: Report) -> None:
+        _show(report, options.json)
+        sys.stdout.flush()
+        os._exit(FAILED)
+
     try:
-        report = check_adapter(options.adapter, options.app_dir, options.threads, options.calls)
+        report = check_adapter(
+            options.adapter,
+            options.app_dir,
+            options.threads,
+            options.calls,
+            limit_s=options.limit,
+            seed=options.seed,
+            effort=options.effort,
+            overdue=overdue,
+        )
     except AdapterError as error:
         print(f"bridge: {error}", file=sys.stderr)
         return USAGE
-    if options.json:
+    _show(report, options.json)
+    code = FAILED if report.failed else CLEAN
+    threading.Thread(target=_end, args=(code,), name="end of the check", daemon=True).start()
+    return code
+
+
+def _show(report: Report, as_json: bool) -> None:
+    if as_json:
         print(json.dumps(report.describe(), indent=2))
     else:
         print(report.text, end="")
-    return FAILED if report.findings else CLEAN
+
+
+def _end(code: int) -> None:
+    """End the process when it is over, also if threads of the program do not end."""
+    threading.main_thread().join()
+    time.sleep(_LEAVE_S)
+    os._exit(code)

@@ -27,9 +27,8 @@ class CallCounts:
         self._overlaps: dict[str, int] = {}
         self._began = time.monotonic()
 
-    def begin(self, tool: str) -> bool:
-        """A call of ``tool`` begins on this thread. Returns whether it is the only one."""
-        thread = threading.get_ident()
+    def begin(self, tool: str, thread: int) -> bool:
+        """A call of ``tool`` begins on a thread. Returns whether it is the only one."""
         with self._lock:
             counts = self._tools.get(tool)
             if counts is None:
@@ -44,9 +43,8 @@ class CallCounts:
             counts.threads[thread] = counts.threads.get(thread, 0) + 1
             return sum(other.running for other in self._tools.values()) == 1
 
-    def end(self, tool: str, spent_s: float) -> None:
-        """A call of ``tool`` that ran on this thread ends, after so many seconds."""
-        thread = threading.get_ident()
+    def end(self, tool: str, thread: int, spent_s: float) -> None:
+        """A call of ``tool`` that ran on a thread ends, after so many seconds."""
         with self._lock:
             self._tools[tool].running -= 1
             self._busy_s[thread] = self._busy_s.get(thread, 0.0) + spent_s

@@ -12,44 +12,41 @@ whoever wants one makes it and passes it on.
 from __future__ import annotations
 
 import functools
-import logging
 import sys
 import threading
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Self, TypeVar
 
 from ..loading import LoadedAdapter
 from ..tool import Tool
 from .call_counts import CallCounts
-from .detector import DOCUMENTED, Access, Detector, Finding, Frame
-from .instrument import ImportHook, Probe, ProgramModules, SyncTracing, is_bridge, is_traced
+from .detector import DOCUMENTED, Access, Detector, Finding, Frame, ThreadSafetyError
+from .instrument import (
+    Faults,
+    ImportHook,
+    Losses,
+    Probe,
+    ProgramModules,
+    SyncTracing,
+    is_bridge,
+    is_traced,
+    place_of,
+)
 from .libraries import ImportWatch, Libraries, Library, Rules
-from .pitfalls import check_common_pitfalls, validate_adapter_thread_safety
+from .notes import ThreadSafetyWarning, log, log_fault, log_loss, warn
+from .pitfalls import (
+    check_common_pitfalls,
+    require_thread_safe_adapter,
+    validate_adapter_thread_safety,
+)
 from .report import Report, describe_finding
+from .schedule import Schedule
 from .watched_calls import WatchedCalls
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Shared = TypeVar("Shared")
-
-
-class ThreadSafetyWarning(RuntimeWarning):
-    """A race was found. Made once for each."""
-
-
-class ThreadSafetyError(RuntimeError):
-    """A race was found, in strict mode: raised where the second access was about to happen."""
-
-
-def warn(finding: Finding) -> None:
-    """Warn of a finding, with a ``ThreadSafetyWarning``: what a checker does by default."""
-    warnings.warn(describe_finding(finding), ThreadSafetyWarning, stacklevel=2)
-
-
-def log(finding: Finding) -> None:
-    """Write a finding to the log ``bridge.thread_safety``: for ``ThreadSafetyChecker(note=log)``."""
-    logging.getLogger("bridge.thread_safety").warning("%s", describe_finding(finding))
 
 
 class ThreadSafetyChecker:
@@ -86,7 +83,9 @@ class ThreadSafetyChecker:
         table = Libraries()
         modules = ProgramModules(packages, directory)
         is_own = modules.rewritten.__contains__
-        self._probe = Probe(Detector(self._found), is_own, Rules(table))
+        self._faults = Faults(log_fault)
+        self._losses = Losses(log_loss)
+        self._probe = Probe(Detector(self._found), is_own, Rules(table), self._faults, self._losses)
         self._calls = WatchedCalls(self._probe, self._counts)
         self._hook = ImportHook(modules, self._probe)
         self._imports = ImportWatch(table, self._library_imported, is_own)
@@ -164,15 +163,21 @@ class ThreadSafetyChecker:
         return {name: self.watch_tool(tool) for name, tool in adapter.tools.items()}
 
     def watch_tool(
-        self, tool: Tool, raised: Callable[[str, BaseException], object] | None = None
+        self,
+        tool: Tool,
+        raised: Callable[[str, BaseException], object] | None = None,
+        gave_up: Callable[[str], object] | None = None,
     ) -> Tool:
         """The same tool, with a function of which every call is one of its own.
 
         Args:
             raised: called with the name of the tool and each exception that comes out of its
                 function, on its thread; default: nobody is told.
+            gave_up: called with the name after each call that did not get a lock that it did not
+                wait for; default: nobody is told.
         """
-        more = {} if raised is None else {"raised": raised}
+        more: dict[str, Any] = {"raised": raised, "gave_up": gave_up}
+        more = {key: told for key, told in more.items() if told is not None}
         return tool.calling(self._calls.wrap(tool.function, tool.name, tool.serial, **more))
 
     def check_thread_safe(self, function: Function) -> Function:
@@ -204,6 +209,62 @@ class ThreadSafetyChecker:
         """What was found so far, each once, in order. Any thread may ask."""
         return list(self._findings)
 
+    @property
+    def ends_deadlocks(self) -> bool:
+        """Whether of calls that wait for each other for ever one is ended by an exception."""
+        return self._probe.recorder.waiting.ends_deadlocks
+
+    @ends_deadlocks.setter
+    def ends_deadlocks(self, wanted: bool) -> None:
+        self._probe.recorder.waiting.ends_deadlocks = wanted
+
+    @contextmanager
+    def stirred_by(self, schedule: Schedule) -> Iterator[None]:
+        """In the block, calls pause where the schedule says."""
+        self._calls.schedule, self._probe.recorder.pause = schedule, schedule.pause
+        try:
+            yield
+        finally:
+            self._calls.schedule = self._probe.recorder.pause = None
+
+    @contextmanager
+    def looking_away(self) -> Iterator[None]:
+        """In the block, the order of locks does not count: calls are made one after another."""
+        self._probe.looks_at_lock_order(False)
+        try:
+            yield
+        finally:
+            self._probe.looks_at_lock_order(True)
+
+    def follow_tool(self, tool: Tool) -> Tool:
+        """The same tool; of its calls only the branches are noted that they take."""
+        function, follow = tool.function, self._probe.recorder.follow
+
+        @functools.wraps(function)
+        def followed(*args: Any, **kwargs: Any) -> Any:
+            follow()
+            return function(*args, **kwargs)
+
+        return tool.calling(followed)
+
+    def path(self) -> frozenset[str]:
+        """The branches that the call on this thread has taken."""
+        return self._probe.recorder.path()
+
+    def thread_number(self) -> int:
+        """What findings know the calling thread as."""
+        return self._probe.recorder.thread
+
+    def place_of(self, tool: Tool) -> Frame:
+        """Where the function of a tool is defined."""
+        return place_of(tool.function, tool.name)
+
+    def stacks_of_threads(self) -> dict[str, Sequence[Frame]]:
+        """Where each thread stands in the program, innermost first; those that are in it."""
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        stacks = self._probe.recorder.stacks_of_frames(sys._current_frames())
+        return {names.get(ident, str(ident)): stack for ident, stack in stacks.items() if stack}
+
     def stack_of(self, error: BaseException) -> Sequence[Frame]:
         """Where in the program an exception was raised, innermost first."""
         return self._probe.recorder.stack_of(error)
@@ -212,7 +273,12 @@ class ThreadSafetyChecker:
         """Report what was found in another way."""
         self._probe.recorder.report(finding)
 
-    def report(self, not_run: Sequence[str] = (), differences: Sequence[str] = ()) -> Report:
+    def report(
+        self,
+        not_run: Sequence[str] = (),
+        differences: Sequence[str] = (),
+        stopped: Sequence[str] = (),
+    ) -> Report:
         """The findings with what was counted; for the arguments see ``Report``."""
         return Report(
             self._findings,
@@ -220,6 +286,9 @@ class ThreadSafetyChecker:
             list(self._libraries.values()),
             not_run=not_run,
             differences=differences,
+            stopped=stopped,
+            faults=list(self._faults.texts.values()),
+            forgotten=self._losses.describe(),
         )
 
     def get_report(self) -> dict[str, Any]:
@@ -246,29 +315,11 @@ class ThreadSafetyChecker:
         self._libraries[library.name] = library
         if library.level != "incompatible" or library.standard:
             return
-        access = Access(thread, 0, "import", frozenset(), self._probe.recorder.stack(), None)
+        recorder = self._probe.recorder
+        access = Access(recorder.thread, 0, "import", frozenset(), recorder.stack(), None)
         self.add(
             Finding(DOCUMENTED, library.name, f"{module} imports it", library.advice(), access)
         )
-
-
-def require_thread_safe_adapter(function: Function) -> Function:
-    """Decorator: the first argument must be an adapter that declares itself thread-safe.
-
-    Raises:
-        TypeError: in the call, if it does not.
-    """
-
-    @functools.wraps(function)
-    def checked(adapter: Any, *args: Any, **kwargs: Any) -> Any:
-        if not validate_adapter_thread_safety(type(adapter)):
-            raise TypeError(
-                f"{type(adapter).__name__} does not declare itself thread-safe: derive it from "
-                "ThreadSafeAdapter, or set __thread_safe__ = True"
-            )
-        return function(adapter, *args, **kwargs)
-
-    return checked  # type: ignore[return-value]
 
 
 def _is_foreign(module: str) -> bool:

@@ -1,45 +1,64 @@
 """``bridge check``: runs an adapter's tools on several threads and reports the races.
 
-Each tool runs against itself, then all are mixed, because many races need two different tools;
-always on a fresh instance, because what happens on first use is lost after a warm-up. The calls go
-the way of every other call, through a dispatcher to the workers of a pool; they begin together, and
-the threads change often (``sys.setswitchinterval``). The detector does not need the bad
-interleaving to happen: it sees that nothing prevents it.
+Each round of calls (``rounds.py``) runs on a fresh instance, because what happens on first use is
+lost after a warm-up. The calls go the way of every other call, through a dispatcher to the workers of
+a pool; they begin together, and the threads change often: by a short switch interval, and where the
+``Schedule`` says. The detector does not need the bad interleaving to happen: it sees that nothing
+prevents it.
 
-Afterwards the same calls are made one after another. What a tool raises, or returns, only when
-calls run at the same time is named, too.
+Afterwards the same calls are made one after another, in several orders. What a tool raises, or
+returns, only when calls run at the same time is a finding, too.
+
+A check always ends: of calls that wait for each other one is ended by an exception, and when the time
+is up, the report says what is known, and where each thread stands.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextvars
+import random
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from ..calls import ToolThreads
 from ..errors import AdapterError
 from ..loading import LoadedAdapter, adapt, create, resolve
 from ..tool import Tool
 from .checker import ThreadSafetyChecker
-from .detector import OBSERVED, Access, Finding
-from .example_arguments import guess_arguments
-from .outcomes import Failure, Outcomes, Step
+from .detector import OBSERVED, SHOWN_FRAMES, WRONG, Access, Finding, Frame
+from .outcomes import Difference, Failure, Outcomes, Step
 from .placement import Attempt, Placement
 from .report import Report
+from .rounds import Round, examples_of, in_turn, rounds_of, waves_of, without_serial_pairs
+from .schedule import Schedule
 
 #: How many threads call tools at once, and about how many calls they make in all.
 THREADS, CALLS = 4, 50
+#: How long a check may take, in seconds.
+LIMIT_S = 60.0
+#: How often each round is repeated, with other schedules.
+EFFORT = 1
 _SWITCH_INTERVAL_S = 1e-5
-#: A round shorter than that is not parted.
-_LONG = 8
-
-#: What one thread after another begins with, and how many of them each thread makes.
-Round: TypeAlias = tuple[Sequence[Step], int]
+#: How long after the limit a check has ended that keeps to it.
+_GRACE_S = 3.0
+#: In how many orders the calls are made one after another: always, and if results differ.
+_ORDERS, _MORE_ORDERS = 3, 9
 
 
 def check_adapter(
-    adapter: str, app_dir: str | None = None, threads: int = THREADS, calls: int = CALLS
+    adapter: str,
+    app_dir: str | None = None,
+    threads: int = THREADS,
+    calls: int = CALLS,
+    *,
+    limit_s: float = LIMIT_S,
+    seed: int = 0,
+    effort: int = EFFORT,
+    overdue: Callable[[Report], object] | None = None,
 ) -> Report:
     """Check an adapter: run its tools, and report what is not safe.
 
@@ -48,6 +67,11 @@ def check_adapter(
         app_dir: where to import it from; default: the working directory.
         threads: on how many its tools run at once, at least 2.
         calls: at most about so many at once, and as many one after another.
+        limit_s: after so many seconds it ends with what it knows.
+        seed: what the schedules are drawn from: the same one draws the same.
+        effort: how often each round of calls is repeated, each time with another schedule.
+        overdue: called with what is known, on another thread, if ``setup()`` or ``close()`` or an
+            import keeps the check from ending in time.
 
     Returns:
         What was found.
@@ -56,102 +80,200 @@ def check_adapter(
         AdapterError: it cannot be imported, or has no tool that could be called.
     """
     with ThreadSafetyChecker.for_adapter(adapter, app_dir, note=lambda finding: None) as checker:
-        target = resolve(adapter, app_dir)
-        tools = _create(adapter, target).tools
-        examples = {name: _examples(tool) for name, tool in tools.items()}
-        if not any(examples.values()):
+        exercise = Exercise(checker, adapter, app_dir, threads, calls, limit_s, seed, effort)
+        if overdue is None:
+            return exercise.run()
+        with _alarm(limit_s + _GRACE_S, lambda: overdue(exercise.stop())):
+            return exercise.run()
+
+
+class Exercise:
+    """One check of an adapter; for the arguments see ``check_adapter``."""
+
+    def __init__(
+        self,
+        checker: ThreadSafetyChecker,
+        adapter: str,
+        app_dir: str | None,
+        threads: int,
+        calls: int,
+        limit_s: float,
+        seed: int,
+        effort: int,
+    ) -> None:
+        self._checker = checker
+        checker.ends_deadlocks = True
+        self._name = adapter
+        self._app_dir = app_dir
+        self._threads = threads
+        self._calls = calls
+        self._limit_s = limit_s
+        self._end = time.monotonic() + limit_s
+        self._chance = random.Random(seed)
+        self._effort = effort
+        self._schedule = Schedule(self._chance)
+        self._at_once = Outcomes(checker.thread_number, checker.path)
+        self._not_run: list[str] = []
+        self._stopped: list[str] = []
+        self._target: object = None
+        self._examples: dict[str, list[Any]] = {}
+
+    def run(self) -> Report:
+        """Make the calls."""
+        self._target = resolve(self._name, self._app_dir)
+        tools = self._create().tools
+        self._examples = {name: examples_of(tool) for name, tool in tools.items()}
+        if not any(self._examples.values()):
             raise AdapterError(
-                f"no tool of {adapter} can be called without arguments: give examples, "
+                f"no tool of {self._name} can be called without arguments: give examples, "
                 "@tool(examples=[[1, 2]])"
             )
-        rounds = _rounds(examples, threads, calls)
+        self._at_once.followed = {name for name, tool in tools.items() if _is_followed(tool)}
+        self._not_run = [name for name, found in self._examples.items() if not found]
+        rounds = rounds_of(self._examples, self._threads, self._calls)
         interval = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         try:
-            at_once = Outcomes()
-            for each in rounds:
-                _run_at_once(checker, _create(adapter, target), examples, each, threads, at_once)
-            # not before: what is lost after a warm-up would be lost
-            in_turn = Outcomes()
-            for each in rounds:
-                _run_in_turn(_create(adapter, target), examples, each, threads, in_turn)
+            for each in rounds * self._effort:
+                if not self._is_over():
+                    self._run_at_once(each)
         finally:
             sys.setswitchinterval(interval)
-        for failure in at_once.new_failures(in_turn):
-            checker.add(_finding(checker, failure))
-        not_run = [name for name, found in examples.items() if not found]
-        return checker.report(not_run, at_once.new_results(in_turn))
+        with self._checker.looking_away():
+            self._compare(rounds)
+        return self.report()
 
+    def report(self) -> Report:
+        """What is known so far. Any thread may ask."""
+        notes = [f"{each.tool} {each.text}" for each in self._at_once.notes]
+        return self._checker.report(self._not_run, notes, self._stopped)
 
-def _create(name: str, target: object) -> LoadedAdapter:
-    return adapt(name, create(name, target))
+    def stop(self) -> Report:
+        """Note that the time is up, and where each thread stands. Any thread may call."""
+        if not self._stopped:
+            self._stopped = [
+                f"the check did not come to its end within {self._limit_s:g} s",
+                *_where_threads_stand(self._checker.stacks_of_threads()),
+            ]
+        return self.report()
 
+    def _is_over(self) -> bool:
+        if time.monotonic() > self._end:
+            self.stop()
+        return bool(self._stopped)
 
-def _examples(tool: Tool) -> list[Any]:
-    if tool.examples:
-        return list(tool.examples)
-    if any(parameter.required for parameter in tool.parameters):
-        return list(guess_arguments(tool))
-    return [[]]
+    def _create(self) -> LoadedAdapter:
+        return adapt(self._name, create(self._name, self._target))
 
+    # -- at once ----------------------------------------------------------------------------
 
-def _rounds(examples: Mapping[str, list[Any]], threads: int, calls: int) -> list[Round]:
-    """The steps of each round, and how many each thread takes."""
-    steps: list[Sequence[Step]] = [
-        [(name, index) for index in range(len(found))] for name, found in examples.items() if found
-    ]
-    if len(steps) > 1:
-        steps.append([step for found in steps for step in found])
-    each = max(1, calls // len(steps) // threads)
-    if each >= _LONG:
-        # what happens on first use gets another chance
-        short = each // 4
-        return [(found, part) for found in steps for part in (each - 2 * short, short, short)]
-    # the last: at least every example once, if the calls suffice
-    mixed = min(len(steps[-1]), max(1, calls // 2 // threads))
-    return [(found, each) for found in steps[:-1]] + [(steps[-1], max(each, mixed))]
+    def _run_at_once(self, each: Round) -> None:
+        """A round under watch: every thread calls one tool after another, together with the others."""
+        adapter, checker = self._create(), self._checker
+        checker.watch(adapter.target)
+        tool_threads = _set_up(adapter)
+        checker.watch(adapter.target)
+        outcomes = self._at_once
+        tools = {
+            name: checker.watch_tool(tool, outcomes.raised, outcomes.gave_up)
+            for name, tool in adapter.tools.items()
+        }
+        waves = [
+            [self._attempt(step, outcomes) for step in part]
+            for wave in waves_of(each, self._threads)
+            for part in without_serial_pairs(wave, tools)
+        ]
+        with checker.stirred_by(self._schedule):
+            self._place(adapter, tools, waves, tool_threads)
 
+    def _place(
+        self,
+        adapter: LoadedAdapter,
+        tools: Mapping[str, Tool],
+        waves: Sequence[Sequence[Attempt]],
+        tool_threads: ToolThreads,
+    ) -> bool:
+        """Make calls, and close the adapter. Returns whether they were made as intended."""
+        chose = Placement(tools, self._threads, waves, tool_threads).run(self._end)
+        if not self._is_over():
+            tool_threads.end_loop()
+            adapter.close(tool_threads.run_hook)
+        return chose
 
-def _run_at_once(
-    checker: ThreadSafetyChecker,
-    adapter: LoadedAdapter,
-    examples: Mapping[str, list[Any]],
-    each: Round,
-    threads: int,
-    outcomes: Outcomes,
-) -> None:
-    """A round under watch: every thread calls one tool after another, together with the others."""
-    checker.watch(adapter.target)
-    tool_threads = _set_up(adapter)
-    checker.watch(adapter.target)
-    tools = {
-        name: checker.watch_tool(tool, outcomes.raised) for name, tool in adapter.tools.items()
-    }
-    waves = [
-        [_attempt(step, examples, outcomes) for step in part]
-        for wave in _waves(each, threads)
-        for part in _without_serial_pairs(wave, tools)
-    ]
-    Placement(tools, threads, waves, tool_threads).run()
-    tool_threads.end_loop()
-    adapter.close(tool_threads.run_hook)
+    def _attempt(self, step: Step, outcomes: Outcomes) -> Attempt:
+        name, index = step
+        example = self._examples[name][index]
+        params = list(example) if isinstance(example, list | tuple) else dict(example)
+        return Attempt(name, params, outcomes.peer(step))
 
+    # -- one after another ------------------------------------------------------------------
 
-def _run_in_turn(
-    adapter: LoadedAdapter,
-    examples: Mapping[str, list[Any]],
-    each: Round,
-    threads: int,
-    outcomes: Outcomes,
-) -> None:
-    """The same calls, on as many threads, but only one at a time; and nobody watches."""
-    tool_threads = _set_up(adapter)
-    waves = [
-        [_attempt(step, examples, outcomes)] for wave in _waves(each, threads) for step in wave
-    ]
-    outcomes.comparable &= Placement(adapter.tools, threads, waves, tool_threads).run()
-    tool_threads.end_loop()
-    adapter.close(tool_threads.run_hook)
+    def _compare(self, rounds: Sequence[Round]) -> None:
+        """Make the calls in turn, and report what they do only when they are made at once."""
+        # not before: what is lost after a warm-up would be lost
+        outcomes = Outcomes(self._checker.thread_number, self._checker.path)
+        orders = 0
+        while not self._is_over():
+            chance = None if orders == 0 else self._chance
+            for each in rounds:
+                if not self._is_over():
+                    self._run_in_turn(in_turn(each, self._threads, chance), outcomes)
+            orders += 1
+            differ = self._at_once.new_results(outcomes)
+            if orders >= (_MORE_ORDERS if differ else _ORDERS):
+                break
+        if self._stopped:
+            return
+        for failure in self._at_once.new_failures(outcomes):
+            self._checker.add(self._raised(failure))
+        for difference in self._at_once.new_results(outcomes):
+            if difference.expected:
+                self._at_once.notes.append(difference)
+            else:
+                self._checker.add(self._returned(difference, orders))
+
+    def _run_in_turn(self, steps: Sequence[Step], outcomes: Outcomes) -> None:
+        """The same calls, on as many threads, but only one at a time; and nobody watches."""
+        adapter = self._create()
+        tool_threads = _set_up(adapter)
+        waves = [[self._attempt(step, outcomes)] for step in steps]
+        tools = {name: self._follow(tool) for name, tool in adapter.tools.items()}
+        outcomes.comparable &= self._place(adapter, tools, waves, tool_threads)
+
+    def _follow(self, tool: Tool) -> Tool:
+        return self._checker.follow_tool(tool) if _is_followed(tool) else tool
+
+    # -- findings ---------------------------------------------------------------------------
+
+    def _raised(self, failure: Failure) -> Finding:
+        name = failure.tool
+        stack = () if failure.error is None else self._checker.stack_of(failure.error)
+        access = Access(failure.thread, 0, "raise", frozenset(), stack or [("", 0, name)], name)
+        return Finding(
+            OBSERVED,
+            name,
+            f"raises {failure.text!r}, but only when calls run at the same time",
+            "look for what another call may have changed before that line",
+            access,
+        )
+
+    def _returned(self, difference: Difference, orders: int) -> Finding:
+        name = difference.tool
+        access = Access(
+            difference.thread,
+            0,
+            "return",
+            frozenset(),
+            [self._checker.place_of(self._create().tools[name])],
+            name,
+        )
+        return Finding(
+            WRONG,
+            name,
+            f"{difference.text}, in none of {orders} orders of the same calls one after another",
+            "another call comes between two steps of this one: hold one lock over both",
+            access,
+        )
 
 
 def _set_up(adapter: LoadedAdapter) -> ToolThreads:
@@ -162,40 +284,32 @@ def _set_up(adapter: LoadedAdapter) -> ToolThreads:
     return tool_threads
 
 
-def _waves(each: Round, threads: int) -> Iterator[list[Step]]:
-    """The calls of a round that belong together: one for each thread, which begin at other steps."""
-    steps, count = each
-    for index in range(count):
-        yield [steps[(first + index) % len(steps)] for first in range(threads)]
+def _is_followed(tool: Tool) -> bool:
+    # a task takes its branches where others do, and a stream from part to part
+    return not tool.is_async and not tool.streaming
 
 
-def _without_serial_pairs(wave: list[Step], tools: Mapping[str, Tool]) -> Iterator[list[Step]]:
-    """The calls of a wave that can run at once: no two of the same serial tool."""
-    rest = wave
-    while rest:
-        now: list[Step] = []
-        later: list[Step] = []
-        for step in rest:
-            again = tools[step[0]].serial and any(step[0] == other for other, _ in now)
-            (later if again else now).append(step)
-        yield now
-        rest = later
+@contextmanager
+def _alarm(after_s: float, ring: Callable[[], object]) -> Iterator[None]:
+    """Call ``ring`` on another thread if the block takes longer than that."""
+    # neither is known to the checker
+    over = _thread.allocate_lock()
+    over.acquire()
+
+    def wait() -> None:
+        if not over.acquire(timeout=after_s):
+            ring()
+
+    _thread.start_new_thread(wait, ())
+    try:
+        yield
+    finally:
+        over.release()
 
 
-def _attempt(step: Step, examples: Mapping[str, list[Any]], outcomes: Outcomes) -> Attempt:
-    name, index = step
-    example = examples[name][index]
-    params = list(example) if isinstance(example, list | tuple) else dict(example)
-    return Attempt(name, params, outcomes.peer(step))
-
-
-def _finding(checker: ThreadSafetyChecker, failure: Failure) -> Finding:
-    name = failure.tool
-    stack = () if failure.error is None else checker.stack_of(failure.error)
-    return Finding(
-        OBSERVED,
-        name,
-        f"raises {failure.text!r}, but only when calls run at the same time",
-        "look for what another call may have changed before that line",
-        Access(0, 0, "raise", frozenset(), stack or [("", 0, name)], name),
-    )
+def _where_threads_stand(stacks: Mapping[str, Sequence[Frame]]) -> list[str]:
+    lines = []
+    for thread, stack in stacks.items():
+        lines.append(f"{thread} stands at")
+        lines += [f"  {file}:{line} in {name}" for file, line, name in stack[:SHOWN_FRAMES]]
+    return lines

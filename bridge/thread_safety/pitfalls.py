@@ -6,10 +6,13 @@ A hint, not a proof: the source does not say which code runs at the same time.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import textwrap
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _BEFORE_CALLS = frozenset(["__init__", "setup", "close", "__new__", "__post_init__"])
 _CONTAINERS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
@@ -24,6 +27,25 @@ _LOCK_WORDS = ("lock", "mutex", "condition", "semaphore", "guard")
 def validate_adapter_thread_safety(adapter_class: type) -> bool:
     """Whether the class declares that its tools may run at the same time."""
     return bool(getattr(adapter_class, "__thread_safe__", False))
+
+
+def require_thread_safe_adapter(function: Function) -> Function:
+    """Decorator: the first argument must be an adapter that declares itself thread-safe.
+
+    Raises:
+        TypeError: in the call, if it does not.
+    """
+
+    @functools.wraps(function)
+    def checked(adapter: Any, *args: Any, **kwargs: Any) -> Any:
+        if not validate_adapter_thread_safety(type(adapter)):
+            raise TypeError(
+                f"{type(adapter).__name__} does not declare itself thread-safe: derive it from "
+                "ThreadSafeAdapter, or set __thread_safe__ = True"
+            )
+        return function(adapter, *args, **kwargs)
+
+    return checked  # type: ignore[return-value]
 
 
 def check_common_pitfalls(adapter: Any) -> list[str]:

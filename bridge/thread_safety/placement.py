@@ -30,6 +30,8 @@ from ..wire import CallOptions, Request
 _PATIENCE_S, _BEGIN_S = 30.0, 5.0
 #: How long no call of a wave is answered before it is asked whether they wait for others.
 _TOGETHER_S = 0.3
+#: Fewer answers than that in the meantime are few. And how often Python switches by itself.
+_SLOW, _USUAL_INTERVAL_S = 5, 0.005
 
 
 class Attempt:
@@ -94,22 +96,26 @@ class Placement:
         self._held = _Countdown(0)
         self._answers = _Countdown(total)
 
-    def run(self) -> bool:
+    def run(self, until: float | None = None) -> bool:
         """Make all calls, and wait until they are answered and the workers have ended.
 
         But not for ever. Where calls wait for others that are not of their wave, it chooses no more,
         and lets everything run that can.
 
+        Args:
+            until: the time of ``time.monotonic()`` at which it ends in any case; None: no such time.
+
         Returns:
             Whether it chose to the end.
         """
         self._advance()
-        all_answered = self._wait_for_answers()
+        all_answered = self._wait_for_answers(until)
         self._dispatcher.cancel_all("the check goes on without this call")
         self._let_go(self._workers)
         self._pool.close()
         # what comes is later than the calls: the end of a thread that is joined tells the detector
         end = time.monotonic() + (_PATIENCE_S if all_answered else _TOGETHER_S)
+        end = end if until is None else min(end, max(until, time.monotonic() + _TOGETHER_S))
         for worker in self._pool.workers:
             if worker.thread is not None:
                 worker.thread.join(max(0.0, end - time.monotonic()))
@@ -182,12 +188,18 @@ class Placement:
 
     # -- on the thread that asked for it ------------------------------------------------------
 
-    def _wait_for_answers(self) -> bool:
+    def _wait_for_answers(self, until: float | None) -> bool:
         """Wait until all calls are answered, but not for ever. Returns whether they are."""
         seen: object = None
         end = 0.0
+        left = self._answers.left
         while not self._answers.wait(_TOGETHER_S):
-            now, progress = time.monotonic(), (self._answers.left, self._gate.seen)
+            if left - self._answers.left < _SLOW:
+                _switch_less_often()
+            left = self._answers.left
+            now, progress = time.monotonic(), (left, self._gate.seen)
+            if until is not None and now > until:
+                return False
             if progress != seen:
                 seen = progress
                 end = now + (_PATIENCE_S if self._gate.seen else _BEGIN_S)
@@ -313,6 +325,17 @@ class _Countdown:
     def wait(self, seconds: float) -> bool:
         """Wait at most so long until nothing is left. Returns whether it is so."""
         return self.left == 0 or (self._nothing.acquire(timeout=seconds) and True)
+
+
+def _switch_less_often() -> None:
+    """Let threads do more between two switches.
+
+    Where a switch takes longer than what is done between two, because the cores are busy with threads that
+    spin in a library, hardly anything is ever done.
+    """
+    interval = sys.getswitchinterval()
+    if interval < _USUAL_INTERVAL_S:
+        sys.setswitchinterval(min(_USUAL_INTERVAL_S, 10 * interval))
 
 
 def _taken_lock() -> _thread.LockType:

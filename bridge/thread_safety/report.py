@@ -6,7 +6,7 @@ import linecache
 from collections.abc import Sequence
 from typing import Any
 
-from .detector import Access, Finding
+from .detector import WRONG, Access, Finding
 from .libraries import Library
 
 _RULE = "=" * 60
@@ -14,6 +14,9 @@ _GRADES = {
     "observed": "the calls came in between each other",
     "discipline": "nothing keeps the accesses apart",
     "documented": "the documentation says that it is not safe",
+    "wrong": "no order of the calls explains it",
+    "order": "each call waits for the other, if they come at once",
+    "leak": "it belongs to one call, and another sees it",
 }
 
 
@@ -28,6 +31,9 @@ class Report:
         not_run: tools that a check could not call.
         differences: what tools returned only when they ran at the same time, which need not be
             wrong.
+        stopped: that the check did not come to its end, and where each thread stands; a line each.
+        faults: of the checker itself.
+        forgotten: what it did not see, because it would need too much memory.
     """
 
     def __init__(
@@ -38,12 +44,25 @@ class Report:
         *,
         not_run: Sequence[str] = (),
         differences: Sequence[str] = (),
+        stopped: Sequence[str] = (),
+        faults: Sequence[str] = (),
+        forgotten: Sequence[str] = (),
     ) -> None:
-        self.findings = [ReportedFinding(finding) for finding in findings]
+        # what was seen to be wrong comes first
+        ordered = sorted(findings, key=lambda finding: finding.grade != WRONG)
+        self.findings = [ReportedFinding(finding) for finding in ordered]
+        self.stopped = list(stopped)
+        self.faults = list(faults)
+        self.forgotten = list(forgotten)
         self.counts = counts
         self.libraries = list(libraries)
         self.not_run = list(not_run)
         self.differences = list(differences)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything was found, or the check did not come to its end."""
+        return bool(self.findings or self.stopped)
 
     def describe(self) -> dict[str, Any]:
         """The report as a map, ready for JSON."""
@@ -53,6 +72,9 @@ class Report:
             "libraries": [library.describe() for library in self.libraries],
             "not_run": self.not_run,
             "differences": self.differences,
+            "stopped": self.stopped,
+            "faults": self.faults,
+            "forgotten": self.forgotten,
             **self.counts,
         }
 
@@ -78,6 +100,8 @@ class Report:
                     f"at most {tool['most_at_once']} at once"
                 )
             lines.append("")
+        if self.stopped:
+            lines += ["Stopped", *(f"  {line}" for line in self.stopped), ""]
         for number, finding in enumerate(self.findings, 1):
             lines += [f"Finding {number}", *(f"  {line}" for line in finding.text.splitlines()), ""]
         if self.libraries:
@@ -85,15 +109,26 @@ class Report:
             lines += [f"  {each.name} [{each.level}]: {each.advice()}" for each in self.libraries]
             lines.append("")
         if self.differences:
-            lines += ["Different from call after call", *(f"  {d}" for d in self.differences), ""]
+            lines += [
+                "Different from call after call, and expected: the program has a branch for it",
+                *(f"  {d}" for d in self.differences),
+                "",
+            ]
         if self.not_run:
             lines += ["Not run", *(f"  {name}" for name in self.not_run), ""]
+        if self.forgotten:
+            lines += ["Not seen, for want of room", *(f"  {line}" for line in self.forgotten), ""]
+        if self.faults:
+            lines.append("Faults of the check itself, of which the program knows nothing")
+            lines += [f"  {line}" for fault in self.faults for line in fault.splitlines()] + [""]
         lines.append("Recommendations")
         lines += [f"  - {advice}" for advice in self._recommendations()]
         return "\n".join(lines) + "\n"
 
     def _recommendations(self) -> list[str]:
         advice = list(dict.fromkeys(f"{f.variable}: {f.advice}" for f in self.findings))
+        if self.stopped:
+            advice.append("give the check more time, --limit, or see why the calls do not end")
         if not advice:
             advice.append("No race was found in what was run.")
         if self.not_run:
@@ -131,7 +166,8 @@ def describe_finding(finding: Finding) -> str:
     for access in (finding.first, finding.second):
         if access is None:
             continue
-        lines.append(f"  thread {access.thread} {access.did}, {_held(access)}:")
+        held = "" if access.words else f", {_held(access)}"
+        lines.append(f"  thread {access.thread} {access.did}{held}:")
         for file, line, name in access.shown:
             lines.append(f"    {file}:{line} in {name}" if file else f"    in {name}")
             source = linecache.getline(file, line).strip()

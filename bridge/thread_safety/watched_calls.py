@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 import time
 import types
 from collections.abc import Callable, Iterator
@@ -15,10 +14,11 @@ from .call_counts import CallCounts
 from .detector import DOCUMENTED, Access, Finding
 from .instrument import Probe, place_of
 from .process_state import ProcessState
+from .schedule import Schedule
 
 
-def _nothing(name: str, error: BaseException) -> None:
-    """Nobody wants to know what calls raise."""
+def _nothing(*_: object) -> None:
+    """Nobody wants to know."""
 
 
 class WatchedCalls:
@@ -32,6 +32,8 @@ class WatchedCalls:
     def __init__(self, probe: Probe, counts: CallCounts) -> None:
         self._probe = probe
         self._counts = counts
+        #: Where calls pause; None: nowhere.
+        self.schedule: Schedule | None = None
 
     def wrap(
         self,
@@ -39,6 +41,7 @@ class WatchedCalls:
         name: str,
         serial: bool = False,
         raised: Callable[[str, BaseException], object] = _nothing,
+        gave_up: Callable[[str], object] = _nothing,
     ) -> Callable[..., Any]:
         """A function that does what ``function`` does, of whatever kind that is.
 
@@ -46,15 +49,17 @@ class WatchedCalls:
             name: what people know it as.
             serial: it is never called twice at once, however many threads want to.
             raised: called with the name and each exception that comes out of it, on its thread.
+            gave_up: called with the name after each call that did not get a lock that it did not
+                wait for.
         """
         inner = getattr(function, "__func__", function)
         flags = getattr(getattr(inner, "__code__", None), "co_flags", 0)
         if flags & CO_ASYNC_GENERATOR:
             return function
-        part = functools.partial(self._part, function, name, serial, raised)
+        part = functools.partial(self._part, function, name, serial, raised, gave_up)
         if flags & CO_COROUTINE:
             # tasks take turns where they await, in the middle of a serial call as well
-            step = functools.partial(self._part, function, name, False, raised)
+            step = functools.partial(self._part, function, name, False, raised, gave_up)
 
             @functools.wraps(function)
             async def task(*args: Any, **kwargs: Any) -> Any:
@@ -96,6 +101,7 @@ class WatchedCalls:
         name: str,
         serial: bool,
         raised: Callable[[str, BaseException], object],
+        gave_up: Callable[[str], object],
         call: object,
         *,
         last: bool,
@@ -108,9 +114,10 @@ class WatchedCalls:
         results: list[Any] = [None]
         turn = f"the turn of {name}"
         recorder = self._probe.recorder
-        before = ProcessState() if self._counts.begin(name) else None
+        thread, schedule = recorder.thread, self.schedule
+        before = ProcessState() if self._counts.begin(name, thread) else None
         began = time.monotonic()
-        recorder.begin(call)
+        recorder.begin(call, () if schedule is None else schedule.draw(name))
         if serial:
             recorder.acquire(turn)
         try:
@@ -123,13 +130,17 @@ class WatchedCalls:
                 recorder.release(turn, recorder.thread)
             if last:
                 self._probe.returned(results[-1], function, name)
-                recorder.end()
+                points, alone = recorder.end()
+                if schedule is not None:
+                    schedule.ended(name, points)
+                if alone:
+                    gave_up(name)
             else:
-                recorder.pause()
-            self._counts.end(name, time.monotonic() - began)
+                recorder.leave()
+            self._counts.end(name, thread, time.monotonic() - began)
             # None: it could have been another call that ran
             for what in () if before is None else before.changed():
-                recorder.report(_change_of(what, function, name))
+                recorder.report(_change_of(what, function, name, thread))
 
 
 @types.coroutine
@@ -153,8 +164,8 @@ def _steps(part: Callable[..., Any], coroutine: Any) -> Any:
             coroutine.close()
 
 
-def _change_of(what: str, function: Any, name: str) -> Finding:
-    thread, place = threading.get_ident(), place_of(function, name)
+def _change_of(what: str, function: Any, name: str, thread: int) -> Finding:
+    place = place_of(function, name)
     return Finding(
         DOCUMENTED,
         what,

@@ -1,18 +1,45 @@
 """Which accesses race: a state machine fed with what threads do. It knows of nothing else.
 
-Three objects work together: ``HappensBefore`` knows which thread comes after which,
-``Atomicity`` what each call has looked at, and the ``Detector``, which has both, the accesses, and
-which two of them race. ``findings.py`` has what is reported, ``access_modes.py`` the kinds of
+Four objects work together: ``HappensBefore`` knows which thread comes after which, ``LockOrder``
+which lock is taken after which, ``Atomicity`` what each call has looked at, and the ``Detector``,
+which has them, the accesses, and which two of them race. ``findings.py`` has what is reported, ``access_modes.py`` the kinds of
 accesses.
 """
 
-from .access_modes import COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
+from .access_modes import (
+    COPY,
+    GROW,
+    ITERATE,
+    OVERWRITE,
+    PEEK,
+    READ,
+    REORDER,
+    SHRINK,
+    SNAPSHOT,
+    TOUCH,
+    WALK,
+    WRITE,
+)
 from .detector import Detector
-from .findings import DISCIPLINE, DOCUMENTED, OBSERVED, Access, Finding, Frame
+from .findings import (
+    DISCIPLINE,
+    DOCUMENTED,
+    LEAK,
+    OBSERVED,
+    ORDER,
+    SHOWN_FRAMES,
+    WRONG,
+    Access,
+    Finding,
+    Frame,
+    ThreadSafetyError,
+)
 from .happens_before import Clock
 
 __all__ = [
     "Detector", "Clock", "Access", "Finding", "Frame",
-    "OBSERVED", "DISCIPLINE", "DOCUMENTED",
+    "OBSERVED", "DISCIPLINE", "DOCUMENTED", "WRONG", "ORDER", "LEAK", "SHOWN_FRAMES",
+    "ThreadSafetyError",
     "READ", "WRITE", "TOUCH", "PEEK", "COPY", "ITERATE", "GROW", "SHRINK", "REORDER",
+    "WALK", "SNAPSHOT", "OVERWRITE",
 ]  # fmt: skip

@@ -14,6 +14,11 @@ from .access_modes import ACT, COPY, GROW, TOUCH, WRITE
 from .findings import Frame
 from .happens_before import ThreadState, Variable, merge
 
+#: How much is remembered of how a call keeps others out.
+_MOST = 1000
+#: How many looks of one call are remembered: without calls, as in threads of the program, it never ends.
+_MOST_LOOKS = 10_000
+
 
 class Look:
     """The last look of a call at a variable, until the call changes it itself."""
@@ -60,15 +65,45 @@ class Change:
         self.decided_at = decided_at
 
 
+class Announcements:
+    """How a call keeps others out with locks of its program's making, as readers and writers do.
+
+    Whoever reads has changed a count under a lock, whoever writes tests the count, and writes while it holds
+    the same lock.
+    """
+
+    __slots__ = ("asked", "made", "number")
+
+    def __init__(self) -> None:
+        #: The variables that were changed under a lock, each with the lock and when it was.
+        self.made: dict[tuple[Variable, Hashable], int] = {}
+        self.number = 0
+        #: The variables that were tested under a lock, each with the lock and its hold.
+        self.asked: set[tuple[Variable, Hashable, int]] = set()
+
+    def changed(self, variable: Variable, holds: dict[Hashable, int]) -> None:
+        """The call changes a variable under these locks."""
+        self.number += 1
+        if len(self.made) < _MOST:
+            for lock in holds:
+                self.made.setdefault((variable, lock), self.number)
+
+    def tested(self, variable: Variable, holds: dict[Hashable, int]) -> None:
+        """The call decides by a variable that it saw under these locks."""
+        if len(self.asked) < _MOST:
+            self.asked.update((variable, lock, hold) for lock, hold in holds.items())
+
+
 class CallState:
     """What is known of one call: its looks, and what depends on them."""
 
-    __slots__ = ("decisions", "flags", "looks", "named", "number", "raised")
+    __slots__ = ("announcements", "decisions", "flags", "looks", "named", "number", "raised")
 
     def __init__(self) -> None:
         #: Variables that were tested without a lock, and the holds under which one was written since.
         self.flags: set[Variable] = set()
         self.raised: dict[Hashable, int] = {}
+        self.announcements = Announcements()
         #: The latest comes last.
         self.looks: dict[Variable, Look] = {}
         self.number = 0
@@ -148,6 +183,8 @@ class Atomicity:
                     merge(soft, variable.sent[lock])
             if not look.holds:
                 made.flags.add(variable)
+            else:
+                made.announcements.tested(variable, look.holds)
             look.decides |= test is not None
             look.tested = True
         if test is not None:
@@ -185,8 +222,14 @@ class Atomicity:
             last.number = made.number
             made.looks[variable] = last
         else:
-            changes = len(variable.changes)
-            made.looks[variable] = Look(mode, state.holds, changes, made.number, at)
+            made.looks[variable] = Look(mode, state.holds, variable.changes, made.number, at)
+            if len(made.looks) > _MOST_LOOKS:
+                del made.looks[next(iter(made.looks))]
+
+    def announcements(self, call: Hashable) -> Announcements | None:
+        """How a call keeps others out; None: not at all."""
+        made = self._calls.get(call)
+        return None if made is None else made.announcements
 
     def forget_look(self, variable: Variable, call: Hashable) -> None:
         """An atomic change follows, which looks for itself: what the call has seen is no matter."""
@@ -198,10 +241,11 @@ class Atomicity:
         """A call changes a variable; with that its look at it is over."""
         made = self._calls.get(call)
         look = None if made is None else made.looks.pop(variable, None)
+        if made is not None and state.holds:
+            made.announcements.changed(variable, state.holds)
         for lock in state.holds:
             state.changed.setdefault(lock, set()).add(variable)
-        changes = variable.changes
-        changes.append(call)
+        by_others = variable.change(call)
         if mode == WRITE and variable.first is None:
             variable.writes += 1
         if look is None:
@@ -211,7 +255,7 @@ class Atomicity:
             return Change(mode, cover)
         if _is_independent(look, mode, bool(look.holds and state.holds)):
             return Change(mode, state.locks)
-        between = any(other != call for other in changes[look.changes : -1])
+        between = by_others > look.changes
         return Change(ACT, cover, between, look.at if look.tested else None)
 
     def is_late(self, variable: Variable, state: ThreadState, call: Hashable) -> bool:

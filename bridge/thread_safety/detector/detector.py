@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
-from .access_modes import ACT, CONFLICTS, LOOKS, READ, WRITE
+from .access_modes import ACT, CONFLICTS, LOOKS, OF_WHOLES, OVERWRITE, READ, SNAPSHOT, WRITE
 from .atomicity import Atomicity
 from .findings import (
     DISCIPLINE,
@@ -26,6 +26,11 @@ from .findings import (
     problem,
 )
 from .happens_before import Clock, HappensBefore, Variable
+from .lock_order import LockOrder
+
+_NEVER = 2**63
+#: How much is remembered: parts of one object, kinds of accesses to one of them, findings.
+_MAX_PARTS, _MAX_ACCESSES, _MAX_FINDINGS = 10_000, 100, 1_000
 
 
 class Detector:
@@ -41,9 +46,13 @@ class Detector:
     def __init__(self, found: Callable[[Finding], object]) -> None:
         #: Which thread holds which locks, and which comes after which.
         self.order = HappensBefore()
+        #: Which lock is taken after which, and who waits for whom.
+        self.locks = LockOrder(self.order, self.report)
         #: What each call has looked at, and decides by that.
         self.calls = Atomicity()
         self._found = found
+        #: Called, with what it is, for each thing that finds no place.
+        self.lost: Callable[[str], object] = lambda what: None
         self._variables: dict[Hashable, dict[Hashable, Variable]] = {}
         self._keys: set[Hashable] = set()
 
@@ -76,12 +85,18 @@ class Detector:
             parts = self._variables[owner] = {}
         variable = parts.get(part)
         if variable is None:
+            if len(parts) >= _MAX_PARTS:
+                # the first are those that were not changed for longest, most of the time
+                del parts[next(iter(parts))]
+                self.lost("items of large containers that are forgotten")
             variable = parts[part] = Variable(thread)
         state = self.order.state(thread)
         if variable.first != thread:
             variable.first = None
         interleaved, decided_at, cover = False, None, state.locks
-        if mode in LOOKS:
+        if mode in OF_WHOLES:
+            unfinished = False
+        elif mode in LOOKS:
             unfinished = False
             self.calls.look(variable, state, mode, call, augmented, stack[0] if stack else None)
         else:
@@ -93,6 +108,8 @@ class Detector:
         turn = _other_turn(variable, thread, call) if interleaved else None
         access = variable.accesses.get(key)
         if access is None:
+            if len(variable.accesses) >= _MAX_ACCESSES:
+                del variable.accesses[next(iter(variable.accesses))]
             access = variable.accesses[key] = Access(
                 thread, state.time, mode, state.locks, stack, call, rule, unfinished
             )
@@ -101,6 +118,12 @@ class Detector:
             access.time, access.stack, access.call = state.time, stack, call
             access.rule, access.unfinished = rule, unfinished
         access.decided_at, access.cover = decided_at, cover
+        access.announcements = announcements = self.calls.announcements(call)
+        access.announced_at = 0 if announcements is None else announcements.number
+        access.holds = state.holds
+        if mode == OVERWRITE:
+            access.several |= variable.overwritten_by == call
+            variable.overwritten_by = call
         if turn is not None:
             self._report(name, turn, access, interleaved)
         conflicts = CONFLICTS[mode]
@@ -129,9 +152,13 @@ class Detector:
 
     def report(self, finding: Finding) -> None:
         """Pass on what was found, here or by another rule, unless it is known."""
-        if finding.key not in self._keys:
-            self._keys.add(finding.key)
-            self._found(finding)
+        if finding.key in self._keys:
+            return
+        if len(self._keys) >= _MAX_FINDINGS:
+            self.lost("further findings")
+            return
+        self._keys.add(finding.key)
+        self._found(finding)
 
     def _report(self, name: str, old: Access, new: Access, interleaved: bool) -> None:
         together = self.calls.is_running(old.call) and old.call != new.call
@@ -155,11 +182,17 @@ def _race(variable: Variable, old: Access, new: Access, clock: Clock) -> bool:
     modes = {old.mode, new.mode}
     if not old.cover.isdisjoint(new.cover):
         return False
+    if _asks_for(old, new) or _asks_for(new, old):
+        return False
     torn = ACT in modes and old.locks and new.locks  # let go of between look and change
     # there, whoever decides by the variable in the next run may come at any moment
     firmly = torn or old.unfinished or new.unfinished
     if (clock.firm if firmly else clock.soft).get(old.thread, 0) >= old.time:
         return False  # handed over
+    if SNAPSHOT in modes:
+        # each is atomic; what is written under a lock, or in several steps, is not to be seen between
+        change = old if old.mode == OVERWRITE else new
+        return old.locks.isdisjoint(new.locks) and bool(change.locks or change.several)
     if ACT in modes and not modes & LOOKS:
         return True  # between look and change the other may come, whatever it holds
     if _may_decide_the_same(old, new) or _may_decide_the_same(new, old):
@@ -172,6 +205,17 @@ def _race(variable: Variable, old: Access, new: Access, clock: Clock) -> bool:
         write = old if old.mode == WRITE else new
         return write.unfinished or not write.locks
     return True
+
+
+def _asks_for(asking: Access, announced: Access) -> bool:
+    """Whether an access is made only if nobody has announced what the other had announced before."""
+    if asking.announcements is None or announced.announcements is None:
+        return False
+    return any(
+        asking.holds.get(lock) == hold
+        and announced.announcements.made.get((variable, lock), _NEVER) <= announced.announced_at
+        for variable, lock, hold in asking.announcements.asked
+    )
 
 
 def _may_decide_the_same(act: Access, look: Access) -> bool:

@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, TypeAlias
 
-from .access_modes import ACT, COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
+from .access_modes import (
+    ACT,
+    COPY,
+    GROW,
+    ITERATE,
+    OF_WHOLES,
+    OVERWRITE,
+    PEEK,
+    READ,
+    REORDER,
+    SHRINK,
+    SNAPSHOT,
+    TOUCH,
+    WALK,
+    WRITE,
+)
 
 #: A place in the code: file, line, function.
 Frame: TypeAlias = tuple[str, int, str]
@@ -13,13 +28,21 @@ Frame: TypeAlias = tuple[str, int, str]
 #: How many frames of each stack are shown.
 SHOWN_FRAMES = 8
 OBSERVED, DISCIPLINE, DOCUMENTED = "observed", "discipline", "documented"
+#: Of results that no order of the calls explains, of locks taken in both orders, and of values that
+#: one call leaves behind for another.
+WRONG, ORDER, LEAK = "wrong", "order", "leak"
+
+
+class ThreadSafetyError(RuntimeError):
+    """A race was found, in strict mode: raised where the second access was about to happen."""
 
 
 class Access:
     """One access to a variable, as it is remembered."""
 
     __slots__ = (
-        "call", "cover", "decided_at", "locks", "mode", "rule", "stack", "thread", "time", "unfinished"
+        "announced_at", "announcements", "call", "cover", "decided_at", "holds", "locks", "mode", "rule",
+        "several", "stack", "thread", "time", "unfinished", "words",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +70,14 @@ class Access:
         self.decided_at: Frame | None = None
         #: The locks that were held all the time since the look; without one, those that are held.
         self.cover = locks
+        #: How the call keeps others out, how far that was, and the locks with their holds.
+        self.announcements: Any = None
+        self.announced_at = 0
+        self.holds: dict[Hashable, int] = {}
+        #: Of ``OVERWRITE``: the call has written more than one part.
+        self.several = False
+        #: What it does, where its mode does not say it.
+        self.words: str | None = None
 
     def copy(self) -> Access:
         """The access as it is now; the detector makes the next one of it."""
@@ -54,13 +85,13 @@ class Access:
             self.thread, self.time, self.mode, self.locks, self.stack, self.call, self.rule,
             self.unfinished,
         )  # fmt: skip
-        copy.decided_at, copy.cover = self.decided_at, self.cover
+        copy.decided_at, copy.cover, copy.words = self.decided_at, self.cover, self.words
         return copy
 
     @property
     def did(self) -> str:
         """What it does to the variable, in words."""
-        return _WORDS.get(self.mode, f"{self.mode}s it")
+        return self.words or _WORDS.get(self.mode, f"{self.mode}s it")
 
     @property
     def shown(self) -> Sequence[Frame]:
@@ -77,8 +108,9 @@ class Finding:
     """A race, or a broken rule.
 
     Args:
-        grade: ``observed`` (the accesses came in between each other), ``discipline`` (nothing
-            keeps them apart) or ``documented`` (a rule of the library table).
+        grade: ``wrong`` (a result that no order of the calls explains), ``observed`` (the accesses
+            came in between each other), ``discipline`` (nothing keeps them apart), ``documented``
+            (a rule of the library table), ``order`` (of locks) or ``leak`` (from call to call).
         variable: what people know the variable as.
         problem: what is wrong, in words.
         advice: what to do about it.
@@ -112,6 +144,7 @@ class Finding:
 _WORDS = {
     READ: "reads it", WRITE: "writes it", TOUCH: "changes it", PEEK: "looks at it", COPY: "copies it",
     ITERATE: "iterates over it", GROW: "adds to it", SHRINK: "takes from it",
+    WALK: "walks through all of it", SNAPSHOT: "copies all of it", OVERWRITE: "changes a part of it",
     REORDER: "puts it in another order", ACT: "changes it, decided by an earlier look",
 }  # fmt: skip
 
@@ -125,6 +158,8 @@ def advice(old: Access, new: Access) -> str:
     """What keeps them apart."""
     if ACT in (old.mode, new.mode):
         return "hold one lock from the look to the change: with self.acquire_lock():"
+    if OF_WHOLES & {old.mode, new.mode}:
+        return "hold one lock around both: whoever looks at all of it sees half of a change"
     if ITERATE in (old.mode, new.mode):
         return "hold one lock around both, or iterate over a copy that was made under the lock"
     if old.locks and new.locks:

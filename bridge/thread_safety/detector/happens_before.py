@@ -18,6 +18,10 @@ from .findings import Access
 Times: TypeAlias = dict[Hashable, int]
 
 
+#: Under how many locks a variable is known to have been changed.
+_MAX_LOCKS = 100
+
+
 class Clock:
     """What was done before: ``firm``, by hand-overs alone, and ``soft``, also by decisions."""
 
@@ -40,19 +44,39 @@ class Clock:
 class Variable:
     """What is known of one variable: the latest accesses of each kind, and how often it changed."""
 
-    __slots__ = ("accesses", "changes", "first", "sent", "writes")
+    __slots__ = (
+        "accesses", "changed_by", "changes", "first", "overwritten_by", "sent", "writes", "_by_others"
+    )  # fmt: skip
 
     def __init__(self, first: Hashable) -> None:
         #: the thread that had it first; None as soon as there are two
         self.first: Hashable | None = first
         #: by thread, mode and locks
         self.accesses: dict[Hashable, Access] = {}
-        #: the calls that changed it, one after another
-        self.changes: list[Hashable] = []
+        #: how often it was changed, and by which call the last time
+        self.changes = 0
+        self.changed_by: Hashable = None
+        #: which of the changes was the last that another call made before that one began
+        self._by_others = 0
         #: by lock: what was done before by those that changed it under that lock
         self.sent: dict[Hashable, Times] = {}
         #: since there are two threads
         self.writes = 0
+        #: the call that wrote a part last; of a whole
+        self.overwritten_by: Hashable = None
+
+    def change(self, call: Hashable) -> int:
+        """A call changes it. Returns which change was the last of another call, 0 if there is none."""
+        if self.changed_by != call:
+            self._by_others, self.changed_by = self.changes, call
+        self.changes += 1
+        return self._by_others
+
+    def send(self, lock: Hashable, times: Times) -> None:
+        """It was changed under a lock, after all that ``times`` stand for."""
+        if lock not in self.sent and len(self.sent) >= _MAX_LOCKS:
+            del self.sent[next(iter(self.sent))]
+        merge(self.sent.setdefault(lock, {}), times)
 
 
 class ThreadState:
@@ -84,7 +108,7 @@ class ThreadState:
         changed = self.changed.pop(lock, None)
         if changed:
             for variable in changed:
-                merge(variable.sent.setdefault(lock, {}), self.clock.soft)
+                variable.send(lock, self.clock.soft)
             self._step()
 
     def sent(self) -> Clock:

@@ -9,7 +9,9 @@ which knows the thread (``threads.py``, ``stacks.py``) and feeds the detector. `
 (``sync.py``, ``locks.py``) does the same for locks and hand-overs of the standard library.
 """
 
+from .faults import Faults
 from .import_hook import ImportHook
+from .losses import Losses
 from .modules import ProgramModules, is_bridge
 from .probe import Probe
 from .recorder import Recorder
@@ -17,6 +19,6 @@ from .stacks import place_of
 from .sync import SyncTracing, is_traced
 
 __all__ = [
-    "ImportHook", "Probe", "ProgramModules", "Recorder", "SyncTracing", "is_bridge", "is_traced",
+    "Faults", "ImportHook", "Losses", "Probe", "ProgramModules", "Recorder", "SyncTracing", "is_bridge", "is_traced",
     "place_of",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ import collections
 import copy
 import functools
 import sys
+import types
 import weakref
 from array import array
 from typing import Any
@@ -24,14 +25,14 @@ METHODS: dict[type, dict[str, tuple[str | None, str | None]]] = {
     list: {
         "append": (GROW, None), "extend": (GROW, None), "insert": (REORDER, None),
         "pop": (SHRINK, None), "remove": (SHRINK, None), "clear": (SHRINK, None),
-        "sort": (REORDER, None), "reverse": (REORDER, None), "index": (PEEK, None),
-        "count": (PEEK, None), "copy": (COPY, None), "__len__": (PEEK, None),
+        "sort": (REORDER, None), "reverse": (REORDER, None), "index": (COPY, None),
+        "count": (COPY, None), "copy": (COPY, None), "__len__": (PEEK, None),
     },
     dict: {
         "get": (None, READ), "setdefault": (GROW, TOUCH), "pop": (SHRINK, TOUCH),
         "popitem": (SHRINK, None), "clear": (SHRINK, None), "update": (GROW, None),
         "copy": (COPY, None), "__contains__": (None, READ), "move_to_end": (REORDER, None),
-        "most_common": (ITERATE, None), "elements": (ITERATE, None), "total": (PEEK, None),
+        "most_common": (ITERATE, None), "elements": (ITERATE, None), "total": (COPY, None),
         "subtract": (REORDER, None),
     },
     set: {
@@ -48,7 +49,7 @@ METHODS: dict[type, dict[str, tuple[str | None, str | None]]] = {
         "extendleft": (GROW, None), "pop": (SHRINK, None), "popleft": (SHRINK, None),
         "remove": (SHRINK, None), "clear": (SHRINK, None), "insert": (REORDER, None),
         "rotate": (REORDER, None), "reverse": (REORDER, None), "copy": (DEQUE_COPY, None),
-        "count": (PEEK, None), "index": (PEEK, None),
+        "count": (DEQUE_COPY, None), "index": (DEQUE_COPY, None),
     },
     bytearray: {
         "append": (GROW, None), "extend": (GROW, None), "insert": (REORDER, None),
@@ -112,9 +113,17 @@ SNAPSHOTS: dict[Any, str] = {
     **dict.fromkeys([len, bool], PEEK),
     **dict.fromkeys([list, tuple, sorted, set, frozenset, dict, bytes, copy.copy], COPY),
 }
+#: Modules whose functions look at all that an argument leads to, and functions of builtins that do.
+DEEP = frozenset(
+    ["json", "json.decoder", "json.encoder", "_json", "pickle", "_pickle", "copy", "dataclasses", "marshal",
+     "pprint", "msgpack", "orjson", "ujson", "yaml", "cloudpickle", "dill"]
+)  # fmt: skip
+DEEP_FUNCTIONS = frozenset([str, repr, ascii, format, print])
 #: Functions that only pass it on, or do not look into it.
 NO_ACCESS = frozenset([id, type, isinstance, issubclass, hasattr, callable, super])
 PASS_ON = ("queue", "_queue", "threading", "concurrent.futures", "contextvars", "functools")
+#: Callable objects that can be looked up in sets; others may not like it, as dead references.
+HASHABLE = frozenset([types.FunctionType, types.BuiltinFunctionType, type])
 CONTAINERS = tuple(METHODS)
 SEQUENCES = (list, collections.deque, bytearray, array)
 VIEWS = ("keys", "values", "items")
@@ -178,3 +187,27 @@ def stateful(kind: type) -> dict[str, str | None] | None:
         if found is not None:
             return found
     return None
+
+
+def name_of(function: Any) -> str:
+    """The name of a function; empty if it has none."""
+    return getattr(function, "__name__", "")
+
+
+def module_of(function: Any) -> str:
+    """The module of a function, or of its type."""
+    module: str | None = getattr(function, "__module__", None)
+    return module or type(function).__module__
+
+
+def looks_deeply(function: Any) -> bool:
+    """Whether a function looks at all that an argument leads to."""
+    return module_of(function) in DEEP or (
+        type(function) in HASHABLE and function in DEEP_FUNCTIONS
+    )
+
+
+def use_by(function: Any, container: Any) -> str:
+    """The mode in which a function of a library uses a container that it is given."""
+    mode = SNAPSHOTS.get(function, ITERATE) if type(function) in HASHABLE else ITERATE
+    return DEQUE_COPY if mode == COPY and is_a(container, collections.deque) else mode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextvars
+import copy
 import functools
 import threading
 import types
@@ -11,28 +12,32 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from ..detector import COPY, GROW, ITERATE, READ, REORDER, WRITE
+from ..detector import GROW, ITERATE, READ, REORDER, WALK, WRITE
 from ..libraries import Rules
 from .builtins import (
     ARRAY_CHANGES,
     CONTAINERS,
-    DEQUE_COPY,
+    HASHABLE,
     KEEPS,
     MAPPINGS,
     METHODS,
     NO_ACCESS,
     PASS_ON,
-    SNAPSHOTS,
     VIEWS,
     changed_arguments,
     is_a,
     is_array,
+    looks_deeply,
+    module_of,
+    name_of,
     stateful,
+    use_by,
 )
-from .containers import Containers
+from .containers import NESTED, Containers
+from .known_objects import Shared
 from .locks import RAW_LOCKS, RawLock
 from .recorder import Recorder
-from .shared_objects import Shared, SharedObjects
+from .shared_objects import SharedObjects
 from .variables import Variables
 
 #: Modules of the bridge that do nothing with what they are given.
@@ -43,8 +48,6 @@ _MAX_FUNCTIONS = 1000
 _TAKES = frozenset(["pop", "popleft", "popitem"])
 #: Methods that look and act in one step; of ``dict.pop`` only if there is a default.
 _LOOKS_ITSELF = frozenset(["setdefault", "pop"])
-#: Callable objects that can be looked up in sets; others may not like it, as dead references.
-_HASHABLE = frozenset([types.FunctionType, types.BuiltinFunctionType, type])
 _BY_IDENTITY: Any = object.__hash__
 _SAY_THEIR_MODULE = frozenset([types.FunctionType, types.MethodType, type])
 _ATTRIBUTE_FUNCTIONS = frozenset([setattr, delattr, getattr, next, object.__setattr__])
@@ -88,7 +91,7 @@ class Calls:
         of = function if kind in _SAY_THEIR_MODULE else kind
         if self._is_own(of.__module__) or of.__module__ in _QUIET:
             return function(*args, **kwargs)  # its own code tells
-        hashable = kind in _HASHABLE or kind.__hash__ is _BY_IDENTITY
+        hashable = kind in HASHABLE or kind.__hash__ is _BY_IDENTITY
         if hashable and function in _ATTRIBUTE_FUNCTIONS:
             return self._call_attribute_function(function, args)
         bound = getattr(function, "__self__", None)
@@ -107,8 +110,10 @@ class Calls:
             return self._call_lock(function, bound, args, kwargs)
         self._publish_arguments(function, bound, shared, args, kwargs)
         value = function(*args, **kwargs)
+        if self._recorder.pause is not None:
+            self._recorder.point()
         if kind in _LASTING or type(bound) is contextvars.ContextVar:
-            self._shared.share(value, _name(function) or _name(bound))
+            self._shared.share(value, name_of(function) or name_of(bound))
         if function is vars and args:
             owner = self._shared.get(args[0])
             if owner is not None:
@@ -129,7 +134,7 @@ class Calls:
         """``Rules.concerns``, remembered for each function and for each method of a type."""
         key: Any = function
         if bound is not None:
-            key = _name(function)
+            key = name_of(function)
         elif not hashable:
             return True
         of_kind = self._documented.get(type(bound))
@@ -163,12 +168,12 @@ class Calls:
         kwargs: dict[str, Any],
     ) -> None:
         """A method of a shared object is called."""
-        name = _name(function)
+        name = name_of(function)
         if is_a(bound, types.GeneratorType):
             self._recorder.record(shared, "its progress", WRITE, shared.name)
         elif is_array(bound):
-            self._recorder.record_array(shared, WRITE if name in ARRAY_CHANGES else READ)
-        elif is_a(bound, CONTAINERS) and not self._is_own(_module(function)):
+            self._recorder.record_array(shared, WRITE if name in ARRAY_CHANGES else READ, bound)
+        elif is_a(bound, CONTAINERS) and not self._is_own(module_of(function)):
             self._record_method(bound, shared, name, args, kwargs)
         else:
             modes = stateful(type(bound))
@@ -217,33 +222,38 @@ class Calls:
     ) -> None:
         """Shared objects are passed to code that is not rewritten."""
         views = self._containers.views
-        for position, argument in enumerate(args):
+        for position, argument in enumerate((*args, *kwargs.values()) if kwargs else args):
             shared = self._shared.known(argument)
-            view = views.get(id(argument)) if shared is None and views else None
             if shared is not None:
                 self._record_argument(function, position, argument, shared)
-            elif view is not None:
-                self._recorder.record_structure(view[1], _use_by(function, argument))
+            elif views and id(argument) in views:
+                self._recorder.record_structure(views[id(argument)][1], use_by(function, argument))
+            elif type(argument) in NESTED and looks_deeply(function):
+                self._containers.look_deeply(argument, ITERATE)
         if not kwargs:
             return
         out = kwargs.get("out")
         for target in out if isinstance(out, tuple) else (out,):
             shared = self._shared.known(target)
             if shared is not None:
-                self._recorder.record_array(shared, WRITE)
+                self._recorder.record_array(shared, WRITE, target)
 
     def _record_argument(self, function: Any, position: int, argument: Any, shared: Shared) -> None:
-        module = _module(function)
+        module = module_of(function)
         if module.startswith(PASS_ON):
             return
-        if position in changed_arguments(function, _name(function), module):
+        if position in changed_arguments(function, name_of(function), module):
             self._recorder.record_structure(shared, REORDER)
         elif is_a(argument, types.GeneratorType):
             self._recorder.record(shared, "its progress", WRITE, shared.name)
         elif is_a(argument, memoryview) or is_array(argument):
-            self._recorder.record_array(shared, READ)
+            self._recorder.record_array(shared, READ, argument)
+        elif looks_deeply(function) and function is not copy.copy:
+            self._containers.look_deeply(argument, ITERATE)
         elif is_a(argument, CONTAINERS):
-            self._recorder.record_structure(shared, _use_by(function, argument))
+            self._recorder.record_structure(shared, use_by(function, argument))
+        elif function is copy.copy:
+            self._recorder.record_whole(shared, WALK)
 
     # -- what other threads get to know -----------------------------------------------------
 
@@ -256,13 +266,13 @@ class Calls:
         kwargs: dict[str, Any],
     ) -> None:
         """Other threads may get what is put into a queue, and what a thread is made of."""
-        passes_on = _module(function).startswith(PASS_ON)
+        passes_on = module_of(function).startswith(PASS_ON)
         if bound is None:
             if not passes_on or not is_a(function, type):
                 return
-        elif is_a(bound, threading.Thread) and _name(function) == "start":
+        elif is_a(bound, threading.Thread) and name_of(function) == "start":
             args = tuple(bound.__dict__.values())
-        elif (shared is None and not passes_on) or _name(function) not in KEEPS:
+        elif (shared is None and not passes_on) or name_of(function) not in KEEPS:
             return
         for argument in (*args, *kwargs.values()):
             owner = function if bound is None else bound
@@ -272,7 +282,7 @@ class Calls:
         self, function: Any, shared: Shared, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """A method of a shared container, which may put objects in, take them out or show them."""
-        name, clocks = _name(function), shared.clocks
+        name, clocks = name_of(function), shared.clocks
         if name in KEEPS:
             for argument in args:
                 self._containers.put_in(shared, argument, f"{shared.name}[…]")
@@ -297,7 +307,7 @@ class Calls:
             self._recorder.raw_released(lock)
         value = function(*args, **kwargs)
         if name in ("acquire", "__enter__") and value:
-            self._recorder.raw_acquired(lock)
+            self._recorder.raw_acquired(lock, not args and not kwargs)
         return value
 
     def _call_attribute_function(self, function: Any, args: tuple[Any, ...]) -> Any:
@@ -328,18 +338,3 @@ class Calls:
         if shared is not None and is_a(iterator, types.GeneratorType):
             self._recorder.record(shared, "its progress", WRITE, shared.name)
         return next(iterator, *default)
-
-
-def _name(function: Any) -> str:
-    return getattr(function, "__name__", "")
-
-
-def _module(function: Any) -> str:
-    module: str | None = getattr(function, "__module__", None)
-    return module or type(function).__module__
-
-
-def _use_by(function: Any, container: Any) -> str:
-    """The mode in which a function of a library uses a container that it is given."""
-    mode = SNAPSHOTS.get(function, ITERATE) if type(function) in _HASHABLE else ITERATE
-    return DEQUE_COPY if mode == COPY and is_a(container, collections.deque) else mode

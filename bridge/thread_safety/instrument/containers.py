@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
 import operator
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any
 
-from ..detector import GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
+from ..detector import COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WALK, WRITE
 from ..libraries import Rules
-from .builtins import CONTAINERS, MAPPINGS, SEQUENCES, is_a, is_array
+from .builtins import CONTAINERS, MAPPINGS, SEQUENCES, is_a, is_array, namespace
+from .known_objects import Shared
 from .recorder import Recorder
-from .shared_objects import Shared, SharedObjects, short
+from .shared_objects import SharedObjects, short
 from .stacks import place_of
 
-#: How many views of dicts are remembered; one lives as long as a loop.
-_MAX_VIEWS = 1000
+#: How many views of dicts are remembered before it is looked which of them are still used; and how
+#: many references of one are our own.
+_MAX_VIEWS, _OWN_REFERENCES = 20, 3
+#: Into what other objects are put, and how many of them are looked at.
+NESTED, _MAX_PARTS = (dict, list, tuple, collections.deque), 100
 
 
 class Containers:
@@ -58,9 +65,9 @@ class Containers:
         elif is_array(container):
             self._record_region(shared, container, key, READ)
         elif is_a(container, memoryview):
-            self._recorder.record_array(shared, READ)
+            self._recorder.record_array(shared, READ, container)
         elif is_a(container, SEQUENCES):
-            self._recorder.record_structure(shared, PEEK)
+            self._recorder.record_structure(shared, COPY if is_a(key, slice) else PEEK)
             if is_a(key, int):
                 self._recorder.record_item(shared, key % (len(container) or 1), READ, augmented)
 
@@ -81,29 +88,36 @@ class Containers:
             self._recorder.record_item(shared, key, TOUCH if deletes else WRITE)
             if deletes or new:
                 self._recorder.record_structure(shared, SHRINK if deletes else GROW)
+            else:
+                self._recorder.record_overwriting(shared)
         elif is_array(container):
             self._record_region(shared, container, key, WRITE)
         elif is_a(container, memoryview):
-            self._recorder.record_array(shared, WRITE)
+            self._recorder.record_array(shared, WRITE, container)
         elif is_a(container, SEQUENCES):
             if deletes or is_a(key, slice):
                 self._recorder.record_structure(shared, SHRINK if deletes else REORDER)
             else:
                 self._recorder.record_item(shared, key % (len(container) or 1), WRITE)
+                self._recorder.record_overwriting(shared)
 
     def _record_region(self, shared: Shared, container: Any, key: Any, mode: str) -> None:
         """Parts of an array are variables of their own where an integer names them."""
         first = key[0] if is_a(key, tuple) and key else key
         if is_a(first, int) and container.base is None and container.shape:
             self._recorder.record_item(shared, first % (container.shape[0] or 1), mode)
+            if mode == WRITE:
+                self._recorder.record_overwriting(shared)
             return
         if is_a(first, slice) and container.base is None and container.shape:
             rows = range(*first.indices(container.shape[0]))
             if 0 < len(rows) <= 64 and len(rows) < container.shape[0]:
                 for row in rows:
                     self._recorder.record_item(shared, row, mode)
+                if mode == WRITE:
+                    self._recorder.record_overwriting(shared)
                 return
-        self._recorder.record_array(shared, mode)
+        self._recorder.record_array(shared, mode, container)
 
     def keep(self, container: Any, value: Any, key: Any) -> None:
         """``value`` is about to become ``container[key]``."""
@@ -115,7 +129,7 @@ class Containers:
         """An object is put into a container; whoever takes it out again is handed it."""
         self._shared.publish(value, name)
         if self._shared.get(value) is not None:
-            shared.clocks[id(value)] = self._recorder.send()
+            shared.came(value, self._recorder.send())
 
     # -- the whole --------------------------------------------------------------------------
 
@@ -126,8 +140,48 @@ class Containers:
             if is_a(container, (*MAPPINGS, set)):
                 self._recorder.record_item(shared, item, READ)
             else:
-                self._recorder.record_structure(shared, PEEK)
+                self._recorder.record_structure(shared, COPY)
+        elif self.views:
+            self._look_at_view(container, COPY)
         return item in container
+
+    def whole(self, value: Any) -> Any:
+        """``value`` where all of it is taken at once: unpacked, or made a text."""
+        shared = self._shared.known(value)
+        if shared is None:
+            if self.views:
+                self._look_at_view(value, COPY)
+        elif is_array(value):
+            self._recorder.record_array(shared, READ, value)
+        elif is_a(value, CONTAINERS):
+            self._recorder.record_structure(shared, COPY)
+        return value
+
+    def _look_at_view(self, view: Any, mode: str) -> None:
+        found = self.views.get(id(view))
+        if found is not None:
+            self._recorder.record_structure(found[1], mode)
+
+    def look_deeply(self, value: Any, mode: str, stack: Any = None, depth: int = 4) -> None:
+        """Whatever is shared of ``value`` and what it contains is looked at, in every part."""
+        shared = self._shared.known(value)
+        if shared is not None:
+            if is_a(value, CONTAINERS) or is_array(value):
+                self._recorder.record_structure(shared, mode, stack)
+            else:
+                self._recorder.record_whole(shared, WALK, stack)
+        if depth == 0:
+            return
+        inside: Any = ()
+        if is_a(value, dict):
+            inside = dict.values(value)
+        elif is_a(value, list | tuple | collections.deque):
+            inside = value
+        elif shared is not None and not is_a(value, CONTAINERS):
+            inside = namespace(value).values()
+        for part in list(itertools.islice(iter(inside), _MAX_PARTS)):
+            if is_a(part, NESTED) or self._shared.get(part) is not None:
+                self.look_deeply(part, mode, stack, depth - 1)
 
     def test(self, value: Any) -> Any:
         """``value`` where its truth is asked for."""
@@ -141,9 +195,9 @@ class Containers:
         shared = self._shared.known(value)
         if shared is not None:
             if is_array(value):
-                self._recorder.record_array(shared, READ)
+                self._recorder.record_array(shared, READ, value)
             elif is_a(value, CONTAINERS):
-                self._recorder.record_structure(shared, PEEK)
+                self._recorder.record_structure(shared, COPY)
         return value
 
     def in_place(self, name: str, old: Any, value: Any) -> Any:
@@ -157,25 +211,30 @@ class Containers:
         if shared is None:
             return
         if is_array(value):
-            self._recorder.record_array(shared, READ)
-            self._recorder.record_array(shared, WRITE)
+            self._recorder.record_array(shared, READ, value)
+            self._recorder.record_array(shared, WRITE, value)
         elif is_a(value, CONTAINERS):
             self._recorder.record_structure(shared, GROW)
 
     def returned(self, result: Any, function: Any, name: str) -> None:
         """A call of ``function``, known as ``name``, returns: what is read when its locks are free."""
-        for value in (result, *(result.values() if type(result) is dict else ())):
-            shared = self._shared.known(value)
-            if shared is not None and (is_a(value, CONTAINERS) or is_array(value)):
-                stack = (place_of(function, name),)
-                self._recorder.record_structure(shared, ITERATE, stack)
+        if is_a(result, NESTED) or self._shared.known(result) is not None:
+            try:
+                self.look_deeply(result, ITERATE, (place_of(function, name),))
+            except RuntimeError:
+                pass  # it changes just now, which others tell of
 
     # -- loops ------------------------------------------------------------------------------
 
     def add_view(self, view: Any, shared: Shared) -> None:
         """``view`` shows a shared dict, as ``dict.items()`` does."""
         if len(self.views) > _MAX_VIEWS:
-            self.views.clear()
+            # those that nobody has any more keep their dicts alive
+            for key, found in list(self.views.items()):
+                if sys.getrefcount(found[0]) <= _OWN_REFERENCES:
+                    self.views.pop(key, None)
+            if len(self.views) > 10 * _MAX_VIEWS:
+                self.views.clear()
         self.views[id(view)] = view, shared
 
     def iterate(self, iterable: Any) -> Any:

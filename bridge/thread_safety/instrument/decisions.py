@@ -60,6 +60,11 @@ class Decisions:
                 self._detector.decide(here.number, task, test, mark, names)
         return value
 
+    def took(self, branch: str, value: Any = None) -> Any:
+        """The call takes a branch; ``value`` is made on it."""
+        self._threads.path.add(branch)
+        return value
+
     def settled(self, *tests: str) -> None:
         """What depends on these tests is done."""
         here = self._threads

@@ -1,61 +1,120 @@
 """Locks that tell the recorder when they are held.
 
-``TracedLock`` and ``TracedRLock`` are what a program gets while locks are traced (``sync.py``);
-``RawLock`` stands for one that was made before, in a ``with`` statement of rewritten code.
+``traced_lock`` and ``traced_rlock`` make the classes of what a program gets while locks are traced
+(``sync.py``). Those are what the program would have without a check: a traced ``RLock`` is derived from
+the real one, a traced ``Lock``, which nothing can be derived from, says that it is one; both can be
+waited for, asked and reinitialised as those, and pickled as little. ``RawLock`` stands for a lock
+that was made before, in a ``with`` statement of rewritten code.
 """
 
 from __future__ import annotations
 
 import _thread
 import itertools
+from collections.abc import Callable
 from typing import Any
 
-from ..detector import Clock
 from .recorder import Recorder
+from .waiting import Waiting
 
 #: What ``threading.Lock()`` and ``RLock()`` are while nobody traces them.
-RAW_LOCKS = (type(_thread.allocate_lock()), type(_thread.RLock()))
+RAW_LOCKS = (_thread.LockType, _thread.RLock)
+#: How long a lock is waited for before it is asked again whether it can ever come.
+_LOOK_S = 0.2
 
 _numbers = itertools.count(1)
 
 
-class _Traced:
-    """What traced locks of both kinds have.
+#: Typed as final, which it is not.
+_RLock: Any = _thread.RLock
 
-    Args:
-        recorder: is told when it is held.
-        lock: the lock that it stands for.
-    """
 
-    def __init__(self, recorder: Recorder, lock: Any) -> None:
-        self._recorder = recorder
-        self._lock = lock
-        self._key = f"lock {next(_numbers)}"
-        self._owner: int | None = None
-        self._depth = 0
-        self._clock: Clock | None = None
+def _begin(lock: Any) -> None:
+    """Give a traced lock what is remembered of it."""
+    lock._key = f"lock {next(_numbers)}"
+    lock._owner = None
+    lock._depth = 0
+    lock._clock = None
+
+
+def _wait(lock: Any, take: Callable[[bool, float], bool]) -> bool:
+    """Take a lock, however long that lasts: somebody else has it."""
+    waiting: Waiting = lock._recorder.waiting
+    waiting.begin(lock._key)
+    try:
+        while not take(True, _LOOK_S):
+            waiting.look()
+    finally:
+        waiting.end()
+    return True
+
+
+def _taken(lock: Any, waited: bool) -> None:
+    """A traced lock was taken; ``waited``: it would have been waited for without end."""
+    lock._depth += 1
+    if lock._depth == 1:
+        recorder: Recorder = lock._recorder
+        lock._owner = recorder.thread
+        recorder.acquire(lock._key, waited)
+        if lock._clock is not None:
+            recorder.receive(lock._clock)
+
+
+def _given(lock: Any) -> None:
+    """A traced lock is about to be given back."""
+    recorder: Recorder = lock._recorder
+    if lock._owner is not None:
+        if lock._owner != recorder.thread:
+            # a lock that one thread takes and another gives back is a signal
+            lock._clock = recorder.send()
+        recorder.release(lock._key, lock._owner)
+    lock._owner = None
+    lock._depth = 0
+
+
+class TracedLock:
+    """What ``threading.Lock()`` gives while locks are traced."""
+
+    __slots__ = ("__weakref__", "_clock", "_depth", "_key", "_lock", "_owner")
+
+    _recorder: Recorder
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+        _begin(self)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return _thread.LockType
 
     def __repr__(self) -> str:
-        return f"<traced {self._lock!r}>"
+        return repr(self._lock)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("cannot pickle '_thread.lock' object")
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        got: bool = self._lock.acquire(blocking, timeout)
+        lasting = blocking and timeout == -1
+        if lasting:
+            got = self._lock.acquire(False) or _wait(self, self._lock.acquire)
+        else:
+            got = self._lock.acquire(blocking, timeout)
         if got:
-            self._taken()
+            _taken(self, lasting)
+        else:
+            self._recorder.gave_up()
         return got
 
     def release(self) -> None:
-        # first, or the next owner would be noted before this one is gone
-        last = self._depth == 1
-        if last:
-            self._given()
-        else:
-            self._depth -= 1
-        try:
-            self._lock.release()
-        except RuntimeError:
-            self._depth += not last
-            raise
+        if self._lock.locked():
+            _given(self)  # first, or the next owner would be noted before this one is gone
+        self._lock.release()
+
+    def locked(self) -> bool:
+        held = self._lock.locked()
+        if held:
+            self._recorder.gave_up()
+        return held
 
     def __enter__(self) -> bool:
         return self.acquire()
@@ -64,63 +123,82 @@ class _Traced:
         self.release()
 
     def _at_fork_reinit(self) -> None:
-        self._lock._at_fork_reinit()
-        self._depth = 0
-
-    def _taken(self) -> None:
-        self._depth += 1
-        if self._depth == 1:
-            self._owner = self._recorder.thread
-            self._recorder.acquire(self._key)
-            if self._clock is not None:
-                self._recorder.receive(self._clock)
-
-    def _given(self) -> None:
-        thread = self._recorder.thread
-        if self._owner is not None:
-            if self._owner != thread:
-                # a lock that one thread takes and another gives back is a signal
-                self._clock = self._recorder.send()
-            self._recorder.release(self._key, self._owner)
+        self._lock._at_fork_reinit()  # type: ignore[attr-defined]
         self._owner = None
         self._depth = 0
 
-
-class TracedLock(_Traced):
-    """What ``threading.Lock()`` gives while locks are traced."""
-
-    def locked(self) -> bool:
-        held: bool = self._lock.locked()
-        return held
+    acquire_lock = acquire
+    release_lock = release
+    locked_lock = locked
 
 
-class TracedRLock(_Traced):
-    """What ``threading.RLock()`` gives: with what ``Condition`` and others ask reentrant ones for."""
+class TracedRLock(_RLock):  # type: ignore[misc]
+    """What ``threading.RLock()`` gives, and what is derived from its type."""
 
-    if hasattr(RAW_LOCKS[1], "locked"):  # since Python 3.14
+    __slots__ = ("_clock", "_depth", "_key", "_owner")
 
-        def locked(self) -> bool:
-            held: bool = self._lock.locked()
-            return held
+    _recorder: Recorder
 
-    def _is_owned(self) -> bool:
-        owned: bool = self._lock._is_owned()
-        return owned
+    def __new__(cls, *args: Any, **kwargs: Any) -> TracedRLock:
+        self: TracedRLock = super().__new__(cls, *args, **kwargs)
+        _begin(self)
+        return self
 
-    def _recursion_count(self) -> int:
-        count: int = self._lock._recursion_count()
-        return count
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        lasting = blocking and timeout == -1
+        if lasting:
+            got = super().acquire(False) or _wait(self, super().acquire)
+        else:
+            got = super().acquire(blocking, timeout)
+        if got:
+            _taken(self, lasting)
+        else:
+            self._recorder.gave_up()
+        return got
 
-    def _release_save(self) -> tuple[int, Any]:
+    def release(self) -> None:
+        if self._is_owned():
+            if self._depth == 1:
+                _given(self)
+            else:
+                self._depth -= 1
+        super().release()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
+
+    def _at_fork_reinit(self) -> None:
+        super()._at_fork_reinit()
+        self._owner = None
+        self._depth = 0
+
+    def _release_save(self) -> Any:
+        # whoever does not own it is refused, and nothing has changed
         depth = self._depth
-        self._given()
-        return depth, self._lock._release_save()
+        if self._is_owned():
+            _given(self)
+        return depth, super()._release_save()
 
-    def _acquire_restore(self, saved: tuple[int, Any]) -> None:
+    def _acquire_restore(self, saved: Any) -> None:
         depth, state = saved
-        self._lock._acquire_restore(state)
-        self._taken()
+        super()._acquire_restore(state)
+        _taken(self, False)
         self._depth = depth
+
+
+def traced_lock(recorder: Recorder) -> type[TracedLock]:
+    """The class of locks that tell ``recorder``."""
+    space = {"__slots__": (), "_recorder": recorder, "__module__": "_thread"}
+    return type("lock", (TracedLock,), space)
+
+
+def traced_rlock(recorder: Recorder) -> type[TracedRLock]:
+    """The class of reentrant locks that tell ``recorder``."""
+    space = {"__slots__": (), "_recorder": recorder, "__module__": "_thread"}
+    return type("RLock", (TracedRLock,), space)
 
 
 class RawLock:
@@ -137,3 +215,8 @@ class RawLock:
     def __exit__(self, *exception: object) -> None:
         self._recorder.raw_released(self._lock)
         self._lock.__exit__(*exception)
+
+
+def key_of(lock: Any) -> str | None:
+    """What the detector knows a lock as; None if it is no traced one."""
+    return lock._key if issubclass(type(lock), TracedLock | TracedRLock) else None

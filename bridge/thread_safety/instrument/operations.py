@@ -33,10 +33,101 @@ def mark() -> ast.expr:
     return ast.Call(operation(DECISIONS, "mark"), [], [])
 
 
+def called(node: ast.Call) -> ast.expr:
+    """A call, by way of the operation that does it."""
+    made = ast.Call(operation(CALLS, "call"), [node.func, *node.args], node.keywords)
+    return ast.copy_location(made, node)
+
+
+def statement(node: ast.AST, holder: str, name: str, *arguments: ast.expr) -> ast.stmt:
+    """A statement behind ``node`` that calls an operation."""
+    return ast.copy_location(ast.Expr(call(node, holder, name, *arguments)), node)
+
+
 def settled(node: ast.AST, tests: list[str]) -> ast.stmt:
     """A statement behind ``node`` that says that these tests decide nothing more."""
-    made = call(node, DECISIONS, "settled", *map(ast.Constant, tests))
-    return ast.copy_location(ast.Expr(made), node)
+    return statement(node, DECISIONS, "settled", *map(ast.Constant, tests))
+
+
+def attribute(node: ast.Attribute, name: str, flags: list[ast.expr]) -> ast.expr:
+    """``a.b`` in any context; ``flags``: more arguments where it is read."""
+    if isinstance(node.ctx, ast.Load):
+        return call(node, VARIABLES, "get", node.value, ast.Constant(name), *flags)
+    place = call(node, VARIABLES, "attribute", node.value, ast.Constant(name))
+    return ast.copy_location(ast.Attribute(place, "value", node.ctx), node)
+
+
+def item(node: ast.Subscript, flags: list[ast.expr]) -> ast.expr:
+    """``a[i]`` in any context; ``flags``: more arguments where it is read."""
+    index = key(node.slice)
+    if isinstance(node.ctx, ast.Load):
+        return call(node, CONTAINERS, "item", node.value, index, *flags)
+    place = call(node, CONTAINERS, "place", node.value, index)
+    return ast.copy_location(ast.Attribute(place, "value", node.ctx), node)
+
+
+def compared(node: ast.Compare) -> ast.expr:
+    """A comparison, of which ``in`` is one."""
+    if len(node.ops) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn):
+        found = call(node, CONTAINERS, "contains", node.left, node.comparators[0])
+        if isinstance(node.ops[0], ast.In):
+            return found
+        return ast.copy_location(ast.UnaryOp(ast.Not(), found), node)
+    if not any(isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) for op in node.ops):
+        node.left = operand(node.left)
+        node.comparators = [operand(value) for value in node.comparators]
+    return node
+
+
+def took(node: ast.AST, branch: str) -> ast.stmt:
+    """A statement at the place of ``node`` that says that a branch is taken."""
+    return statement(node, DECISIONS, "took", ast.Constant(branch))
+
+
+def took_value(node: ast.expr, branch: str) -> ast.expr:
+    """A value that is only made on a branch."""
+    if isinstance(node, ast.Constant | ast.Name):
+        return node
+    return call(node, DECISIONS, "took", ast.Constant(branch), node)
+
+
+def tested(node: ast.expr) -> ast.expr:
+    """A value whose truth is asked for: of a container, whether it is empty."""
+    if isinstance(node, ast.Compare | ast.UnaryOp | ast.BoolOp | ast.Constant | ast.NamedExpr):
+        return node
+    return call(node, CONTAINERS, "test", node)
+
+
+def operand(node: ast.expr) -> ast.expr:
+    """A part of an expression with an operator."""
+    if isinstance(node, ast.Constant | ast.BinOp | ast.JoinedStr | ast.UnaryOp):
+        return node
+    return call(node, CONTAINERS, "operand", node)
+
+
+def operated(node: ast.BinOp) -> ast.expr:
+    """An expression with an operator between two parts."""
+    if isinstance(node.op, ast.Mod) and isinstance(node.right, ast.Tuple):
+        # each becomes a part of a text
+        node.right.elts = [
+            each if isinstance(each, ast.Starred) else whole(each) for each in node.right.elts
+        ]
+    node.left, node.right = operand(node.left), operand(node.right)
+    return node
+
+
+def iterated(node: ast.expr) -> ast.expr:
+    """What a loop walks through."""
+    if isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict | ast.Constant):
+        return node
+    return call(node, CONTAINERS, "iterate", node)
+
+
+def whole(node: ast.expr) -> ast.expr:
+    """What is unpacked, or shown as a text: all of it is read."""
+    if isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict | ast.Constant | ast.JoinedStr):
+        return node
+    return call(node, CONTAINERS, "whole", node)
 
 
 def cell(name: ast.Name) -> ast.expr:

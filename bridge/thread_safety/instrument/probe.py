@@ -7,6 +7,8 @@ costs a look into a dictionary.
 from __future__ import annotations
 
 import _thread
+import os
+import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -16,6 +18,9 @@ from ..libraries import Rules
 from .calls import Calls
 from .containers import Containers
 from .decisions import Decisions
+from .faults import Faults
+from .lock_names import LockNames
+from .losses import Losses
 from .operations import CALLS, CONTAINERS, DECISIONS, VARIABLES
 from .recorder import Recorder
 from .shared_objects import SharedObjects
@@ -33,17 +38,32 @@ class Probe:
         detector: is told what happens.
         is_own: says of a module, by its name, whether it belongs to the program.
         rules: what is documented about libraries.
+        faults: is told what goes wrong here, which is nothing to the program; default: nobody is.
+        losses: is told what finds no place; default: nobody is.
     """
 
-    def __init__(self, detector: Detector, is_own: Callable[[str], bool], rules: Rules) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        is_own: Callable[[str], bool],
+        rules: Rules,
+        faults: Faults | None = None,
+        losses: Losses | None = None,
+    ) -> None:
+        faults = faults or Faults(lambda text: None)
+        losses = losses or Losses(lambda text: None)
+        detector.lost = losses.lost
         lock = _thread.RLock()
+        _free_in_children(lock)
         threads = ThreadStates(is_own)
-        shared = SharedObjects(is_own, rules, threads, lock)
-        recorder = Recorder(detector, threads, lock)
+        shared = SharedObjects(is_own, rules, threads, lock, detector.forget, losses.lost)
+        recorder = Recorder(detector, threads, lock, faults, shared.known_objects)
         containers = Containers(shared, recorder, rules)
         variables = Variables(shared, recorder, containers)
         decisions = Decisions(detector, threads, recorder, containers)
         calls = Calls(is_own, shared, recorder, containers, variables, rules)
+        detector.locks.name_of = LockNames(shared).name_of
+        self._detector = detector
         self._shared = shared
         self.recorder = recorder
         #: For locks and hand-overs, where programs decide by what they wait for.
@@ -57,6 +77,10 @@ class Probe:
         """Put what rewritten code calls into its module."""
         vars(module).update(self._operations)
 
+    def looks_at_lock_order(self, wanted: bool) -> None:
+        """Whether the order in which locks are taken counts."""
+        self._detector.locks.enabled = wanted
+
     def returned(self, result: Any, function: Any, name: str) -> None:
         """A call of ``function``, known as ``name``, returns ``result`` to whoever reads it."""
         self._containers.returned(result, function, name)
@@ -68,3 +92,15 @@ class Probe:
     def watch_module(self, module: ModuleType) -> None:
         """Watch the globals of a module, and the data of its classes."""
         self._shared.watch_module(module)
+
+
+def _free_in_children(lock: Any) -> None:
+    """Let a child of a fork begin with the lock free: whoever held it is not there."""
+    reference = weakref.ref(lock)
+
+    def reinit() -> None:
+        lock = reference()
+        if lock is not None:
+            lock._at_fork_reinit()
+
+    os.register_at_fork(after_in_child=reinit)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import _thread
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
+from types import FrameType
 from typing import Any
 
 from ..detector import (
+    COPY,
     DOCUMENTED,
     ITERATE,
+    OVERWRITE,
     READ,
     REORDER,
+    SNAPSHOT,
+    WALK,
     WRITE,
     Access,
     Clock,
@@ -19,11 +24,20 @@ from ..detector import (
     Frame,
 )
 from ..libraries import Rule
-from .shared_objects import Shared, short
+from .faults import Faults
+from .known_objects import KnownObjects, Shared, weakly
+from .shared_objects import short
 from .threads import ThreadStates
+from .waiting import Waiting
 
 #: The variable that stands for how a container is made up, beside its items.
 STRUCTURE = "the structure"
+#: The variable that stands for all items of a container, or all attributes of an object.
+WHOLE = "all of it"
+#: How the whole is used by who uses the structure in this mode.
+_OF_WHOLE = {ITERATE: WALK, COPY: SNAPSHOT}
+#: Where the only lock of a thread was taken does not matter.
+_NOWHERE: tuple[Frame, ...] = ()
 
 
 class Recorder:
@@ -33,35 +47,87 @@ class Recorder:
         detector: is told of one thing after another, under ``lock``.
         threads: what is known of the calling thread.
         lock: reentrant, because keys of items may have an ``__eq__`` that is rewritten code.
+        faults: is told what goes wrong in the detector, which is nothing to the program.
+        known: the objects that threads share; is told of the ends of calls.
     """
 
-    def __init__(self, detector: Detector, threads: ThreadStates, lock: _thread.RLock) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        threads: ThreadStates,
+        lock: _thread.RLock,
+        faults: Faults,
+        known: KnownObjects,
+    ) -> None:
         self.lock = lock
+        self._known = known
+        self.faults = faults
+        #: Is told of the locks that threads wait for.
+        self.waiting = Waiting(detector, threads, lock)
+        #: What makes a call pause; None: calls are left alone.
+        self.pause: Callable[[int], object] | None = None
         self._detector = detector
         self._threads = threads
 
     # -- threads and calls ------------------------------------------------------------------
+
+    def point(self) -> None:
+        """This thread comes to a point at which its call may pause."""
+        here = self._threads
+        if here.call is None:
+            return
+        here.points += 1
+        pauses = here.pauses
+        if pauses and here.points >= pauses[-1]:
+            here.pauses = pauses[:-1]
+            if self.pause is not None:
+                self.pause(here.points)
+
+    def follow(self) -> None:
+        """From now on, note the branches that this thread takes as those of another call."""
+        self._threads.path = set()
+
+    def path(self) -> frozenset[str]:
+        """The branches that the call on this thread has taken."""
+        return frozenset(self._threads.path)
+
+    def gave_up(self) -> None:
+        """This thread did not get a lock that it did not wait for."""
+        self._threads.gave_up = True
 
     @property
     def thread(self) -> int:
         """The number of the calling thread."""
         return self._threads.number
 
-    def begin(self, call: Hashable) -> None:
-        """A call begins on this thread, or goes on here after a pause."""
-        self._threads.call = call
+    def begin(self, call: Hashable, pauses: Sequence[int] = ()) -> None:
+        """A call begins on this thread, or goes on here after a pause.
+
+        Args:
+            pauses: the points at which it shall pause; the first comes last.
+        """
+        here = self._threads
+        here.call, here.points, here.pauses, here.gave_up = call, 0, pauses, False
+        here.path = set()
         with self.lock:
             self._detector.calls.begin(call)
 
-    def pause(self) -> None:
+    def leave(self) -> None:
         """The call on this thread goes on later."""
         self._threads.call = None
 
-    def end(self) -> None:
-        """The call on this thread has ended."""
-        call, self._threads.call = self._threads.call, None
+    def end(self) -> tuple[int, bool]:
+        """The call on this thread has ended.
+
+        Returns:
+            How many points it has come to, and whether it did without a lock that it did not get.
+        """
+        here = self._threads
+        call, here.call = here.call, None
         with self.lock:
             self._detector.calls.end(call)
+        self._known.let_go()
+        return here.points, here.gave_up
 
     def stack(self) -> tuple[Frame, ...]:
         """Where the calling thread is in the program, innermost first."""
@@ -71,17 +137,40 @@ class Recorder:
         """Where in the program an exception was raised, innermost first."""
         return self._threads.stacks.of_error(error)
 
+    def stacks_of_frames(self, frames: dict[int, FrameType]) -> dict[int, tuple[Frame, ...]]:
+        """Where in the program other threads are, innermost first: by whatever names each frame."""
+        stacks = self._threads.stacks
+        return {name: stacks.of_frame(frame) for name, frame in frames.items()}
+
     # -- locks and hand-overs ---------------------------------------------------------------
 
-    def acquire(self, lock: Hashable) -> None:
-        """This thread holds a lock from now on."""
-        with self.lock:
-            self._detector.order.acquire(self.thread, lock)
+    def acquire(self, lock: Hashable, waited: bool = True) -> None:
+        """This thread holds a lock from now on.
+
+        Args:
+            waited: it would have waited for ever.
+        """
+        here = self._threads
+        thread = here.number
+        try:
+            with self.lock:
+                order = self._detector.order
+                stack = here.stacks.here() if order.held(thread) else _NOWHERE
+                self._detector.locks.taken(thread, lock, stack, here.call or thread, waited)
+                order.acquire(thread, lock)
+        except Exception as error:
+            self.faults.note(error)
 
     def release(self, lock: Hashable, thread: int) -> None:
         """``thread`` holds it no more."""
-        with self.lock:
-            self._detector.order.release(thread, lock)
+        try:
+            with self.lock:
+                self._detector.order.release(thread, lock)
+                self._detector.locks.given(lock)
+        except Exception as error:
+            self.faults.note(error)
+        if self.pause is not None:
+            self.point()
 
     def send(self) -> Clock:
         """What this thread has done so far, to be handed over."""
@@ -100,12 +189,12 @@ class Recorder:
             with self.lock:
                 self._detector.order.receive_softly(self.thread, clock)
 
-    def raw_acquired(self, lock: Any) -> None:
+    def raw_acquired(self, lock: Any, waited: bool = True) -> None:
         """A lock that nobody traces was taken, perhaps once more."""
         depths = self._threads.depths
         depths[id(lock)] = depths.get(id(lock), 0) + 1
         if depths[id(lock)] == 1:
-            self.acquire(_name_of(lock))
+            self.acquire(_name_of(lock), waited)
 
     def raw_released(self, lock: Any) -> None:
         """It is given back, perhaps for the last time."""
@@ -138,31 +227,55 @@ class Recorder:
             stack: where; default: here.
         """
         here = self._threads
-        thread, stack = here.number, stack or here.stacks.here()
+        thread = here.number
         call = here.call or thread
-        with self.lock:
-            if not shared.escaped and shared.owner != thread:
-                shared.escaped = True
-                self._detector.forget(shared.key)
-            unfinished = shared.publisher is not None and shared.publisher == call
-            self._detector.access(
-                thread,
-                shared.key,
-                part,
-                mode,
-                name,
-                stack,
-                call,
-                rule,
-                unfinished,
-                augmented,
-            )
+        try:
+            stack = stack or here.stacks.here()
+            with self.lock:
+                shared.used = self._known.now
+                if not shared.escaped and shared.owner != thread:
+                    shared.escaped = True
+                    self._detector.forget(shared.key)
+                unfinished = shared.publisher is not None and shared.publisher == call
+                self._detector.access(
+                    thread,
+                    shared.key,
+                    part,
+                    mode,
+                    name,
+                    stack,
+                    call,
+                    rule,
+                    unfinished,
+                    augmented,
+                )
+        except Exception as error:
+            self.faults.note(error)
+        if self.pause is not None:
+            self.point()
 
     def record_structure(
         self, shared: Shared, mode: str, stack: tuple[Frame, ...] | None = None
     ) -> None:
         """An access to how a container is made up: here, or at ``stack``."""
         self.record(shared, STRUCTURE, mode, shared.name, stack=stack)
+        of_whole = _OF_WHOLE.get(mode)
+        if of_whole is not None:
+            self.record_whole(shared, of_whole, stack)
+
+    def record_whole(
+        self, shared: Shared, mode: str, stack: tuple[Frame, ...] | None = None
+    ) -> None:
+        """An access to all items of a container, or all attributes of an object, as one."""
+        shared = shared.namespace_of or shared
+        shared.seen_whole = True
+        self.record(shared, WHOLE, mode, shared.name, stack=stack)
+
+    def record_overwriting(self, shared: Shared) -> None:
+        """An item or attribute gets another value, of something that is looked at as a whole."""
+        shared = shared.namespace_of or shared
+        if shared.seen_whole:
+            self.record(shared, WHOLE, OVERWRITE, shared.name)
 
     def record_item(self, shared: Shared, key: Any, mode: str, augmented: bool = False) -> None:
         """An access to one item of a container, or to a variable of a ``__dict__``."""
@@ -171,14 +284,21 @@ class Recorder:
             self.record(of, key, mode, f"{of.name}.{key}", augmented=augmented)
             return
         try:
+            hash(key)
             name = f"{shared.name}[{short(key)}]"
-            self.record(shared, ("item", key), mode, name, augmented=augmented)
-        except TypeError:
-            pass  # not hashable: the operation itself will say so
+            key = weakly(key)
+        except Exception:
+            return  # not hashable: the operation itself will say so
+        self.record(shared, ("item", key), mode, name, augmented=augmented)
 
-    def record_array(self, shared: Shared, mode: str) -> None:
-        """The whole of an array: its structure races with itself, and with each of its rows."""
-        self.record_structure(shared, {READ: ITERATE, WRITE: REORDER}[mode])
+    def record_array(self, shared: Shared, mode: str, array: Any) -> None:
+        """All that ``array`` shows, the shared one or a view of it: parts of those are not compared."""
+        whole = shared.number == id(array)
+        self.record(shared, STRUCTURE, {READ: ITERATE, WRITE: REORDER}[mode], shared.name)
+        if whole and mode == WRITE:
+            self.record_overwriting(shared)
+        elif whole:
+            self.record_whole(shared, WALK)
 
     def look_again(self, shared: Shared, key: Any) -> None:
         """Whatever was found at an item before: now it is looked at and changed in one step."""

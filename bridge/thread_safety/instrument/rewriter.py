@@ -19,14 +19,23 @@ from .operations import (
     CONTAINERS,
     DECISIONS,
     VARIABLES,
+    attribute,
     call,
+    called,
     cell,
+    compared,
     in_place_function,
-    key,
+    item,
+    iterated,
     mark,
-    operation,
+    operated,
     settled,
-)
+    statement,
+    tested,
+    took,
+    took_value,
+    whole,
+)  # fmt: skip
 from .symbols import Scope, Symbols
 from .syntax import is_place, leaves, loaded_names, looks_at_its_caller, stored_names
 
@@ -77,8 +86,7 @@ class _Rewriter(ast.NodeTransformer):
         self._undone = undone
         if self._symbols.function is None:
             return node
-        captured = call(node, VARIABLES, "captured", ast.Name(node.name, ast.Load()))
-        return [node, ast.copy_location(ast.Expr(captured), node)]
+        return [node, statement(node, VARIABLES, "captured", ast.Name(node.name, ast.Load()))]
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
@@ -135,8 +143,7 @@ class _Rewriter(ast.NodeTransformer):
 
     def _block(self, body: list[ast.stmt]) -> list[ast.stmt]:
         done: list[ast.stmt] = []
-        for statement in body:
-            new = self.visit(statement)
+        for new in map(self.visit, body):
             done.extend(new if isinstance(new, list) else [new])
         return done
 
@@ -149,6 +156,8 @@ class _Rewriter(ast.NodeTransformer):
         names = [name for target in node.targets for name in stored_names(target)]
         sources = loaded_names(node.value)
         self.generic_visit(node)
+        if any(isinstance(target, ast.Tuple | ast.List) for target in node.targets):
+            node.value = whole(node.value)
         node.value = self._named(node.value, names, sources)
         return [node, *told] if told else node
 
@@ -177,8 +186,7 @@ class _Rewriter(ast.NodeTransformer):
             changed = call(
                 node, CONTAINERS, "in_place", ast.Constant(in_place_function(node.op)), old, value
             )
-            assign = ast.copy_location(ast.Assign([node.target], changed), node)
-            return [assign, *told]
+            return [ast.copy_location(ast.Assign([node.target], changed), node), *told]
         target = self.visit(node.target)
         if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Call):
             target.attr = "in_place"
@@ -188,7 +196,7 @@ class _Rewriter(ast.NodeTransformer):
     def visit_For(self, node: ast.For | ast.AsyncFor) -> ast.AST | list[ast.stmt]:
         told = self._written(node, [node.target])
         if isinstance(node, ast.For):
-            node.iter = self._iterate(self.visit(node.iter))
+            node.iter = iterated(self.visit(node.iter))
         else:
             node.iter = self.visit(node.iter)
         node.target = self.visit(node.target)
@@ -203,19 +211,20 @@ class _Rewriter(ast.NodeTransformer):
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
         self.generic_visit(node)
         if not node.is_async:
-            node.iter = self._iterate(node.iter)
-        node.ifs = [self._test(test) for test in node.ifs]
+            node.iter = iterated(node.iter)
+        node.ifs = [tested(test) for test in node.ifs]
         return node
 
     def visit_YieldFrom(self, node: ast.YieldFrom) -> ast.AST:
         self.generic_visit(node)
-        node.value = self._iterate(node.value)
+        node.value = iterated(node.value)
         return node
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         test = self._new_test()
         node.test = self._decided(test, node.test)
-        node.body, node.orelse = self._block(node.body), self._block(node.orelse)
+        node.body = [took(node, test), *self._block(node.body)]
+        node.orelse = self._block(node.orelse)
         if leaves(node.body) or leaves(node.orelse):
             self._undone.append(test)  # whatever follows depends on it
             return node
@@ -231,7 +240,13 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
         node.test = self._decided(None, node.test)
-        node.body, node.orelse = self.visit(node.body), self.visit(node.orelse)
+        node.body = took_value(self.visit(node.body), self._new_test())
+        node.orelse = self.visit(node.orelse)
+        return node
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
+        node.type = node.type and self.visit(node.type)
+        node.body = [took(node, self._new_test()), *self._block(node.body)]
         return node
 
     def _new_test(self) -> str:
@@ -263,12 +278,13 @@ class _Rewriter(ast.NodeTransformer):
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.op, ast.Not):
-            node.operand = self._test(node.operand)
+            node.operand = tested(node.operand)
         return node
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
         self.generic_visit(node)
-        node.values = [self._test(value) for value in node.values]
+        first, *others = [tested(value) for value in node.values]
+        node.values = [first, *(took_value(value, self._new_test()) for value in others)]
         return node
 
     def visit_With(self, node: ast.With | ast.AsyncWith) -> ast.AST:
@@ -289,36 +305,38 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
-        name = ast.Constant(self._symbols.mangle(node.attr))
-        if isinstance(node.ctx, ast.Load):
-            return call(node, VARIABLES, "get", node.value, name, *self._flag(node))
-        place = call(node, VARIABLES, "attribute", node.value, name)
-        return ast.copy_location(ast.Attribute(place, "value", node.ctx), node)
+        return attribute(node, self._symbols.mangle(node.attr), self._flag(node))
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
-        index = key(node.slice)
-        if isinstance(node.ctx, ast.Load):
-            return call(node, CONTAINERS, "item", node.value, index, *self._flag(node))
-        place = call(node, CONTAINERS, "place", node.value, index)
-        return ast.copy_location(ast.Attribute(place, "value", node.ctx), node)
+        return item(node, self._flag(node))
+
+    def visit_Starred(self, node: ast.Starred | ast.FormattedValue) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node, ast.Starred) or isinstance(node.ctx, ast.Load):
+            node.value = whole(node.value)
+        return node
+
+    visit_FormattedValue = visit_Starred
+
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        self.generic_visit(node)
+        pairs = zip(node.keys, node.values, strict=True)
+        node.values = [whole(value) if key is None else value for key, value in pairs]
+        return node
+
+    def visit_keyword(self, node: ast.keyword) -> ast.AST:
+        self.generic_visit(node)
+        node.value = whole(node.value) if node.arg is None else node.value
+        return node
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
-        if len(node.ops) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn):
-            found = call(node, CONTAINERS, "contains", node.left, node.comparators[0])
-            if isinstance(node.ops[0], ast.In):
-                return found
-            return ast.copy_location(ast.UnaryOp(ast.Not(), found), node)
-        if not any(isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) for op in node.ops):
-            node.left = self._operand(node.left)
-            node.comparators = [self._operand(value) for value in node.comparators]
-        return node
+        return compared(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
-        node.left, node.right = self._operand(node.left), self._operand(node.right)
-        return node
+        return operated(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if looks_at_its_caller(node):
@@ -328,23 +346,4 @@ class _Rewriter(ast.NodeTransformer):
             node.keywords = [self.visit(keyword) for keyword in node.keywords]
             return node
         self.generic_visit(node)
-        made = ast.Call(operation(CALLS, "call"), [node.func, *node.args], node.keywords)
-        return ast.copy_location(made, node)
-
-    # -- parts ------------------------------------------------------------------------------
-
-    def _test(self, node: ast.expr) -> ast.expr:
-        """A value whose truth is asked for: of a container, whether it is empty."""
-        if isinstance(node, ast.Compare | ast.UnaryOp | ast.BoolOp | ast.Constant | ast.NamedExpr):
-            return node
-        return call(node, CONTAINERS, "test", node)
-
-    def _operand(self, node: ast.expr) -> ast.expr:
-        if isinstance(node, ast.Constant | ast.BinOp | ast.JoinedStr | ast.UnaryOp):
-            return node
-        return call(node, CONTAINERS, "operand", node)
-
-    def _iterate(self, node: ast.expr) -> ast.expr:
-        if isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict | ast.Constant):
-            return node
-        return call(node, CONTAINERS, "iterate", node)
+        return called(node)

@@ -20,37 +20,15 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from ...errors import shorten
-from ..detector import Clock
 from ..libraries import Rules
 from .builtins import CONTAINERS, MAPPINGS, base, is_a, namespace, shows_memory, stateful
+from .known_objects import KnownObjects, Shared
 from .threads import ThreadStates
 
 #: Watched, if at all, when their module is, or as a part of what they are bound to.
 _NEVER_WATCHED = (threading.local, type, types.FunctionType, types.ModuleType)
-#: How many objects are watched at most; what is met beyond is not.
-_MAX_OBJECTS = 100_000
 #: Of how many types it is remembered whether their objects are watched.
 _MAX_TYPES = 10_000
-
-
-class Shared:
-    """An object that several threads may know."""
-
-    __slots__ = ("clocks", "escaped", "key", "name", "namespace_of", "object", "owner", "publisher")
-
-    def __init__(self, object: Any, name: str, owner: Hashable, escaped: bool) -> None:
-        self.object = object  # kept alive, or its id could come to mean another
-        #: What the detector knows it as.
-        self.key = id(object)
-        self.name = name
-        self.owner = owner
-        self.escaped = escaped
-        #: The call that made it known to others.
-        self.publisher: Hashable = None
-        #: Of a container: what had been done when an object was put in, by its id.
-        self.clocks: dict[int, Clock] = {}
-        #: What it is the ``__dict__`` of.
-        self.namespace_of: Shared | None = None
 
 
 class SharedObjects:
@@ -62,6 +40,8 @@ class SharedObjects:
         threads: what is known of the calling thread.
         lock: held while objects are added; the recorder's, as either may come to rewritten code
             that needs the other.
+        gone: called with the key of each object that is no more, under the lock.
+        lost: called, with what it is, for each object that finds no place.
     """
 
     def __init__(
@@ -70,12 +50,15 @@ class SharedObjects:
         rules: Rules,
         threads: ThreadStates,
         lock: _thread.RLock,
+        gone: Callable[[Hashable], object],
+        lost: Callable[[str], object],
     ) -> None:
         self._is_own = is_own
         self._rules = rules
         self._threads = threads
         self._lock = lock
-        self._objects: dict[int, Shared] = {}
+        self.known_objects = KnownObjects(lock, gone, lost)
+        self._objects = self.known_objects.table
         #: ``can_change``, by type.
         self._can_change: dict[type, bool] = {}
 
@@ -83,12 +66,16 @@ class SharedObjects:
         """What is known of exactly this object."""
         return self._objects.get(id(value))
 
+    def all(self) -> list[tuple[Shared, Any]]:
+        """All that is known, each with its object."""
+        found = [(shared, shared.object) for shared in list(self._objects.values())]
+        return [(shared, value) for shared, value in found if value is not None]
+
     def add(self, value: Any, shared: Shared) -> None:
         """Watch an object of any kind."""
-        with self._lock:
-            self._objects[id(value)] = shared
+        self.known_objects.add(value, shared)
 
-    def watch(self, root: Any, name: str) -> None:
+    def watch(self, root: Any, name: str, *, for_good: bool = False) -> None:
         """Note an object, and all that it leads to now, as known to every thread."""
         with self._lock:
             seen: set[int] = set()
@@ -100,7 +87,9 @@ class SharedObjects:
                     continue
                 seen.add(id(value))
                 if id(value) not in self._objects:
-                    self._objects[id(value)] = Shared(value, path, None, True)
+                    self.known_objects.add(
+                        value, Shared(value, path, None, True), for_good=for_good
+                    )
                 pending.extend(parts(value, path))
 
     def watch_module(self, module: types.ModuleType) -> None:
@@ -109,19 +98,20 @@ class SharedObjects:
         names = vars(module)
         known = Shared(names, module.__name__, None, True)
         known.namespace_of = known
-        self._objects[id(module)] = self._objects[id(names)] = known
+        self.known_objects.add(names, known, for_good=True)
+        self._objects[id(module)] = known
         for name, value in list(names.items()):
             if is_a(value, type) and value.__module__ == module.__name__:
                 self._watch_class(value)
             elif is_a(value, types.FunctionType):
                 self._watch_function(value)
             elif not is_a(value, types.ModuleType | type) and not name.startswith("__"):
-                self.watch(value, f"{module.__name__}.{name}")
+                self.watch(value, f"{module.__name__}.{name}", for_good=True)
 
     def _watch_class(self, cls: type) -> None:
         if id(cls) in self._objects:
             return
-        self._objects[id(cls)] = Shared(cls, cls.__name__, None, True)
+        self.known_objects.add(cls, Shared(cls, cls.__name__, None, True), for_good=True)
         for name, value in list(vars(cls).items()):
             if is_a(value, types.FunctionType):
                 self._watch_function(value)
@@ -130,7 +120,9 @@ class SharedObjects:
 
     def _watch_function(self, function: types.FunctionType) -> None:
         """Default arguments are made once, and closures are kept; it may have attributes."""
-        self._objects[id(function)] = Shared(function, function.__qualname__, None, True)
+        self.known_objects.add(
+            function, Shared(function, function.__qualname__, None, True), for_good=True
+        )
         for index, value in enumerate(function.__defaults__ or ()):
             names = function.__code__.co_varnames
             first = function.__code__.co_argcount - len(function.__defaults__ or ())
@@ -185,10 +177,7 @@ class SharedObjects:
         value = base(value)
         if id(value) in self._objects or not self.can_change(value):
             return
-        with self._lock:
-            if len(self._objects) < _MAX_OBJECTS:
-                thread = self._threads.number
-                self._objects[id(value)] = Shared(value, name, thread, False)
+        self.known_objects.add(value, Shared(value, name, self._threads.number, False))
 
     def publish(self, value: Any, name: str, *, deep: bool = False) -> None:
         """``value`` is being stored where other threads find it, by this thread.
@@ -202,10 +191,9 @@ class SharedObjects:
                 self.publish(part, path, deep=deep)
         if id(value) in self._objects or not self.can_change(value):
             return
-        with self._lock:
-            if len(self._objects) < _MAX_OBJECTS:
-                shared = self._objects[id(value)] = Shared(value, name, None, True)
-                shared.publisher = self._threads.task
+        shared = Shared(value, name, None, True)
+        shared.publisher = self._threads.task
+        self.known_objects.add(value, shared)
         if deep or type(value) in (dict, list, set):
             for part, path in parts(value, name):
                 self.publish(part, path, deep=deep)

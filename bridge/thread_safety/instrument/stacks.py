@@ -98,6 +98,10 @@ class Stacks:
         """Where an exception was raised, innermost first."""
         return self._shown(reversed(list(_inwards(error.__traceback__))))
 
+    def of_frame(self, frame: FrameType) -> tuple[Frame, ...]:
+        """Where in the program the thread of a frame is, innermost first."""
+        return self._shown(_outwards(frame))
+
     def _shown(self, positions: Iterable[Position]) -> tuple[Frame, ...]:
         """What findings show of a stack: up to the outermost frame of the program, if there is one."""
         shown: list[Frame] = []

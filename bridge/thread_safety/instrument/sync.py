@@ -20,7 +20,7 @@ from typing import Any
 from ..detector import Clock
 from .calls import Calls
 from .decisions import Decisions
-from .locks import TracedLock, TracedRLock
+from .locks import traced_lock, traced_rlock
 from .modules import is_bridge
 from .recorder import Recorder
 
@@ -55,8 +55,10 @@ class SyncTracing:
         self._replaced: list[tuple[Any, str, Any]] = []
 
     def __enter__(self) -> SyncTracing:
-        self._replace(threading, "Lock", self._maker(threading.Lock, TracedLock))
-        self._replace(threading, "RLock", self._maker(threading.RLock, TracedRLock))
+        self._replace(threading, "Lock", self._maker(threading.Lock, traced_lock(self._recorder)))
+        self._replace(
+            threading, "RLock", self._maker(threading.RLock, traced_rlock(self._recorder))
+        )
         self._trace_threads()
         self._trace_signals()
         self._trace_queues()
@@ -73,15 +75,31 @@ class SyncTracing:
         self._replaced.append((holder, name, holder.__dict__[name]))
         setattr(holder, name, new)
 
-    def _maker(
-        self, make: Callable[[], Any], traced: type[TracedLock | TracedRLock]
-    ) -> Callable[[], Any]:
-        def lock() -> Any:
-            caller = sys._getframe(1).f_globals.get("__name__", "")
-            made = make()
-            return traced(self._recorder, made) if self._is_traced(caller) else made
+    def _maker(self, make: Callable[..., Any], traced: Callable[..., Any]) -> Callable[..., Any]:
+        """What makes traced locks for the program: a class, where there was one."""
+        is_traced = self._is_traced
 
-        return lock
+        def lock(*args: Any, **kwargs: Any) -> Any:
+            caller = sys._getframe(1).f_globals.get("__name__", "")
+            return (traced if is_traced(caller) else make)(*args, **kwargs)
+
+        functools.update_wrapper(lock, make)
+        if not isinstance(make, type):
+            return lock
+        real: type = make
+
+        class Kind(type):
+            def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+                caller = sys._getframe(1).f_globals.get("__name__", "")
+                return (traced if is_traced(caller) else make)(*args, **kwargs)
+
+            def __instancecheck__(cls, instance: Any) -> bool:
+                return isinstance(instance, real)
+
+            def __subclasscheck__(cls, kind: type) -> bool:
+                return issubclass(kind, real)
+
+        return Kind(make.__name__, (), {"__module__": make.__module__, "__doc__": make.__doc__})
 
     def _wrap(self, holder: Any, name: str, around: Callable[..., Any]) -> None:
         """Replace a method by ``around(original, self, ...)``."""
@@ -109,8 +127,16 @@ class SyncTracing:
 
         def start(original: Any, thread: threading.Thread) -> None:
             clock, run = recorder.send(), thread.run
+            own = thread.__dict__.get("run")
+
+            def put_back() -> None:
+                if own is not None:
+                    thread.__dict__["run"] = own
+                else:
+                    thread.__dict__.pop("run", None)
 
             def traced() -> None:
+                put_back()
                 recorder.receive(clock)
                 try:
                     run()
@@ -119,7 +145,11 @@ class SyncTracing:
 
             # of the one thread, for its class may have a run() of its own
             thread.run = traced  # type: ignore[method-assign]
-            original(thread)
+            try:
+                original(thread)
+            except BaseException:
+                put_back()
+                raise
 
         def join(original: Any, thread: threading.Thread, timeout: float | None = None) -> None:
             original(thread, timeout)

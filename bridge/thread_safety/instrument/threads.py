@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 from .stacks import Stacks
 
@@ -26,6 +26,13 @@ class ThreadStates(threading.local):
         #: How often each lock that nobody traces is held, by its id.
         self.depths: dict[int, int] = {}
         self.stacks = Stacks(is_own)
+        #: How many points the call has come to, and those at which it pauses; the next comes last.
+        self.points = 0
+        self.pauses: Sequence[int] = ()
+        #: The branches that the call has taken.
+        self.path: set[str] = set()
+        #: Whether it did not get a lock that it did not wait for.
+        self.gave_up = False
 
     @property
     def task(self) -> Hashable:

@@ -10,8 +10,9 @@ from typing import Any
 from ..detector import READ, WRITE
 from .builtins import is_a, namespace
 from .containers import Containers
+from .known_objects import Shared
 from .recorder import Recorder
-from .shared_objects import Shared, SharedObjects
+from .shared_objects import SharedObjects
 
 
 class Variables:
@@ -87,6 +88,8 @@ class Variables:
         if found is not None and is_a(found[1], property):
             return  # its own code tells
         self._recorder.record(shared, name, WRITE, f"{shared.name}.{name}")
+        if shared.seen_whole:
+            self._recorder.record_overwriting(shared)
 
     def before_write(self, object: Any, name: str, value: Any) -> None:
         """An attribute is about to be written: others will find the value, and not the old one.

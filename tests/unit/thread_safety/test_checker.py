@@ -226,3 +226,36 @@ def test_modules_below_the_directory_belong_to_the_program(tmp_path, monkeypatch
     for name in [name for name in sys.modules if name.startswith("checked_package")]:
         del sys.modules[name]
     assert {finding.variable for finding in checker.findings} == {"checked_package.other.n"}
+
+
+def test_a_fault_of_the_checker_is_told_as_such_and_the_program_goes_on(
+    tmp_path, caplog, monkeypatch
+):
+    with checked(SOURCE, tmp_path) as program:
+        monkeypatch.setattr(
+            "bridge.thread_safety.detector.detector.Detector.access", lambda *_: 1 / 0
+        )
+        program.call("up", "up", "up")
+        assert program.module.n == 3
+        report = program.checker.report()
+    (fault,) = report.faults
+    assert "ZeroDivisionError" in fault
+    assert "Faults of the check itself" in report.text
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_keys_that_cannot_be_hashed_are_the_programs_own_fault(tmp_path):
+    source = """
+        class Key:
+            def __hash__(self):
+                raise ValueError("no")
+        d, key = {}, Key()
+        def get():
+            try:
+                return d[key]
+            except ValueError:
+                return "refused"
+    """
+    with checked(source, tmp_path) as program:
+        assert program.call("get") == ["refused"]
+        assert program.checker.report().faults == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import sys
+import time
 
 import pytest
 
 from bridge.errors import CallError
 from bridge.thread_safety import check_adapter
+from bridge.thread_safety.schedule import Schedule
 
 ADAPTER = """
 from bridge import ThreadSafeAdapter, tool
@@ -58,3 +61,136 @@ def test_calls_of_a_serial_tool_are_made_on_different_threads(directory):
 def test_as_many_calls_are_made_as_asked_for(directory):
     report = check_adapter("exercised_tools:Racy", directory, threads=2, calls=24)
     assert sum(tool["calls"] for tool in report.counts["tools"].values()) == 24
+
+
+SEEN = """
+import mmap
+import threading
+
+from bridge import ThreadSafeAdapter, tool
+
+
+class Moved(ThreadSafeAdapter):
+    # the map is no object that the detector knows: only the result tells
+    def setup(self):
+        self.map = mmap.mmap(-1, 256)
+        self.map.write(bytes(range(256)))
+
+    @tool(examples=[[16], [200]])
+    def byte(self, offset):
+        self.map.seek(offset)
+        return self.map.read_byte()
+
+
+class Lent(ThreadSafeAdapter):
+    # the program has a branch for what is met only when calls run at once
+    def setup(self):
+        self.lock = threading.Lock()
+        self.map = mmap.mmap(-1, 1)
+
+    @tool
+    def look(self):
+        if not self.lock.acquire(blocking=False):
+            return "lent"
+        try:
+            self.map.seek(0)
+            return "seen"
+        finally:
+            self.lock.release()
+
+
+class BothOrders(ThreadSafeAdapter):
+    def __init__(self):
+        self.a, self.b = threading.Lock(), threading.Lock()
+        self.gate = threading.Barrier(2)
+
+    def meet(self):
+        try:
+            self.gate.wait(0.05)
+        except threading.BrokenBarrierError:
+            pass
+
+    @tool
+    def forth(self):
+        with self.a:
+            self.meet()
+            with self.b:
+                pass
+
+    @tool
+    def back(self):
+        with self.b:
+            self.meet()
+            with self.a:
+                pass
+
+
+class Endless(ThreadSafeAdapter):
+    # a lock that nobody knows
+    def setup(self):
+        import _thread
+
+        self.lock = _thread.allocate_lock()
+        self.lock.acquire()
+
+    def wait(self):
+        self.lock.acquire(True, 60)
+
+    @tool
+    def never(self):
+        self.wait()
+"""
+
+
+@pytest.fixture
+def seen(tmp_path):
+    (tmp_path / "seen_tools.py").write_text(SEEN)
+    yield str(tmp_path)
+    sys.modules.pop("seen_tools", None)
+
+
+def test_a_result_that_no_order_explains_is_the_first_finding(seen):
+    report = check_adapter("seen_tools:Moved", seen)
+    assert report.failed
+    assert (report.findings[0].grade, report.findings[0].variable) == ("wrong", "byte")
+    assert "instead of" in report.findings[0].text
+    assert "orders of the same calls" in report.findings[0].text
+
+
+def test_a_result_for_which_the_program_has_a_branch_is_only_noted(seen):
+    report = check_adapter("seen_tools:Lent", seen, effort=3)
+    assert not report.failed
+    assert report.findings == []
+
+
+def test_a_deadlock_ends_and_is_reported(seen):
+    report = check_adapter("seen_tools:BothOrders", seen, calls=16)
+    names = {finding.variable for finding in report.findings}
+    assert names == {"BothOrders.a and BothOrders.b"}
+    assert report.stopped == []
+
+
+def test_a_check_ends_at_its_limit_and_says_where_threads_stand(seen):
+    began = time.monotonic()
+    report = check_adapter("seen_tools:Endless", seen, limit_s=0.6)
+    assert time.monotonic() - began < 30
+    assert report.failed
+    assert "within 0.6 s" in report.stopped[0]
+    assert any("in Endless.wait" in line for line in report.stopped)
+    assert "Stopped" in report.text
+    assert report.describe()["stopped"] == report.stopped
+
+
+def test_the_same_seed_draws_the_same_pauses():
+    def drawn(seed):
+        schedule = Schedule(random.Random(seed))
+        pauses = []
+        for number in range(40):
+            pauses.append(schedule.draw("tool"))
+            schedule.ended("tool", number)
+        return pauses
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+    assert all(len(each) <= 2 for each in drawn(1))
+    assert any(drawn(1))
