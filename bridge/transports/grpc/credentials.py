@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hmac
 import os
+import time
 from collections.abc import Iterable, Sequence
 
 from ...errors import UsageError
+from .validity import Validity, validities
 
 
 class WatchedFiles:
@@ -57,7 +59,8 @@ class Certificates:
         client_ca: the file of the authority of clients, PEM; None: they need no certificate.
 
     Raises:
-        UsageError: a file cannot be read, or they do not belong together.
+        UsageError: a file cannot be read, they do not belong together, or one of them is not valid
+            now, so that nobody would accept it.
     """
 
     def __init__(self, cert: str, key: str, client_ca: str | None = None) -> None:
@@ -65,6 +68,10 @@ class Certificates:
         self._key = key
         self._client_ca = client_ca
         self._files = WatchedFiles([path for path in (cert, key, client_ca) if path])
+        self._waits = False
+        self._chain: list[Validity] = []
+        #: What is wrong with some of the authorities that were loaded last, in words.
+        self.doubts: list[str] = []
         self.load()
 
     @property
@@ -73,8 +80,13 @@ class Certificates:
         return self._client_ca is not None
 
     def changed(self) -> bool:
-        """Whether the files have changed since the last time."""
-        return self._files.changed()
+        """Whether there is something new to load: files have changed, or have become valid."""
+        return self._files.changed() or self._waits
+
+    def expired(self) -> str | None:
+        """What is wrong by now with what was loaded last, in words; None: nothing."""
+        now = time.time()
+        return next((fault for one in self._chain if (fault := one.fault(now))), None)
 
     def load(self) -> tuple[bytes, bytes, bytes | None]:
         """Read the files, and check that they are usable.
@@ -83,7 +95,7 @@ class Certificates:
             Key, certificate chain and client authority, as PEM.
 
         Raises:
-            UsageError: they are not.
+            UsageError: they are not. What was loaded before is what ``expired`` speaks of.
         """
         import ssl  # gRPC's own complaint would come with the first connection
 
@@ -104,7 +116,26 @@ class Certificates:
             except (ssl.SSLError, OSError) as error:
                 raise UsageError(f"{self._client_ca} is no list of certificates: {error}") from None
             authority = _read(self._client_ca)
-        return _read(self._key), _read(self._cert), authority
+        chain = _read(self._cert)
+        self._check_validity(chain, authority or b"")
+        return _read(self._key), chain, authority
+
+    def _check_validity(self, chain: bytes, authorities: bytes) -> None:
+        """Raise ``UsageError`` if clients, or the server, would refuse every connection by now."""
+        now = time.time()
+        self._waits = True  # the same files may be valid later
+        of_server = validities(self._cert, chain)
+        for fault in (one.fault(now) for one in of_server):
+            if fault is not None:
+                raise UsageError(f"{fault}; clients refuse it")
+        of_clients = validities(self._client_ca or "", authorities)
+        faults = [fault for one in of_clients if (fault := one.fault(now))]
+        if faults and len(faults) == len(of_clients):
+            raise UsageError(f"{faults[0]}; no client could be admitted")
+        # next to its successor an old one is no mistake
+        self.doubts = [f"{fault}; its clients are refused" for fault in faults]
+        self._chain = of_server
+        self._waits = False
 
 
 class Token:

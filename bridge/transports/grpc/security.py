@@ -54,20 +54,33 @@ def server_credentials(certificates: Certificates) -> Any:
     They follow the files: gRPC asks for them with every new connection, on a thread of its own.
     """
 
+    told = ""
+
+    def tell(what: str) -> None:
+        nonlocal told
+        if what != told:  # once, not with every connection
+            from ...log import logger
+
+            logger().error("%s", what)
+            told = what
+
     def configuration() -> Any:
+        nonlocal told
         key, chain, authority = certificates.load()
+        told = ""
+        for doubt in certificates.doubts:
+            tell(doubt)
         return grpc.ssl_server_certificate_configuration([(key, chain)], authority)
 
     def fetch() -> Any:
-        if not certificates.changed():
-            return None
-        try:
-            return configuration()
-        except UsageError as error:
-            from ...log import logger
-
-            logger().error("the old certificate stays in use: %s", error)
-            return None
+        if certificates.changed():
+            try:
+                return configuration()
+            except UsageError as error:
+                tell(f"the old certificate stays in use: {error}")
+        elif (fault := certificates.expired()) is not None:
+            tell(f"{fault}; clients refuse it until it is replaced")
+        return None
 
     return grpc.dynamic_ssl_server_credentials(
         configuration(), fetch, require_client_authentication=certificates.asks_clients
