@@ -121,7 +121,8 @@ class SnakepitElixir(Elixir):
         try:
             return rpc.result()
         except grpc.FutureCancelledError:
-            raise call.interruption or CallError(f"{method} was cancelled") from None
+            interruption = call.interruption or CallError(f"{method} was cancelled")
+            raise interruption.again() from None
         except grpc.RpcError as error:
             code = error.code().name.lower()
             raise CallError(

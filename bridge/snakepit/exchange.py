@@ -98,19 +98,23 @@ def read_request(data: bytes) -> pb.ExecuteToolRequest:
         raise InvalidParams(f"this is no ExecuteToolRequest: {error}", started=False) from None
 
 
-def read_arguments(request: pb.ExecuteToolRequest) -> dict[str, Any]:
+def read_arguments(request: pb.ExecuteToolRequest, max_items: int) -> dict[str, Any]:
     """The arguments by name.
 
+    Args:
+        request: which has them.
+        max_items: so many lists and maps may be in each.
+
     Raises:
-        InvalidParams: one cannot be read; its name is in the message.
+        CallError: one cannot be read; its name is in the message.
     """
     try:
         arguments = {
-            name: get_value(value, f"the parameter {name!r}")
+            name: get_value(value, f"the parameter {name!r}", max_items)
             for name, value in request.parameters.items()
         }
     except RemoteProtocolError as error:
-        raise InvalidParams(str(error), started=False) from None
+        raise error.to_call_error() from None
     for name, data in request.binary_parameters.items():
         if request.metadata.get(_FORMAT + name) == "pickle":
             raise InvalidParams(

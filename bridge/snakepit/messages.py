@@ -11,6 +11,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from .._generated import snakepit_bridge_pb2 as pb
 from ..errors import CallError, EncodeError, cut
 from ..tool import Tool
+from ..wire import MAX_ITEMS
 from ..wire.json_text import decode_json, encode_json
 
 #: What Snakepit calls JSON. Its own encoder and decoder look at nothing else.
@@ -32,16 +33,21 @@ def set_value(message: AnyMessage, value: Any, name: str) -> None:
     message.type_url = _TYPE_URL
 
 
-def get_value(message: AnyMessage, name: str) -> Any:
+def get_value(message: AnyMessage, name: str, max_items: int = MAX_ITEMS) -> Any:
     """The value of a message.
 
     The type is not looked at: Snakepit's Python side writes other ones there, with JSON all the
     same.
 
+    Args:
+        message: which has it.
+        name: what an error calls it.
+        max_items: so many lists and maps may be in it; default: 2 Mi.
+
     Raises:
-        RemoteProtocolError: it is no JSON; ``name`` is what the error calls it.
+        RemoteProtocolError: it is no JSON, or there are more.
     """
-    return decode_json(message.value, name)
+    return decode_json(message.value, name, max_items)
 
 
 def describe_tools(tools: Mapping[str, Tool]) -> list[dict[str, Any]]:

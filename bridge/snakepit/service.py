@@ -78,7 +78,7 @@ class SnakepitService(Service):
         responses = ToolResponses(bytes_apart=self._structured)
         try:
             request = read_request(data)
-            return self._caller.check_size(self._call(context, request, responses, EXECUTE))
+            return self._call(context, request, responses, EXECUTE)
         except CallError as error:
             message = self._describe(error, request)
             return _serialize(pb.ExecuteToolResponse(success=False, error_message=message))
@@ -108,7 +108,8 @@ class SnakepitService(Service):
         sender: Sender | None = None,
     ) -> bytes:
         """Call a tool, by its name or, if the adapter takes any name, through ``any_name``."""
-        tool, params = request.tool_name, read_arguments(request)
+        tool = request.tool_name
+        params = read_arguments(request, self._caller.max_message_items)
         takes_any_name = any_name in self._caller.tools
         return self._caller.call(
             context,

@@ -16,7 +16,7 @@ from .credit import Credit
 from .events import CancelReceived, CreditReceived, Event, Fault
 from .framing import HEADER_BYTES, encode_header
 from .messages import CallOptions, Message, Notification, Request, Response
-from .reading import MAX_ITEMS
+from .reading import MAX_ITEMS, too_many_items
 from .substitutes import MAX_TEXT_BYTES, sendable
 from .values import told_key
 
@@ -25,5 +25,5 @@ __all__ = [
     "Message", "Request", "Response", "Notification", "CallOptions",
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
     "HEADER_BYTES", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",
-    "MAX_ANSWER_BYTES", "MAX_ITEMS", "told_key",
+    "MAX_ANSWER_BYTES", "MAX_ITEMS", "told_key", "too_many_items",
 ]  # fmt: skip

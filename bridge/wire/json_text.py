@@ -9,11 +9,13 @@ arrays nested lists.
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from math import isfinite
 
 from ..errors import EncodeError, RemoteProtocolError, shorten
 from .keys import explain_same_keys, has_same_keys
+from .reading import MAX_ITEMS, too_many_items
 from .tensors import to_lists
 from .values import to_wire, walk
 
@@ -42,22 +44,31 @@ def encode_json(value: Any, name: str) -> bytes:
         raise _explain(name, value, error) from error
 
 
-def decode_json(data: bytes, name: str) -> Any:
+def decode_json(data: bytes, name: str, max_items: int = MAX_ITEMS) -> Any:
     """The value of UTF-8 text.
 
     Args:
         data: The text.
         name: What it is called in an error.
+        max_items: So many lists and maps may be in it; default: 2 Mi.
 
     Raises:
-        RemoteProtocolError: It is no JSON, or nested too deeply.
+        RemoteProtocolError: It is no JSON, nested too deeply, or would cost too much to read.
     """
+    # most often there are few brackets, and if not, most of them are in texts
+    if _beginnings(data) > max_items and _beginnings(_TEXTS.sub(b"", data)) > max_items:
+        raise too_many_items(max_items)
     try:
         return json.loads(data.decode())
     except RecursionError:
         raise RemoteProtocolError(f"{name} is nested too deeply") from None
     except ValueError as error:
         raise RemoteProtocolError(f"{name} is not JSON: {error}; got {shorten(data)}") from None
+
+
+def _beginnings(data: bytes) -> int:
+    """How many lists and maps begin there, if no text contains a bracket."""
+    return data.count(b"[") + data.count(b"{")
 
 
 def _to_plain(value: Any) -> Any:
@@ -83,6 +94,8 @@ def _text_key(key: Any) -> str:
     return float.__repr__(key) if isinstance(key, float) else int.__repr__(key)
 
 
+#: Without a way back ("++"): half a text that is long must not cost more than a whole one.
+_TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _encoder = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_to_plain
 )

@@ -38,7 +38,7 @@ def to_plain(value: Any, name: str) -> Any:
     """
     try:
         return _to_plain(value, MAX_DEPTH)
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:  # also what the properties of a rich object raise
         raise explain_unencodable(name, value, error, text_key) from error
 
 

@@ -70,11 +70,16 @@ def read_value(data: bytes | memoryview, max_items: int, unicode_errors: str | N
         exact = max_items if _may_hold_more(data, max_items) else None
         return _read(data, exact, unicode_errors)
     except _TooManyItems:
-        raise RemoteProtocolError(
-            f"more than {max_items} lists and maps in one message (--max-message-items); send "
-            "numbers as an array or bytes, or several messages",
-            code="resource_exhausted",
-        ) from None
+        raise too_many_items(max_items) from None
+
+
+def too_many_items(max_items: int) -> RemoteProtocolError:
+    """The error of a message that holds more than ``max_items`` lists and maps."""
+    return RemoteProtocolError(
+        f"more than {max_items} lists and maps in one message (--max-message-items); send "
+        "numbers as an array or bytes, or several messages",
+        code="resource_exhausted",
+    )
 
 
 class _TooManyItems(Exception):

@@ -48,14 +48,13 @@ class BridgeService(Service):
         payloads = _Payloads(self._caller)
         try:
             request = payloads.decode(data)
-            message = self._caller.call(
+            return self._caller.call(
                 context,
                 _CallResponses(payloads),
                 request.tool,
                 payloads.params(request),
                 session=request.session or None,
             )
-            return self._caller.check_size(message)
         except CallError as error:
             context.abort_with_status(CallStatus(error, payloads.field))
             raise
@@ -134,7 +133,10 @@ class _Payloads:
         elif payload.HasField("json"):
             self.field = "params.json"
             self._as_json = True
-            params = from_value(payload.json)
+            try:
+                params = from_value(payload.json, self._caller.max_message_items)
+            except RemoteProtocolError as error:
+                raise error.to_call_error() from None
         if type(params) is not list and type(params) is not dict:
             raise InvalidParams(
                 "the parameters must be a list, by position, or a map, by name; "

@@ -11,7 +11,7 @@ from ...wire import MAX_ITEMS, decode_value
 from .behavior import mark
 from .exchange import Exchange, Responses
 from .executor import GrpcExecutor
-from .sender import Drops, Sender, check_size
+from .sender import Drops, Sender
 
 
 class ToolCaller:
@@ -38,7 +38,8 @@ class ToolCaller:
         self._dispatcher = dispatcher
         self._executor = executor
         self._max_message_bytes = max_message_bytes
-        self._max_message_items = max_message_items
+        #: So many lists and maps may be in the arguments of a call.
+        self.max_message_items = max_message_items
         self._drops = Drops()
         #: All tools, by name.
         self.tools: Mapping[str, Tool] = {
@@ -72,21 +73,15 @@ class ToolCaller:
             sender: where its items, progress and log lines go; without one it must not stream.
 
         Returns:
-            The message of the result, as large as it happens to be.
+            The message of the result, no larger than a client may be sent.
 
         Raises:
             CallError: the call has failed, or was not made; the behavior has to answer with it.
         """
-        exchange = Exchange(self._dispatcher, self._executor, context, responses, sender)
+        exchange = Exchange(
+            self._dispatcher, self._executor, context, responses, self._max_message_bytes, sender
+        )
         return exchange.serve(tool, params, session, metadata)
-
-    def check_size(self, message: bytes) -> bytes:
-        """Return a message that a client may be sent.
-
-        Raises:
-            CallError: it is too large.
-        """
-        return check_size(message, self._max_message_bytes)
 
     def open_stream(self, send: Callable[[bytes | None], object]) -> Sender:
         """A sender for a behavior that is ``experimental_non_blocking``; ``send``: gRPC's."""
@@ -98,7 +93,7 @@ class ToolCaller:
         Raises:
             RemoteProtocolError: it is none, or would cost too much to read.
         """
-        return decode_value(data, self._max_message_items)
+        return decode_value(data, self.max_message_items)
 
     def encode(self, value: Any, name: str) -> bytes:
         """A value as MessagePack.

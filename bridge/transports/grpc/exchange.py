@@ -15,7 +15,7 @@ from ...calls import CallView, Dispatcher, Peer, Sink
 from ...errors import CallError
 from ...wire import CallOptions, Request
 from .executor import GrpcExecutor, shutting_down
-from .sender import Sender
+from .sender import Sender, check_size
 
 #: What the caller's deadline may be off, seen from our clock: clients round it up on its way.
 _SLACK_S, _SLACK_SHARE = 0.01, 0.012
@@ -69,6 +69,7 @@ class Exchange(Peer, Sink):
         executor: what the thread is handling the request for.
         context: gRPC's ``ServicerContext`` of the request.
         responses: makes the messages that answer it.
+        max_bytes: the size of the largest message that may answer it.
         sender: where items and notes go; None: the method has no room for them.
     """
 
@@ -78,6 +79,7 @@ class Exchange(Peer, Sink):
         executor: GrpcExecutor,
         context: Any,
         responses: Responses,
+        max_bytes: int,
         sender: Sender | None = None,
     ) -> None:
         self._dispatcher = dispatcher
@@ -85,6 +87,7 @@ class Exchange(Peer, Sink):
         self._rpc = executor.current()
         self._context = context
         self._responses = responses
+        self._max_bytes = max_bytes
         self._sender = sender
         self._result = b""
         self._error: CallError | None = None
@@ -115,7 +118,7 @@ class Exchange(Peer, Sink):
         """
         rpc, dispatcher = self._rpc, self._dispatcher
         if rpc.refusal is not None:
-            raise rpc.refusal
+            raise rpc.refusal.again()
         worker = rpc.take_worker()
         if self._executor.receives_only:
             worker = None
@@ -128,9 +131,14 @@ class Exchange(Peer, Sink):
                 dispatcher.fail(rpc.key, shutting_down())
             dispatcher.run_here(call, worker, time.monotonic())
         self._unanswered.acquire()  # 7
-        if self._error is not None:
-            raise self._error
-        return self._result
+        error, self._error = self._error, None
+        result, self._result = self._result, b""
+        if error is None:
+            return result
+        try:
+            raise error.again()  # itself may be kept by the tool, and this frame with it
+        finally:
+            del error  # its traceback leads to this frame, be it as that of a caller
 
     def _options(self, session: str | None, metadata: Mapping[str, str] | None) -> CallOptions:
         timeout_s: float | None = self._context.time_remaining()
@@ -163,7 +171,8 @@ class Exchange(Peer, Sink):
     # -- the call's peer; any thread --------------------------------------------------------
 
     def send_result(self, key: int, result: Any) -> None:
-        self._result = self._responses.encode_result(result)
+        # an answer that is too large is an error of the call, as one that has no form
+        self._result = check_size(self._responses.encode_result(result), self._max_bytes)
         self._unanswered.release()
 
     def send_error(self, key: int, error: CallError) -> None:

@@ -6,22 +6,21 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
+from ...wire import MAX_ITEMS, too_many_items
 from ...wire.json_values import to_plain
 
 
-def from_value(value: Value) -> Any:
-    """The Python value. Numbers without a fraction become ``int``: JSON has but one kind."""
-    kind = value.WhichOneof("kind")
-    if kind == "number_value":
-        number = value.number_value
-        return int(number) if number.is_integer() else number
-    if kind == "struct_value":
-        return {key: from_value(item) for key, item in value.struct_value.fields.items()}
-    if kind == "list_value":
-        return [from_value(item) for item in value.list_value.values]
-    if kind == "null_value":
-        return None
-    return getattr(value, kind) if kind else None
+def from_value(value: Value, max_items: int = MAX_ITEMS) -> Any:
+    """The Python value. Numbers without a fraction become ``int``: JSON has but one kind.
+
+    Args:
+        value: the message.
+        max_items: so many lists and maps may be in it; default: 2 Mi.
+
+    Raises:
+        RemoteProtocolError: there are more.
+    """
+    return _read(value, [max_items], max_items)
 
 
 def to_value(value: Any, name: str) -> Value:
@@ -42,6 +41,24 @@ def to_value(value: Any, name: str) -> Value:
 def to_struct(fields: dict[str, Any], name: str) -> Struct:
     """The message of a map. As ``to_value``."""
     return to_value(fields, name).struct_value
+
+
+def _read(value: Value, left: list[int], max_items: int) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind == "number_value":
+        number = value.number_value
+        return int(number) if number.is_integer() else number
+    if kind == "null_value" or kind is None:
+        return None
+    if kind != "struct_value" and kind != "list_value":
+        return getattr(value, kind)
+    left[0] -= 1
+    if left[0] < 0:
+        raise too_many_items(max_items)
+    if kind == "list_value":
+        return [_read(item, left, max_items) for item in value.list_value.values]
+    fields = value.struct_value.fields
+    return {key: _read(item, left, max_items) for key, item in fields.items()}
 
 
 def _fill(message: Value, plain: Any) -> None:
