@@ -148,8 +148,9 @@ class Context:
             DeadlineExceeded: The time of the call is up.
             ShuttingDown: The bridge is shutting down, or its peer has gone.
         """
-        if self._call.interruption is not None:
-            raise self._call.interruption
+        interruption = self._call.interruption
+        if interruption is not None:
+            raise interruption.again()
 
     def time_remaining(self) -> float | None:
         """Seconds until the deadline, at least 0; None if the caller waits for ever."""

@@ -224,6 +224,16 @@ class CallError(BridgeError):
         self.started = started
         self.details = details
 
+    def again(self) -> CallError:
+        """The same error, to be raised by itself: what is raised keeps the frames that it leaves.
+
+        Whoever keeps an error and raises it would keep, through its traceback, whatever is in the
+        frames; and if one of them leads back to the error, until the next full collection.
+        """
+        made = type(self).__new__(type(self), *self.args)
+        made.__dict__.update(self.__dict__)
+        return made
+
     def to_wire(self) -> dict[str, Any]:
         """The error as the map of the protocol: ``code``, ``message``, and the rest if not None."""
         wire: dict[str, Any] = {"code": self.code, "message": self.message}

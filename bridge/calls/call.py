@@ -63,6 +63,8 @@ class Call(Running, Job, CallView):
     #: Since when, an instant of ``time.monotonic()``.
     interrupted_at = 0.0
     _callbacks: list[Callable[[], object]] | None = None
+    #: Whether the tool has ended after somebody else had claimed the answer.
+    _elsewhere = False
     _event: threading.Event | None = None
     #: Held while progress is sent; None: there never was any.
     _reporting: threading.RLock | None = None
@@ -127,6 +129,8 @@ class Call(Running, Job, CallView):
         failed = execute(
             self, tool, arguments.pop(), arguments.pop(), variables, self.peer, self.key
         )
+        if self._callbacks is not None:
+            self.forget_all()
         ended = time.monotonic()
         stats = worker.stats.get(tool)
         if stats is None:
@@ -162,6 +166,7 @@ class Call(Running, Job, CallView):
         return True
 
     def answered_elsewhere(self) -> None:
+        self._elsewhere = True
         self._runtime.answered_elsewhere()
 
     def needs_worker(self) -> Call:
@@ -205,7 +210,7 @@ class Call(Running, Job, CallView):
 
     def _check(self) -> None:
         if self.interruption is not None:
-            raise self.interruption
+            raise self.interruption.again()
 
     # -- for the tool's context -------------------------------------------------------------
 
@@ -236,6 +241,14 @@ class Call(Running, Job, CallView):
         with self._runtime.interrupting:
             if self._callbacks is not None and callback in self._callbacks:
                 self._callbacks.remove(callback)
+
+    def forget_all(self) -> None:
+        """Drop the callbacks, most of which lead back here. The tool has ended.
+
+        No effect if somebody else ends the call: whoever does runs and drops them.
+        """
+        if not self._elsewhere:
+            self._callbacks = None
 
     def wait(self, seconds: float | None) -> bool:
         """Sleep until the call is interrupted, at most ``seconds``. Returns whether it is."""

@@ -136,7 +136,9 @@ class EventLoop:
             while resume is not None:
                 item, resume = channel.get()
             return
-        _raise(item)
+        last = [item]
+        del item  # an exception in it will have this frame in its traceback
+        _raise(last.pop())
 
     def _start(
         self,
@@ -157,9 +159,14 @@ class EventLoop:
                 return error
             return None
 
+        def forget(_: object) -> None:
+            nonlocal task
+            task = None  # the call keeps cancel(), and the task what it ended with
+
         def begin() -> None:
             nonlocal task
             task = loop.create_task(guard(), context=variables)
+            task.add_done_callback(forget)
             task.add_done_callback(ended)
             task.add_done_callback(lambda _: coroutine.close())
 
@@ -234,8 +241,12 @@ def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
 
 def _raise(task: asyncio.Task[BaseException | None]) -> None:
     error = task.result()
-    if error is not None:
+    if error is None:
+        return
+    try:
         raise error
+    finally:
+        del error, task  # its traceback has this frame
 
 
 def _nothing() -> None:

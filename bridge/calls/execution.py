@@ -16,10 +16,12 @@ from ..errors import (
     cut_lines,
     shorten,
 )
+from ..gil import is_enabled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextvars import Context as Variables
+    from types import FrameType
     from typing import Any
 
     from .interfaces import Peer
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 #: What NumPy and others say of an array that must not be written to.
 _READ_ONLY = ("read-only", "readonly", "not writable", "not writeable", "writeable flag")
+#: Flags of the code of generators, coroutines and async generators (``inspect.CO_GENERATOR`` …).
+_RESUMABLE = 0x20 | 0x80 | 0x200
 _OWN_DIRECTORY = os.path.join(os.path.dirname(__file__), "")
 
 
@@ -93,24 +97,30 @@ def execute(
     except BaseException as error:
         # the one place where a tool's exceptions end, SystemExit and KeyboardInterrupt too
         failure = error
+        args, kwargs = [], {}  # noqa: F841  # whoever keeps the exception keeps this frame
         if isinstance(error, MemoryError):
             # its frames hold what the tool took; without it there is no room for an answer
             error.__traceback__ = error.__context__ = None
     if not running.claim():
         running.answered_elsewhere()
-        failed = failure is not None
+        if failure is None:
+            return False
+        _empty_frames(failure)
         failure = None  # its traceback would keep this frame alive, and with it what it holds
-        return failed
+        return True
     if failure is None:
         try:
             peer.send_result(key, result)
             return False
         except EncodeError as error:
             failure = unencodable(tool.name, error)
+            _empty_frames(error)  # it was raised from what the tool's classes have raised
         except BaseException as error:
             # its code runs while it is encoded: __str__, model_dump, a property
             failure = error
+        result = None  # as the arguments
     send_failure(peer, key, tool.name, failure)
+    _empty_frames(failure)
     failure = None
     return True
 
@@ -141,6 +151,45 @@ def unprepared(failure: BaseException) -> CallError:
         traceback=error.traceback,
         started=False,
     )
+
+
+def _empty_frames(failure: BaseException) -> None:
+    """Have what a tool failed with keep nothing of the call, wherever the tool has put it.
+
+    An exception keeps the frames that it left, and those that had called them; if one of these keeps
+    the exception, arguments and results stay in memory until a full collection. Never raises.
+    """
+    if not is_enabled():
+        return  # a frame may be run by another thread, and be cleared under its feet
+    try:
+        _clear_frames(failure)
+    except BaseException:
+        pass  # an attribute of the tool's own exception
+
+
+def _clear_frames(failure: BaseException) -> None:
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [failure]
+    while todo:
+        error = todo.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        todo += (error.__cause__, error.__context__)
+        trace = error.__traceback__
+        while trace is not None:
+            frame: FrameType | None = trace.tb_frame
+            while frame is not None and id(frame) not in seen:
+                seen.add(id(frame))
+                if not frame.f_code.co_flags & _RESUMABLE:  # which clear() would end for good
+                    try:
+                        frame.clear()
+                    except RuntimeError:
+                        break  # it runs still, and so do its callers
+                frame = frame.f_back
+            trace = trace.tb_next
+    if isinstance(failure, CallError):
+        failure.__traceback__ = None  # each time that it is raised would add to it
 
 
 def unencodable(tool: str, error: EncodeError) -> CallError:

@@ -199,7 +199,9 @@ class InlineRunner(Running):
         except IndexError:
             with self._sharing:  # (2)
                 call, self._call = self._call, None
-            return call is not None and call.claim()  # (5)
+            if call is None or not call.claim():  # (5)
+                return False
+            call.forget_all()
         return True
 
     def finish(self, value: Any) -> Any:
