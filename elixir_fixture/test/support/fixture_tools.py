@@ -146,3 +146,10 @@ class StartsSlowly(FixtureTools):
         with open(os.environ["FIXTURE_PID_FILE"], "w") as file:
             file.write(str(os.getpid()))
         time.sleep(600)
+
+
+class StartsWhenTold(FixtureTools):
+    def setup(self) -> None:
+        """Wait until the file that the environment names is there."""
+        while not os.path.exists(os.environ["FIXTURE_START_FILE"]):
+            time.sleep(0.01)

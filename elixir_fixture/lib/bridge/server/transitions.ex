@@ -126,21 +126,18 @@ defmodule Bridge.Server.Transitions do
     before = if state.life.state == :starting, do: " before it was ready", else: ""
     ending = "the Python process #{Python.ending(status)}#{before}"
     error = unavailable(ending)
-    lost(%{error | details: %{"exit_status" => exit_status(status)}}, state)
+    lost(%{error | details: %{"exit_status" => status}}, state)
   end
-
-  defp exit_status(status) when is_integer(status), do: status
-  defp exit_status(status), do: inspect(status)
 
   @doc "Python is gone, or is no good, for this reason."
   @spec lost(Error.t(), Server.t()) :: result
   def lost(error, state) do
     before = state.life
-    {life, pause} = Lifecycle.failed(before, error)
+    answer = Python.explain(%{error | code: :unavailable, started: false}, before, [])
+    {life, pause} = Lifecycle.failed(before, answer)
     stops = state.starter != nil or life.settings.on_failure == :stop
     Places.change(state.places, life.settings.max_queue, false)
 
-    answer = %{error | code: :unavailable, started: false}
     connection = Connection.detach(state.connection, answer, held: :answer)
 
     connection =

@@ -1,0 +1,166 @@
+defmodule Bridge.ClientRestartTest do
+  use Bridge.TestCase, async: true
+
+  import ExUnit.CaptureLog
+
+  alias Bridge.{Client, Error}
+
+  @moduletag :capture_log
+
+  defp os_pid(client) do
+    {:ok, %{os_pid: os_pid}} = Client.info(client)
+    os_pid
+  end
+
+  defp state(client) do
+    {:ok, %{state: state}} = Client.status(client)
+    state
+  end
+
+  describe "an adapter that is broken on disk" do
+    @describetag :tmp_dir
+
+    setup %{tmp_dir: tmp_dir} do
+      source = Path.join(tmp_dir, "deployed.py")
+
+      good =
+        "from bridge import tool\n\n__thread_safe__ = True\n\n@tool\ndef echo(value):\n    return value\n"
+
+      env = Map.put(options()[:env], "PYTHONDONTWRITEBYTECODE", "1")
+      %{source: source, good: good, opts: [adapter: "deployed", app_dir: tmp_dir, env: env]}
+    end
+
+    test "costs calls, which know why, until it is mended", context do
+      File.write!(context.source, context.good)
+      client = start_client([name: :deployed] ++ context.opts)
+
+      log =
+        capture_log(fn ->
+          File.write!(context.source, "def half_written(:\n")
+          os_kill("KILL", os_pid(client))
+          eventually(fn -> match?({:ok, %{failures: n}} when n >= 3, Client.status(client)) end)
+        end)
+
+      assert {:error, %Error{code: :unavailable, started: false, message: message}} =
+               Client.call(client, "echo", [1], timeout: :infinity)
+
+      for fact <- ["half_written", "interpreter: ", context.source |> Path.dirname()] do
+        assert message =~ fact
+      end
+
+      assert log =~ ~r/bridge :deployed \(deployed\): the Python process was killed by SIGKILL/
+      assert log =~ ~r/standard error ended with:/
+      assert log =~ ~r/next try in \d+ ms/
+
+      File.write!(context.source, context.good)
+      assert Client.await_ready(client, patience()) == :ok
+      assert Client.call(client, "echo", [1]) == {:ok, 1}
+      assert {:ok, %{state: :ready, reason: nil, next_try_in_ms: nil}} = Client.status(client)
+    end
+
+    test "lets a client start that does not have to be ready", context do
+      client = start_client([start: :async] ++ context.opts)
+      eventually(fn -> state(client) == :waiting end)
+      assert {:ok, %{reason: %Error{code: :unavailable}} = status} = Client.status(client)
+      assert status.next_try_in_ms >= 0
+      assert status.reason.message =~ "deployed"
+
+      assert {:error, %Error{code: :deadline_exceeded}} = Client.await_ready(client, 0)
+      waiting = Task.async(fn -> Client.await_ready(client, patience()) end)
+      File.write!(context.source, context.good)
+      assert Client.restart(client) == :ok
+      assert Task.await(waiting, patience()) == :ok
+    end
+
+    test "ends the client that shall stop, with the status", context do
+      File.write!(context.source, context.good)
+      spec = {Client, options([on_failure: :stop] ++ context.opts)}
+      client = start_supervised!(Supervisor.child_spec(spec, restart: :temporary))
+      monitor = Process.monitor(client)
+      os_kill("KILL", os_pid(client))
+      assert_receive {:DOWN, ^monitor, _, _, {:shutdown, {:bridge_exited, 137}}}
+    end
+  end
+
+  test "a client that waits can be stopped, and so can one that starts" do
+    client = start_client(start: :async, python: "/no/such/python")
+    eventually(fn -> state(client) == :waiting end)
+    assert Client.stop(client) == :ok
+    assert stop_supervised(Client) == :ok
+
+    client = start_client(start: :async)
+    assert Client.stop(client) == :ok
+    assert {:error, %Error{code: :unavailable}} = Client.status(client)
+  end
+
+  test "a supervisor that ends while Python starts ends the client" do
+    Process.flag(:trap_exit, true)
+    spec = {Client, options(start: :async)}
+    {:ok, supervisor} = Supervisor.start_link([spec], strategy: :one_for_one)
+    [{_id, client, _type, _modules}] = Supervisor.which_children(supervisor)
+    assert Supervisor.stop(supervisor) == :ok
+    refute Process.alive?(client)
+  end
+
+  describe "restart/1" do
+    test "lets running calls end, has others wait, and serves on" do
+      client = start_client(grace: 20)
+      os_pid = os_pid(client)
+      running = Task.async(fn -> Client.call(client, "sleep", [0.3, "done"]) end)
+      eventually(fn -> match?({:ok, %{"busy" => 1}}, Client.health(client)) end)
+
+      assert Client.restart(client) == :ok
+      assert Client.call(client, "echo", ["next"], timeout: patience()) == {:ok, "next"}
+      assert Task.await(running) == {:ok, "done"}
+      refute os_pid(client) == os_pid
+      assert {:ok, %{state: :ready, starts: 2, failures: 0}} = Client.status(client)
+    end
+
+    test "of nobody does nothing" do
+      assert Client.restart(:nobody) == :ok
+      assert {:error, %Error{code: :unavailable}} = Client.await_ready(:nobody, 0)
+    end
+  end
+
+  describe "stuck_after:" do
+    test "ends a Python that serves no call any more, and starts the next" do
+      client = start_client(max_workers: 1, stuck_after: 0.1)
+      os_pid = os_pid(client)
+
+      log =
+        capture_log(fn ->
+          Client.call(client, "sleep", [600], timeout: 1)
+
+          eventually(fn ->
+            match?({:ok, %{ready: %{"pid" => n}}} when n != os_pid, Client.info(client))
+          end)
+        end)
+
+      assert log =~ "no call is served any more"
+      assert Client.call(client, "echo", [1]) == {:ok, 1}
+    end
+
+    test "leaves alone a Python whose calls are awaited" do
+      client = start_client(max_workers: 1, stuck_after: 0.1)
+      os_pid = os_pid(client)
+      assert Client.call(client, "sleep", [0.6]) == {:ok, nil}
+      assert os_pid(client) == os_pid
+    end
+  end
+
+  test "a link to a client is one to a parent: it ends the client, in order" do
+    test = self()
+
+    parent =
+      spawn(fn ->
+        {:ok, client} = Client.start_link(options())
+        send(test, {:client, client})
+        receive do: (:end -> :ok)
+      end)
+
+    assert_receive {:client, client}
+    os_pid = os_pid(client)
+    send(parent, :end)
+    eventually(fn -> not Process.alive?(client) and not os_alive?(os_pid) end)
+  end
+end
