@@ -33,7 +33,7 @@ _MAX_SHOWN = 10
 class ToolOptions:
     """What ``@tool`` was told about a function; ``tool`` says what each means."""
 
-    __slots__ = ("name", "description", "serial", "stream", "examples")
+    __slots__ = ("name", "description", "serial", "stream", "examples", "max_concurrency")
 
     def __init__(
         self,
@@ -42,12 +42,14 @@ class ToolOptions:
         serial: bool,
         stream: bool | None = None,
         examples: Sequence[list[Any] | dict[str, Any]] = (),
+        max_concurrency: int | None = None,
     ) -> None:
         self.name = name
         self.description = description
         self.serial = serial
         self.stream = stream
         self.examples = examples
+        self.max_concurrency = 1 if serial else max_concurrency
 
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
         serial: bool = False,
         stream: bool | None = None,
         examples: Sequence[list[Any] | dict[str, Any]] = (),
+        max_concurrency: int | None = None,
     ) -> Callable[[Function], Function]: ...
 
 
@@ -73,6 +76,7 @@ def tool(
     serial: bool = False,
     stream: bool | None = None,
     examples: Sequence[list[Any] | dict[str, Any]] = (),
+    max_concurrency: int | None = None,
 ) -> Any:
     """Mark a function or method as a tool. It stays an ordinary function.
 
@@ -88,14 +92,19 @@ def tool(
             False for everything else.
         examples: Arguments to try the tool with, each a list or, by name, a dict. ``bridge check``
             calls the tool with them.
+        max_concurrency: Never run more calls of this tool at once; one that waits occupies no worker.
+            Default: None, as many as there are workers. 1 is the same as ``serial``.
 
     Returns:
         The function itself, or a decorator that returns it.
 
     Raises:
         TypeError: It is applied to what cannot be called, or cannot be marked.
-        ValueError: The name begins with ``$/``; these belong to the bridge.
+        ValueError: The name begins with ``$/``; these belong to the bridge. Or ``max_concurrency``
+            is no whole number from 1 on, or contradicts ``serial``.
     """
+    if max_concurrency is not None:
+        _check_limit(max_concurrency, serial)
     if name is not None and name.startswith("$/"):
         raise ValueError(f"the tool name {name!r} begins with '$/', which belongs to the bridge")
 
@@ -103,10 +112,19 @@ def tool(
         inner = _below_descriptor(target)
         if not callable(inner) or not hasattr(inner, "__dict__"):
             raise TypeError(f"@tool marks functions, got {target!r}")
-        setattr(inner, _MARK, ToolOptions(name, description, serial, stream, examples))
+        setattr(
+            inner, _MARK, ToolOptions(name, description, serial, stream, examples, max_concurrency)
+        )
         return target
 
     return mark if function is None else mark(function)
+
+
+def _check_limit(limit: object, serial: bool) -> None:
+    if type(limit) is not int or limit < 1:
+        raise ValueError(f"max_concurrency must be a whole number, 1 or more; got {limit!r}")
+    if serial and limit != 1:
+        raise ValueError(f"a serial tool runs one call at a time; max_concurrency is {limit}")
 
 
 def tool_options(function: object) -> ToolOptions | None:
@@ -155,7 +173,9 @@ class Tool:
             options.description or getattr(function, "__doc__", None) or ""
         )
         self.function: Final = function
-        self.serial: Final = options.serial
+        self.max_concurrency: Final = options.max_concurrency
+        #: Whether no two calls may run at once.
+        self.serial: Final = options.max_concurrency == 1
         self.examples: Final = options.examples
         coroutine = bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
         self.is_async: Final = coroutine if is_async is None else is_async

@@ -25,7 +25,7 @@ from .deadlines import Deadlines
 from .execution import unhandled
 from .report import Report, is_abandoned
 from .runtime import CallRuntime
-from .served_tool import ServedTool
+from .served_tool import serve
 from .stacks import read_stacks
 from .stuck import StuckWatch
 
@@ -71,10 +71,7 @@ class Dispatcher:
         reports: Mapping[str, Callable[[], Any]] | None = None,
         stuck_after_s: float | None = None,
     ) -> None:
-        self.tools = {
-            name: ServedTool(tool, pool.new_serial_queue() if tool.serial else None)
-            for name, tool in tools.items()
-        }
+        self.tools = serve(tools, pool.new_serial_queue)
         self.pool = pool
         self.runtime = CallRuntime(pool.threads, elixir)
         self.draining = False
@@ -179,7 +176,7 @@ class Dispatcher:
             now: an instant of ``time.monotonic()``.
 
         Returns:
-            False if another call of a serial tool runs, or the place was lost. Then the call was
+            False if as many calls of the tool run as may, or the place was lost. Then the call was
             queued, or refused, and some other thread answers it; the calling one may wait for
             that, as it is no worker any more.
         """

@@ -58,29 +58,42 @@ class Worker:
 
 
 class SerialQueue:
-    """Lets one job at a time run. One that waits occupies no worker. Any thread may use it."""
+    """Lets one job at a time run, or a few. One that waits occupies no worker. Any thread may use it.
 
-    __slots__ = ("_lock", "busy", "waiting")
+    Args:
+        limit: how many may run at once, at least 1.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_lock", "limit", "running", "waiting")
+
+    def __init__(self, limit: int = 1) -> None:
         self._lock = threading.Lock()
-        self.busy = False
+        self.limit = limit
+        #: How many have their turn, or are about to.
+        self.running = 0
         self.waiting: deque[Job] = deque()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the next job would have to wait."""
+        return self.running >= self.limit
 
     def enter(self, job: Job) -> bool:
         """True: it is the turn of the job. False: it waits, and ``leave`` will return it."""
         with self._lock:
-            if self.busy:
+            if self.running >= self.limit:
                 self.waiting.append(job)
                 return False
-            self.busy = True
+            self.running += 1
             return True
 
     def try_enter(self) -> bool:
-        """True: it is the caller's turn. False: it is another's, and nothing waits for it."""
+        """True: it is the caller's turn. False: it is others', and nothing waits for it."""
         with self._lock:
-            was_busy, self.busy = self.busy, True
-            return not was_busy
+            if self.running >= self.limit:
+                return False
+            self.running += 1
+            return True
 
     def discard(self, job: Job) -> bool:
         """Take back a job that waits. False if it does not."""
@@ -96,5 +109,5 @@ class SerialQueue:
         with self._lock:
             if self.waiting:
                 return self.waiting.popleft()
-            self.busy = False
+            self.running -= 1
             return None

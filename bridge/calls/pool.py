@@ -130,9 +130,9 @@ class Pool:
         """Whether no worker can be added: there are ``max_workers``, or no thread for another."""
         return len(self.workers) >= self.max_workers or self._lacks_threads
 
-    def new_serial_queue(self) -> SerialQueue:
-        """Make a queue for jobs that must not run at the same time."""
-        queue = SerialQueue()
+    def new_serial_queue(self, limit: int = 1) -> SerialQueue:
+        """Make a queue for jobs of which at most ``limit`` may run at the same time."""
+        queue = SerialQueue(limit)
         self._serial.append(queue)
         return queue
 

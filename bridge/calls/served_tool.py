@@ -6,6 +6,8 @@ from .latency import LatencyGate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from ..tool import Tool
     from .job import SerialQueue
 
@@ -15,7 +17,7 @@ class ServedTool:
 
     ``function``: what is called, by ``execution.execute`` alone. ``deferred``: its value is not
     the result yet, but a coroutine or a stream. ``serial``: calls of this tool wait here for each
-    other; None: they may run together. ``latency``: whether it is quick enough to run on the
+    other; None: any number may run together. ``latency``: whether it is quick enough to run on the
     thread that reads.
     """
 
@@ -36,7 +38,18 @@ class ServedTool:
         self.deferred = tool.streaming or tool.is_async
         self.serial = serial
         # what waits for others must not wait on the thread that reads
-        self.latency = LatencyGate(never=self.deferred or tool.wants_context or tool.serial)
+        self.latency = LatencyGate(never=self.deferred or tool.wants_context or serial is not None)
 
     def __repr__(self) -> str:
         return f"<ServedTool {self.tool.signature}>"
+
+
+def serve(
+    tools: Mapping[str, Tool], new_queue: Callable[[int], SerialQueue]
+) -> dict[str, ServedTool]:
+    """The tools as they are served, by name. ``new_queue``: makes one with a limit of its own."""
+    served = {}
+    for name, tool in tools.items():
+        limit = tool.max_concurrency
+        served[name] = ServedTool(tool, None if limit is None else new_queue(limit))
+    return served

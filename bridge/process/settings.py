@@ -31,8 +31,16 @@ THREAD_SAFETY = Group("Thread safety", "What is found is logged, and part of the
 
 
 def default_workers() -> int:
-    """How many threads run tools unless ``--max-workers`` says so."""
-    return min(32, (os.cpu_count() or 1) + 4)
+    """How many threads run tools unless ``--max-workers`` says so.
+
+    Most tools wait, and who waits needs no core: 16 of them, on however few cores. Threads start
+    when they are needed. More would be no better where tools compute (``docs/thread-safety.md``).
+    """
+    try:
+        cores = len(os.sched_getaffinity(0))  # of this process, not of the machine
+    except (AttributeError, OSError):
+        cores = os.cpu_count() or 1
+    return min(32, max(16, cores + 4))
 
 
 class ThreadSafetySettings(Options):
@@ -102,7 +110,7 @@ class Settings(Options):
         "Threads that run tools. With 1 the tools need not be thread-safe.",
         group=CALLS,
         default_factory=default_workers,
-        default_text="min(32, cores + 4)",
+        default_text="cores + 4, at least 16 and at most 32",
     )
     max_queue: int = option(
         "--max-queue",

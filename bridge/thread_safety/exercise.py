@@ -33,7 +33,7 @@ from .detector import OBSERVED, SHOWN_FRAMES, WRONG, Access, Finding, Frame
 from .outcomes import Difference, Failure, Outcomes, Step
 from .placement import Attempt, Placement
 from .report import Report
-from .rounds import Round, examples_of, in_turn, rounds_of, waves_of, without_serial_pairs
+from .rounds import Round, examples_of, in_turn, rounds_of, waves_of, within_limits
 from .schedule import Schedule
 
 #: How many threads call tools at once, and about how many calls they make in all.
@@ -181,7 +181,7 @@ class Exercise:
         waves = [
             [self._attempt(step, outcomes) for step in part]
             for wave in waves_of(each, self._threads)
-            for part in without_serial_pairs(wave, tools)
+            for part in within_limits(wave, tools)
         ]
         with checker.stirred_by(self._schedule):
             self._place(adapter, tools, waves, tool_threads)

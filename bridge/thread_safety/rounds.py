@@ -53,14 +53,15 @@ def waves_of(each: Round, threads: int) -> Iterator[list[Step]]:
         yield [steps[(first + index) % len(steps)] for first in range(threads)]
 
 
-def without_serial_pairs(wave: list[Step], tools: Mapping[str, Tool]) -> Iterator[list[Step]]:
-    """The calls of a wave that can run at once: no two of the same serial tool."""
+def within_limits(wave: list[Step], tools: Mapping[str, Tool]) -> Iterator[list[Step]]:
+    """The calls of a wave that can run at once: no more of one tool than it allows."""
     rest = wave
     while rest:
         now: list[Step] = []
         later: list[Step] = []
         for step in rest:
-            again = tools[step[0]].serial and any(step[0] == other for other, _ in now)
+            limit = tools[step[0]].max_concurrency or len(rest)
+            again = sum(step[0] == other for other, _ in now) >= limit
             (later if again else now).append(step)
         yield now
         rest = later

@@ -268,3 +268,28 @@ def test_the_same_tool_may_call_another_function():
     assert (other.function, other.signature) == (plain, served.signature)
     assert served.function is not plain
     assert other.bind([1]) == served.bind([1])
+
+
+def test_a_tool_has_a_limit_of_its_own():
+    assert tool(max_concurrency=3)(print_nothing) is print_nothing
+    assert tool_options(print_nothing).max_concurrency == 3
+    assert made(print_nothing, max_concurrency=3).serial is False
+    assert made(print_nothing, max_concurrency=1).serial is True
+    assert made(print_nothing, serial=True).max_concurrency == 1
+    assert made(print_nothing).max_concurrency is None
+
+
+@pytest.mark.parametrize("limit", [0, -1, 2.0, "2", True])
+def test_a_limit_is_a_whole_number_from_1_on(limit):
+    with pytest.raises(ValueError, match="max_concurrency must be a whole number, 1 or more"):
+        tool(max_concurrency=limit)
+
+
+def test_a_serial_tool_has_no_other_limit():
+    tool(serial=True, max_concurrency=1)
+    with pytest.raises(ValueError, match="a serial tool runs one call at a time"):
+        tool(serial=True, max_concurrency=2)
+
+
+def print_nothing():
+    """A tool that is marked by a test."""

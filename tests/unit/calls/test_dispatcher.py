@@ -242,6 +242,24 @@ def test_serial_calls_of_a_tool_do_not_overlap_and_leave_workers_to_others():
     assert order == ["1 begins", "1 ends", "2 begins", "2 ends"]
 
 
+def test_calls_beyond_the_limit_of_their_tool_leave_workers_to_others():
+    meeting, leave = threading.Barrier(3), threading.Event()
+
+    @tool(max_concurrency=2)
+    def batch():
+        meeting.wait(20)
+        passed(leave)
+
+    bench = Bench(batch, add, max_workers=3)
+    keys = [bench.start("batch") for _ in range(4)]
+    meeting.wait(20)  # two run
+    assert bench.result(bench.start("add", 1)) == 2  # and of three workers one is free
+    assert bench.dispatcher.health()["queued"] == 2
+    leave.set()
+    meeting.wait(20)
+    assert [bench.result(key) for key in keys] == [None] * 4
+
+
 def test_a_serial_call_that_is_cancelled_while_it_waits_lets_the_next_one_go():
     started, leave, order = threading.Event(), threading.Event(), []
 

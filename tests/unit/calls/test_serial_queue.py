@@ -139,3 +139,40 @@ def test_a_full_lane_does_not_keep_others_from_free_workers(pools):
     free = submit(pool)  # it does not have to wait: two workers are free
     passed(free.started)
     first.leave.set()
+
+
+def test_of_a_queue_with_a_limit_so_many_run_and_no_more(pools):
+    pool = pools(4)
+    lane = pool.new_serial_queue(2)
+    first, second = occupy(pool, 2, lane)
+    third, fourth = submit(pool, lane=lane), submit(pool, lane=lane)
+    assert pool.queued == 2
+    for free in (submit(pool), submit(pool)):
+        passed(free.started)  # who waits for a turn occupies no worker
+    assert not third.started.is_set()
+    second.leave.set()
+    passed(third.started)
+    first.leave.set()
+    passed(fourth.started)
+
+
+def test_turns_of_a_queue_with_a_limit_are_given_back(pools):
+    pool, inside, most = pools(8), [], []
+    lane = pool.new_serial_queue(3)
+
+    def body(number):
+        inside.append(number)
+        most.append(len(inside))
+        inside.remove(number)
+
+    jobs = [submit(pool, lambda n=n: body(n), lane=lane) for n in range(60)]
+    for job in jobs:
+        passed(job.started)
+    wait_until(lambda: lane.running == 0, "every turn given back")
+    assert max(most) <= 3
+    assert lane.try_enter()
+    assert not lane.busy
+    assert lane.try_enter()
+    assert lane.try_enter()
+    assert lane.busy
+    assert not lane.try_enter()

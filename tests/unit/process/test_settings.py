@@ -35,10 +35,14 @@ def test_the_ready_file_is_that_of_grpc() -> None:
     assert Settings(adapter="x", grpc=grpc).ready_file is None
 
 
-@pytest.mark.parametrize(("cores", "workers"), [(None, 5), (1, 5), (8, 12), (64, 32)])
+@pytest.mark.parametrize(("cores", "workers"), [(None, 16), (1, 16), (12, 16), (20, 24), (64, 32)])
 def test_the_workers_follow_the_cores(
     monkeypatch: pytest.MonkeyPatch, cores: int | None, workers: int
 ) -> None:
+    # those that this process may use; not every system tells
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores or 0)), raising=False)
+    if cores is None:
+        monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     assert default_workers() == Settings(adapter="x").max_workers == workers
 
