@@ -71,6 +71,10 @@ class RunningCall(Protocol):
         """Send a line to the caller's log. Never blocks, never raises."""
         raise NotImplementedError
 
+    def outside(self) -> Any:
+        """For ``with``: around code of the bridge that the tool calls, which is not interrupted."""
+        raise NotImplementedError
+
     def log_origin(self) -> tuple[object, int | None, str] | None:
         """What a record of ``logging`` that is made here belongs to.
 
@@ -83,6 +87,28 @@ class RunningCall(Protocol):
 
 #: The call that the running code belongs to. Each call runs in a fresh ``contextvars.Context``.
 running_call: ContextVar[RunningCall] = ContextVar("bridge_running_call")
+
+
+class _Nowhere:
+    """For ``with``, where there is no tool to come out of."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+NOWHERE = _Nowhere()
+
+
+def outside_tool() -> Any:
+    """For ``with``: around code of the bridge that some code below a tool may call; see
+    ``RunningCall.outside``."""
+    call = running_call.get(None)
+    return NOWHERE if call is None else call.outside()
 
 
 def current_context() -> Context:
@@ -212,7 +238,8 @@ class Context:
         Raises:
             CallError: What Elixir says, that it cannot be reached, or that there is no way back.
         """
-        return self._elixir().call_tool(self._call, name, params)
+        with outside_tool():
+            return self._elixir().call_tool(self._call, name, params)
 
     def elixir_tools(self) -> dict[str, dict[str, Any]]:
         """The tools that ``call_elixir`` can call in this session.
@@ -223,7 +250,8 @@ class Context:
         Raises:
             CallError: As ``call_elixir`` raises it.
         """
-        return self._elixir().list_tools(self._call)
+        with outside_tool():
+            return self._elixir().list_tools(self._call)
 
     def _elixir(self) -> Elixir:
         elixir = self._call.elixir

@@ -296,6 +296,14 @@ class ShuttingDown(CallError):
     code = "unavailable"
 
 
+class Interrupted(BaseException):
+    """Raised in a tool that goes on although its call is over, if it may be: ``@tool(interruptible=True)``.
+
+    No ``Exception``, so that ``except Exception`` lets it through, as it does ``KeyboardInterrupt``.
+    ``finally`` and ``with`` run. Nobody is told of it: the call has its answer.
+    """
+
+
 class Unimplemented(CallError):
     """The bridge does not know this ``$/`` request."""
 

@@ -47,12 +47,17 @@ class LogCapture:
         level: One of ``LEVELS``; records below it are dropped.
         form: Of a line on stderr: ``text`` or ``json``.
         send: Gives a record to the peer; any thread calls it. None: all go to stderr.
+        outside: For ``with``, around what a record passes on its way: there are locks that others
+            need, so that no tool may be interrupted there.
     """
 
-    def __init__(self, level: str, form: str, send: Send | None) -> None:
+    def __init__(
+        self, level: str, form: str, send: Send | None, outside: Callable[[], Any]
+    ) -> None:
         self._level = level
         self._form = form
         self._send = send
+        self._outside = outside
 
     def start(self) -> None:
         """From now on; or, as long as nobody has imported ``logging``, from its import on.
@@ -88,12 +93,13 @@ class LogCapture:
 
     def _attach(self, logging: Any) -> None:
         take = self._record_taker(logging)
-        to_handlers = logging.Logger.callHandlers
+        to_handlers, outside = logging.Logger.callHandlers, self._outside
 
         def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
-            take(record)
-            if logger.hasHandlers():  # else it would write the bare text to stderr
-                to_handlers(logger, record)
+            with outside():
+                take(record)
+                if logger.hasHandlers():  # else it would write the bare text to stderr
+                    to_handlers(logger, record)
 
         logging.Logger.callHandlers = call_handlers
         self.settle()

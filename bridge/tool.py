@@ -33,7 +33,10 @@ _MAX_SHOWN = 10
 class ToolOptions:
     """What ``@tool`` was told about a function; ``tool`` says what each means."""
 
-    __slots__ = ("name", "description", "serial", "stream", "examples", "max_concurrency")
+    __slots__ = (
+        *("name", "description", "serial", "stream", "examples", "max_concurrency"),
+        "interruptible",
+    )
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class ToolOptions:
         stream: bool | None = None,
         examples: Sequence[list[Any] | dict[str, Any]] = (),
         max_concurrency: int | None = None,
+        interruptible: bool | None = None,
     ) -> None:
         self.name = name
         self.description = description
@@ -50,6 +54,7 @@ class ToolOptions:
         self.stream = stream
         self.examples = examples
         self.max_concurrency = 1 if serial else max_concurrency
+        self.interruptible = interruptible
 
 
 if TYPE_CHECKING:
@@ -65,6 +70,7 @@ if TYPE_CHECKING:
         stream: bool | None = None,
         examples: Sequence[list[Any] | dict[str, Any]] = (),
         max_concurrency: int | None = None,
+        interruptible: bool | None = None,
     ) -> Callable[[Function], Function]: ...
 
 
@@ -77,6 +83,7 @@ def tool(
     stream: bool | None = None,
     examples: Sequence[list[Any] | dict[str, Any]] = (),
     max_concurrency: int | None = None,
+    interruptible: bool | None = None,
 ) -> Any:
     """Mark a function or method as a tool. It stays an ordinary function.
 
@@ -94,6 +101,9 @@ def tool(
             calls the tool with them.
         max_concurrency: Never run more calls of this tool at once; one that waits occupies no worker.
             Default: None, as many as there are workers. 1 is the same as ``serial``.
+        interruptible: Raise ``bridge.Interrupted`` in the tool at once when nobody awaits its result
+            any more, wherever its Python code is; ``finally`` and ``with`` run. False: never;
+            default: as ``--interrupt-abandoned`` says. Async tools are cancelled in any case.
 
     Returns:
         The function itself, or a decorator that returns it.
@@ -113,7 +123,11 @@ def tool(
         if not callable(inner) or not hasattr(inner, "__dict__"):
             raise TypeError(f"@tool marks functions, got {target!r}")
         setattr(
-            inner, _MARK, ToolOptions(name, description, serial, stream, examples, max_concurrency)
+            inner,
+            _MARK,
+            ToolOptions(
+                name, description, serial, stream, examples, max_concurrency, interruptible
+            ),
         )
         return target
 
@@ -177,6 +191,7 @@ class Tool:
         #: Whether no two calls may run at once.
         self.serial: Final = options.max_concurrency == 1
         self.examples: Final = options.examples
+        self.interruptible: Final = options.interruptible
         coroutine = bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
         self.is_async: Final = coroutine if is_async is None else is_async
         generator = bool(flags & (CO_GENERATOR | CO_ASYNC_GENERATOR))

@@ -12,6 +12,7 @@ from bridge.adapter import bind_tools
 from bridge.calls.call import Call
 from bridge.calls.dispatcher import Dispatcher
 from bridge.calls.interfaces import Output, Peer, Sink
+from bridge.calls.interrupter import Interrupter
 from bridge.calls.pool import Pool
 from bridge.errors import CallError, EncodeError
 from bridge.wire.messages import CallOptions, Request
@@ -125,13 +126,16 @@ class Bench:
         elixir: Any = None,
         output: Output | None = None,
         pool: Pool | None = None,
+        interrupter: Interrupter | None = None,
     ) -> None:
         module = types.ModuleType("bench_tools")
         for number, function in enumerate(functions):
             setattr(module, getattr(function, "__name__", f"tool_{number}"), function)
         self.peer = peer or RecordingPeer()
         self.pool = pool or Pool(max_workers, max_queue, output)
-        self.dispatcher = Dispatcher(bind_tools(module), self.pool, elixir=elixir)
+        self.dispatcher = Dispatcher(
+            bind_tools(module), self.pool, elixir=elixir, interrupter=interrupter
+        )
         self._last_key = 0
         weakref.finalize(self, self.pool.close)  # the threads end with the test
 

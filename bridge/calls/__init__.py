@@ -10,6 +10,7 @@ from .errand import run_on_worker
 from .execution import unhandled
 from .inline import InlineRunner, Watchdog
 from .interfaces import CallView, Intake, Output, Peer, Sink
+from .interrupter import Interrupter
 from .job import Job, SerialQueue, Worker
 from .latency import QUICK
 from .pool import Pool
@@ -22,5 +23,5 @@ if TYPE_CHECKING:
 __all__ = [
     "Dispatcher", "Pool", "ToolThreads", "Job", "Worker", "SerialQueue",
     "Peer", "Sink", "Intake", "Output", "CallView",
-    "InlineRunner", "Watchdog", "QUICK", "unhandled", "run_on_worker",
+    "InlineRunner", "Interrupter", "Watchdog", "QUICK", "unhandled", "run_on_worker",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 from ..context import Context, running_call
 from ..errors import CallError, EncodeError, ShuttingDown
@@ -22,6 +23,7 @@ from .claim import FREE, Claim
 from .execution import Running, execute, send_failure, unencodable, unprepared
 from .interfaces import CallView
 from .job import Job
+from .region import outside, run_inside
 from .stats import ToolStats
 from .tool_threads import copy_values
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from ..wire import Request
     from .interfaces import Peer
     from .job import Worker
+    from .region import Region
     from .runtime import CallRuntime
     from .served_tool import ServedTool
 
@@ -62,6 +65,10 @@ class Call(Running, Job, CallView):
     interruption: CallError | None = None
     #: Since when, an instant of ``time.monotonic()``.
     interrupted_at = 0.0
+    #: Whether its tool is to be ended; see ``region.py``.
+    interrupt_due = False
+    #: What ran its tool already when this became a call; None: this did from the beginning.
+    runner: Running | None = None
     _callbacks: list[Callable[[], object]] | None = None
     #: Whether the tool has ended after somebody else had claimed the answer.
     _elsewhere = False
@@ -145,7 +152,7 @@ class Call(Running, Job, CallView):
         if self.claim():
             send_failure(self.peer, self.key, tool.name, unprepared(failure))
         else:
-            self.answered_elsewhere()
+            self.answered_elsewhere(None)
         ended = time.monotonic()
         stats = worker.stats.get(tool)
         if stats is None:
@@ -165,9 +172,9 @@ class Call(Running, Job, CallView):
         self._runtime.calls.pop(self.key, None)
         return True
 
-    def answered_elsewhere(self) -> None:
+    def answered_elsewhere(self, failure: BaseException | None) -> None:
         self._elsewhere = True
-        self._runtime.answered_elsewhere()
+        self._runtime.answered_elsewhere(failure)
 
     def needs_worker(self) -> Call:
         """Note that the tool has asked for its context: it may wait for others."""
@@ -182,24 +189,27 @@ class Call(Running, Job, CallView):
             value = threads.get_loop().run(value, self.on_interrupt)
         if not tool.streaming:
             return value
+        advance: Callable[[Iterator[Any]], Any] = next
         if hasattr(value, "__aiter__"):
             value = threads.get_loop().iterate(value, self.on_interrupt)
+        elif tool.interruptible:
+            advance = partial(run_inside, self, next)
         iterator = iter(value)
         try:
-            return self._send_items(iterator)
+            return self._send_items(iterator, advance)
         finally:
             close = getattr(iterator, "close", None)
             if close is not None:
                 close()
 
-    def _send_items(self, iterator: Iterator[Any]) -> Any:
+    def _send_items(self, iterator: Iterator[Any], advance: Callable[[Iterator[Any]], Any]) -> Any:
         self._check()
         sink = self.peer.open_stream(self)
         while True:
             sink.wait()
             self._check()
             try:
-                item = next(iterator)
+                item = advance(iterator)
             except StopIteration as stop:
                 return stop.value
             self._check()
@@ -212,7 +222,15 @@ class Call(Running, Job, CallView):
         if self.interruption is not None:
             raise self.interruption.again()
 
+    def current_region(self) -> Region | None:
+        """Where the thread is in the tool, if that may be interrupted. Another thread calls it."""
+        return (self.runner or self).region_of(self)
+
     # -- for the tool's context -------------------------------------------------------------
+
+    def outside(self) -> Any:
+        running: Any = self.runner or self
+        return outside(running)
 
     @property
     def tool_name(self) -> str:
@@ -228,7 +246,7 @@ class Call(Running, Job, CallView):
 
     def on_interrupt(self, callback: Callable[[], object]) -> None:
         """Run ``callback`` when the call is interrupted; now if it is already."""
-        with self._runtime.interrupting:
+        with self.outside(), self._runtime.interrupting:
             if self.interruption is None:
                 if self._callbacks is None:
                     self._callbacks = []
@@ -238,7 +256,7 @@ class Call(Running, Job, CallView):
 
     def forget(self, callback: Callable[[], object]) -> None:
         """Do not run ``callback`` any more; no effect if it was."""
-        with self._runtime.interrupting:
+        with self.outside(), self._runtime.interrupting:
             if self._callbacks is not None and callback in self._callbacks:
                 self._callbacks.remove(callback)
 
@@ -252,13 +270,18 @@ class Call(Running, Job, CallView):
 
     def wait(self, seconds: float | None) -> bool:
         """Sleep until the call is interrupted, at most ``seconds``. Returns whether it is."""
-        if self._event is None:
-            event = threading.Event()
-            self.on_interrupt(event.set)
-            self._event = event
-        return self._event.wait(seconds)
+        with self.outside():
+            if self._event is None:
+                event = threading.Event()
+                self.on_interrupt(event.set)
+                self._event = event
+            return self._event.wait(seconds)
 
     def progress(self, done: float, total: float | None, text: str | None) -> None:
+        with self.outside():
+            self._report(done, total, text)
+
+    def _report(self, done: float, total: float | None, text: str | None) -> None:
         reporting = self._reporting
         if reporting is None:
             with self._runtime.interrupting:
@@ -272,7 +295,8 @@ class Call(Running, Job, CallView):
     def log(self, level: str, text: str, fields: dict[str, Any]) -> None:
         # an answered call has given its id back
         key = self.key if self._claim else None
-        self.peer.send_log(level, f"bridge.tool.{self.tool.name}", text, fields, key)
+        with self.outside():
+            self.peer.send_log(level, f"bridge.tool.{self.tool.name}", text, fields, key)
 
     def log_origin(self) -> tuple[object, int | None, str]:
         return self.peer, self.key if self._claim else None, self.tool.name

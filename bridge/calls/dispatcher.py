@@ -23,6 +23,7 @@ from ..errors import (
 from .call import Call
 from .deadlines import Deadlines
 from .execution import unhandled
+from .polling import poll
 from .report import Report, is_abandoned
 from .runtime import CallRuntime
 from .served_tool import serve
@@ -38,11 +39,10 @@ if TYPE_CHECKING:
     from ..tool import Tool
     from ..wire import Request
     from .interfaces import Intake, Peer
+    from .interrupter import Interrupter
     from .job import Worker
     from .pool import Pool
 
-#: How often the end of the process looks whether a call has ended.
-_LOOK_S = 0.002
 _MOMENT_S = 0.1
 
 
@@ -59,6 +59,7 @@ class Dispatcher:
         reports: what else the statistics contain, by name; each is called when they are asked for.
         stuck_after_s: when every worker has been held so long by calls that nobody awaits, in
             seconds, health says ``stuck``; None: never.
+        interrupter: ends tools whose calls are over; default: those that are marked so.
     """
 
     def __init__(
@@ -70,10 +71,12 @@ class Dispatcher:
         python: Mapping[str, Any] | None = None,
         reports: Mapping[str, Callable[[], Any]] | None = None,
         stuck_after_s: float | None = None,
+        interrupter: Interrupter | None = None,
     ) -> None:
-        self.tools = serve(tools, pool.new_serial_queue)
+        self.runtime = CallRuntime(pool.threads, elixir, interrupter)
+        covers = self.runtime.interrupter.covers
+        self.tools = serve(tools, pool.new_serial_queue, covers)
         self.pool = pool
-        self.runtime = CallRuntime(pool.threads, elixir)
         self.draining = False
         self.python = dict(python or {})
         #: Calls without an answer, by key; see ``CallRuntime``. Others may look.
@@ -242,16 +245,16 @@ class Dispatcher:
         """
         end = time.monotonic() + grace
         self.refuse_new()
-        ended = _wait(lambda: not self._unfinished(), grace)
+        ended = poll(lambda: not self._unfinished(), grace)
         self._cancel_rest()
         if intake is not None:
             intake.stop()
             # what it had taken is run or refused now
-            _wait(lambda: not intake.hands_on(), max(_MOMENT_S, end - time.monotonic()))
-            ended &= _wait(lambda: not self._unfinished(), end - time.monotonic())
+            poll(lambda: not intake.hands_on(), max(_MOMENT_S, end - time.monotonic()))
+            ended &= poll(lambda: not self._unfinished(), end - time.monotonic())
             self._cancel_rest()
         # a call that was claimed just before may still be encoded
-        _wait(lambda: not self._unfinished(), _MOMENT_S)
+        poll(lambda: not self._unfinished(), _MOMENT_S)
         return ended
 
     def _cancel_rest(self) -> None:
@@ -259,7 +262,7 @@ class Dispatcher:
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Wait, at most so long, until no worker runs a tool, abandoned ones included."""
-        return _wait(lambda: all(worker.job is None for worker in self.pool.everyone()), seconds)
+        return poll(lambda: all(worker.job is None for worker in self.pool.everyone()), seconds)
 
     def _unfinished(self) -> bool:
         """Whether a call has its answer not sent yet. A claimed one may still be encoded."""
@@ -279,7 +282,9 @@ class Dispatcher:
 
     def stats(self) -> dict[str, Any]:
         """What was counted, as ``$/stats`` shows it, and ``health()``."""
-        return self._report.stats(self.draining, self._interrupted)
+        runtime = self.runtime
+        interrupts = {"raised": runtime.interrupter.count, "ended": runtime.ended}
+        return self._report.stats(self.draining, self._interrupted, interrupts)
 
     def stacks(self) -> dict[str, Any]:
         """Where every tool is now, as ``$/stacks`` shows it."""
@@ -318,6 +323,8 @@ class Dispatcher:
                 self.pool.discard(call)
             finally:
                 call.peer.send_error(key, error)
+            if call.started and call.tool.interruptible:
+                self.runtime.interrupter.end(call, call.tool.tool)
             return True
         finally:
             self._ending.discard(call)
@@ -332,13 +339,3 @@ class Dispatcher:
         names = sorted(self.tools)
         shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
         return ToolNotFound(f"there is no tool {shorten(name)}; there are {shown}", started=False)
-
-
-def _wait(reached: Callable[[], bool], seconds: float) -> bool:
-    """Wait until the state is reached, at most so long. Only the end of the process waits so."""
-    end = time.monotonic() + seconds
-    while not reached():
-        if time.monotonic() >= end:
-            return False
-        time.sleep(_LOOK_S)
-    return True

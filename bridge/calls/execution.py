@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .interfaces import Peer
+    from .region import Region
     from .served_tool import ServedTool
 
 #: What NumPy and others say of an array that must not be written to.
@@ -42,6 +43,13 @@ class Running(ABC):
 
     __slots__ = ()
 
+    #: Where the thread is in the tool, if that may be interrupted; see ``region.py``.
+    region: Region | None = None
+
+    def region_of(self, call: Running) -> Region | None:
+        """Where the thread is in the tool of ``call``. Another thread calls it."""
+        return self.region
+
     @property
     @abstractmethod
     def running_tool(self) -> str | None:
@@ -56,8 +64,8 @@ class Running(ABC):
         """Bring what a deferred tool returned to its end: await it, or send it item by item."""
 
     @abstractmethod
-    def answered_elsewhere(self) -> None:
-        """Note that somebody else has given the answer."""
+    def answered_elsewhere(self, failure: BaseException | None) -> None:
+        """Note that somebody else has given the answer, and what the tool has raised."""
 
 
 def execute(
@@ -102,7 +110,7 @@ def execute(
             # its frames hold what the tool took; without it there is no room for an answer
             error.__traceback__ = error.__context__ = None
     if not running.claim():
-        running.answered_elsewhere()
+        running.answered_elsewhere(failure)
         if failure is None:
             return False
         _empty_frames(failure)

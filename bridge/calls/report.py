@@ -68,8 +68,13 @@ class Report:
             "python": self._python,
         }
 
-    def stats(self, draining: bool, interrupted: Mapping[str, int]) -> dict[str, Any]:
+    def stats(
+        self, draining: bool, interrupted: Mapping[str, int], interrupts: Mapping[str, int]
+    ) -> dict[str, Any]:
         """``health()`` and what was counted: by tool, by worker, interrupted calls by code.
+
+        ``interrupts``: in how many tools of such calls an exception was raised, and how many ended
+        with it.
 
         ``readers``: threads that run quick calls on their own, and are none of the workers.
         """
@@ -88,6 +93,7 @@ class Report:
             "calls": sum(tool["calls"] for tool in tools.values()),
             "errors": sum(tool["errors"] for tool in tools.values()),
             "interrupted": dict(interrupted),
+            "interrupts": dict(interrupts),
             "tools": tools,
             "workers": [_describe_worker(worker, now) for worker in pool.workers],
             "readers": [_describe_worker(worker, now) for worker in pool.guests],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ..context import running_call
 from .latency import LatencyGate
+from .region import run_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
     from ..tool import Tool
     from .job import SerialQueue
@@ -18,18 +21,19 @@ class ServedTool:
     ``function``: what is called, by ``execution.execute`` alone. ``deferred``: its value is not
     the result yet, but a coroutine or a stream. ``serial``: calls of this tool wait here for each
     other; None: any number may run together. ``latency``: whether it is quick enough to run on the
-    thread that reads.
+    thread that reads. ``interruptible``: whether it is ended when nobody awaits its result.
     """
 
     __slots__ = (
         *("tool", "name", "function", "bind", "arity", "streaming", "is_async"),
-        *("wants_context", "deferred", "serial", "latency"),
+        *("wants_context", "deferred", "serial", "latency", "interruptible"),
     )
 
-    def __init__(self, tool: Tool, serial: SerialQueue | None) -> None:
+    def __init__(self, tool: Tool, serial: SerialQueue | None, interruptible: bool = False) -> None:
         self.tool = tool
         self.name = tool.name
-        self.function = tool.function
+        self.function = interruptibly(tool.function) if interruptible else tool.function
+        self.interruptible = interruptible
         self.bind = tool.bind
         self.arity = tool.arity
         self.streaming = tool.streaming
@@ -45,11 +49,30 @@ class ServedTool:
 
 
 def serve(
-    tools: Mapping[str, Tool], new_queue: Callable[[int], SerialQueue]
+    tools: Mapping[str, Tool],
+    new_queue: Callable[[int], SerialQueue],
+    is_interruptible: Callable[[Tool], bool],
 ) -> dict[str, ServedTool]:
-    """The tools as they are served, by name. ``new_queue``: makes one with a limit of its own."""
+    """The tools as they are served, by name.
+
+    Args:
+        tools: all of them.
+        new_queue: makes one with a limit of its own.
+        is_interruptible: whether a tool may be ended by force.
+    """
     served = {}
     for name, tool in tools.items():
         limit = tool.max_concurrency
-        served[name] = ServedTool(tool, None if limit is None else new_queue(limit))
+        queue = None if limit is None else new_queue(limit)
+        served[name] = ServedTool(tool, queue, is_interruptible(tool))
     return served
+
+
+def interruptibly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What calls ``function`` in a region of the call that runs there."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        running: Any = running_call.get()
+        return run_inside(running, function, *args, **kwargs)
+
+    return call

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 
-from ..context import running_call
+from ..context import outside_tool, running_call
 from ..log import LogCapture
 from ..wire import sendable
 
@@ -40,7 +40,7 @@ class ProcessLog:
         self._holding = threading.Lock()
         self._held: deque[Held] | None = deque()
         send = None if stdio is None else self._send
-        self._capture = LogCapture(settings.log_level, settings.log_format, send)
+        self._capture = LogCapture(settings.log_level, settings.log_format, send, outside_tool)
         self._capture.start()
 
     def open(self) -> None:

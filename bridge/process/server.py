@@ -8,7 +8,7 @@ import sys
 import threading
 from queue import Empty, SimpleQueue
 
-from ..calls import Dispatcher
+from ..calls import Dispatcher, Interrupter
 from ..errors import AdapterError, BridgeError, CallError, EncodeError, UsageError
 from ..gil import GilWatch, describe_python
 from ..loading import build, check_workers, resolve
@@ -148,6 +148,8 @@ class Server:
                 python=describe_python(gil),
                 reports={} if checker is None else {"thread_safety": checker.get_report},
                 stuck_after_s=settings.stuck_after_s,
+                # what looks for races has locks of its own in the code of the tools
+                interrupter=Interrupter(settings.interrupt_abandoned_s, allowed=checker is None),
             )
             forks.add(lambda: dispatcher.forked(leave_fork))
             handle_signals(self.end)

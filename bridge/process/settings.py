@@ -161,6 +161,14 @@ class Settings(Options):
         group=CALLS,
         default=30.0,
     )
+    interrupt_abandoned_s: float | None = option(
+        "--interrupt-abandoned",
+        SecondsOrOff(),
+        "Raise bridge.Interrupted in a tool that goes on so long after nobody awaits it any more.",
+        group=CALLS,
+        default=None,
+        default_text="off",
+    )
     transport: tuple[str, ...] = option(
         "--transport",
         Choices("NAMES", "stdio", "grpc"),

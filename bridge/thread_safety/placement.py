@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from ..calls import Dispatcher, Job, Peer, Pool, ToolThreads, Worker
+from ..calls import Dispatcher, Interrupter, Job, Peer, Pool, ToolThreads, Worker
 from ..tool import Tool
 from ..wire import CallOptions, Request
 
@@ -83,6 +83,8 @@ class Placement:
         self._dispatcher = Dispatcher(
             {name: tool.calling(self._gate.before(tool.function)) for name, tool in tools.items()},
             self._pool,
+            # the locks of what looks for races are taken within the tools
+            interrupter=Interrupter(allowed=False),
         )
         self._streaming = {name for name, tool in tools.items() if tool.streaming}
         self._keys = count()

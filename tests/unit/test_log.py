@@ -6,6 +6,7 @@ import logging
 import logging.config
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -24,7 +25,7 @@ def root(monkeypatch):
 
 
 def capture(level, form, send):
-    started = log.LogCapture(level, form, send)
+    started = log.LogCapture(level, form, send, nullcontext)
     started.start()
     return started
 
@@ -252,9 +253,10 @@ def test_in_a_forked_process_records_are_written_to_stderr(capsys):
 
 IMPORTED_LATER = """
 import sys
+from contextlib import nullcontext
 from bridge.log import LogCapture
 records = []
-LogCapture("info", "text", lambda *record: records.append(record) or True).start()
+LogCapture("info", "text", lambda *record: records.append(record) or True, nullcontext).start()
 assert "logging" not in sys.modules
 finders = len(sys.meta_path)
 import wave  # anything that is not loaded yet

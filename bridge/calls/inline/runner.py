@@ -39,6 +39,7 @@ from ...context import running_call
 from ...errors import CallError
 from ..call import Call
 from ..execution import Running, execute, unhandled
+from ..region import outside
 from ..stats import ToolStats
 from ..tool_threads import copy_values
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from ...wire import Request
     from ..dispatcher import Dispatcher
     from ..interfaces import Peer
+    from ..region import Region
     from ..served_tool import ServedTool
     from .watchdog import Watchdog
 
@@ -99,7 +101,8 @@ class InlineRunner(Running):
                 return watchdog.term == term
         copied = self._threads.copied
         began = now = self._arrived = account.since = time.monotonic()
-        account.thread = threading.current_thread()
+        if account.thread is None:
+            account.thread = threading.current_thread()
         account.job = self
         current: ServedTool | None = None
         number = calls = errors = 0
@@ -207,14 +210,35 @@ class InlineRunner(Running):
     def finish(self, value: Any) -> Any:
         raise AssertionError("deferred tools run on workers")
 
-    def answered_elsewhere(self) -> None:
-        self._runtime.answered_elsewhere()
+    def answered_elsewhere(self, failure: BaseException | None) -> None:
+        self._runtime.answered_elsewhere(failure)
+
+    @property
+    def interrupt_due(self) -> bool:
+        call = self._call
+        return call is not None and call.interrupt_due
+
+    @interrupt_due.setter
+    def interrupt_due(self, due: bool) -> None:
+        call = self._call
+        if call is not None:
+            call.interrupt_due = due
+
+    def outside(self) -> Any:
+        """See ``RunningCall``."""
+        return outside(self)
+
+    def region_of(self, call: Running) -> Region | None:
+        # what has ended is not taken for what runs now: its claim waits for this
+        with self._sharing:
+            return self.region if self._call is call else None
 
     # -- for others -------------------------------------------------------------------------
 
     def needs_worker(self) -> Call:
         """Make a call of what runs here, because the tool asks for its context: it is not quick."""
-        call = self._make_call()
+        with outside(self):
+            call = self._make_call()
         if call is None:
             self._runtime.answered_elsewhere()  # (5)
         assert call is not None
@@ -255,6 +279,7 @@ class InlineRunner(Running):
             else:
                 call = Call(self._runtime, request, tool, [], {}, self._peer, self._arrived)
                 call.started = True
+                call.runner = self
                 self._runtime.calls[call.key] = call
                 self._account.job = call
                 self._call = call

@@ -30,6 +30,8 @@ WRITER = "bridge/transports/stdio/writer.py"
 WRITER_TESTS = "tests/unit/transports/test_stdio_writer.py::test_"
 READER = "bridge/transports/stdio/reader.py"
 DRAIN_TESTS = "tests/unit/transports/test_stdio_drain.py::test_"
+REGION = "bridge/calls/region.py"
+REGION_TESTS = "tests/unit/calls/test_region.py::test_"
 STREAM = "bridge/transports/stdio/stream.py"
 STREAM_TESTS = "tests/unit/transports/test_stdio_stream.py::test_"
 
@@ -280,5 +282,42 @@ GUARDS = [
         STREAM, 4, "only itself",
         "if self._paused.get(call.key) is self:  # (4)", "if True:",
         STREAM_TESTS + "a_stream_whose_id_was_used_before_is_found",
+    ),
+    Guard(
+        REGION, 1, "whoever leaves takes the claim",
+        "        if self.take():  # (1)\n            return False\n",
+        "        if self:\n            return False\n",
+        REGION_TESTS + "a_region_that_was_left_is_not_interrupted",
+    ),
+    Guard(
+        REGION, 2, "wait for what is about to be set",
+        "        while not self.raised:  # (2)\n            time.sleep(0)\n",
+        "",
+        REGION_TESTS + "a_thread_waits_for_the_exception_that_is_about_to_be_set",
+    ),
+    Guard(
+        REGION, 3, "leave only when an exception has come",
+        "        return _absorb()\n", "        return False\n",
+        REGION_TESTS + "a_thread_leaves_only_after_an_exception_has_come",
+    ),
+    Guard(
+        REGION, 4, "leave whatever has happened",
+        "            region.leave()  # (4)\n", "            pass\n",
+        REGION_TESTS + "wherever_the_exception_comes_it_comes_once_and_not_later",
+    ),
+    Guard(
+        REGION, 5, "first the region, then the look",
+        "    running.region = region  # (5) first this, then the look\n"
+        "    if running.interrupt_due and region.take():\n",
+        "    due = running.interrupt_due\n"
+        "    running.region = region\n"
+        "    if due and region.take():\n",
+        REGION_TESTS + "a_call_that_is_interrupted_as_it_goes_in_is_so",
+    ),
+    Guard(
+        "bridge/calls/interrupter.py", 5, "first note it, then look",
+        "        call.interrupt_due = True  # (5) of region.py: first this, then the look\n", "",
+        "tests/unit/calls/test_interrupts.py::"
+        "test_what_is_noted_is_there_before_a_region_is_looked_for",
     ),
 ]  # fmt: skip
