@@ -177,7 +177,7 @@ class Server:
             except BridgeError as error:
                 return self._refuse(error, stdio, log)
             forks.add(reader.forked)
-        reason = self._wait(dispatcher, grpc)
+        reason = self._wait(dispatcher, stdio, grpc)
         return self._end(reason, dispatcher, stdio, reader, grpc, adapter, checker)
 
     # -- the start ----------------------------------------------------------------------------
@@ -252,10 +252,14 @@ class Server:
             stdio.peer.refuse(CallError(text, code="failed_precondition"))
         return FATAL
 
-    def _wait(self, dispatcher: Dispatcher, grpc: GrpcServer | None) -> str:
+    def _wait(
+        self, dispatcher: Dispatcher, stdio: StdioTransport | None, grpc: GrpcServer | None
+    ) -> str:
         while True:
             try:
-                return self._reasons.get(timeout=_WATCH_S)
+                reason = self._reasons.get(timeout=_WATCH_S)
+                if stdio is None or not stdio.hands_over(reason):
+                    return reason
             except Empty:
                 dispatcher.catch_up()
                 status = dispatcher.stuck.look()

@@ -13,8 +13,9 @@ from .buffers import LARGE_BYTES, Payload
 from .codec import ITEM, MAX_ANSWER_BYTES, Encoder, decode_message, decode_value
 from .connection import Connection
 from .credit import Credit
-from .events import CancelReceived, CreditReceived, Event, Fault
+from .events import CancelReceived, CreditReceived, Event, Fault, HelloReceived
 from .framing import HEADER_BYTES, encode_header
+from .hello import Hello
 from .messages import CallOptions, Message, Notification, Request, Response
 from .reading import MAX_ITEMS, too_many_items
 from .substitutes import MAX_TEXT_BYTES, sendable
@@ -22,6 +23,7 @@ from .values import told_key
 
 __all__ = [
     "Connection", "Event", "CancelReceived", "CreditReceived", "Credit", "Fault",
+    "Hello", "HelloReceived",
     "Message", "Request", "Response", "Notification", "CallOptions",
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
     "HEADER_BYTES", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",

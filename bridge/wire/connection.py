@@ -24,8 +24,9 @@ from ..typing_names import Any
 from .buffers import Payload
 from .codec import Encoder, decode_message, peek_msgid
 from .credit import Credit
-from .events import CancelReceived, CreditReceived, Event, Fault
+from .events import CancelReceived, CreditReceived, Event, Fault, HelloReceived
 from .framing import FrameDecoder, OversizedFrame
+from .hello import Hello
 from .messages import Notification, Request, check_credit
 from .reading import MAX_ITEMS
 from .substitutes import sendable
@@ -40,7 +41,7 @@ TRANSITIONS = {
 
 _MAX_TYPE_BYTES = 1000
 
-CANCEL, CREDIT = "$/cancelRequest", "$/credit"
+CANCEL, CREDIT, HELLO = "$/cancelRequest", "$/credit", "$/hello"
 
 
 class Connection:
@@ -223,9 +224,7 @@ class Connection:
             msgid=peek_msgid(frame.prefix),
         )
 
-    def _notification(
-        self, message: Notification
-    ) -> CancelReceived | CreditReceived | Fault | None:
+    def _notification(self, message: Notification) -> Event | None:
         method, params = message.method, message.params
         if method == CANCEL:
             if len(params) == 1 and type(params) is list and type(params[0]) is int:
@@ -235,6 +234,10 @@ class Connection:
             if len(params) == 3 and type(params) is list and type(params[0]) is int:
                 return self._receive_credit(*params)
             error = f"{CREDIT} takes [id, items, bytes]"
+        elif method == HELLO:
+            if len(params) == 1 and type(params) is list:
+                return HelloReceived(Hello.from_wire(params[0]))
+            error = f"{HELLO} takes [map]"
         elif method.startswith("$/"):
             return None
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import CallError
+from .hello import Hello
 from .messages import Request
 
 
@@ -24,6 +25,15 @@ class CreditReceived:
         self.msgid = msgid
 
 
+class HelloReceived:
+    """The peer said what it takes."""
+
+    __slots__ = ("hello",)
+
+    def __init__(self, hello: Hello) -> None:
+        self.hello = hello
+
+
 class Fault:
     """Something arrived that is wrong.
 
@@ -39,4 +49,4 @@ class Fault:
         self.in_flight = in_flight
 
 
-Event = Request | CancelReceived | CreditReceived | Fault
+Event = Request | CancelReceived | CreditReceived | HelloReceived | Fault

@@ -49,6 +49,19 @@ def test_sigterm_drains(peer):
     assert peer.wait() == 0
 
 
+def test_a_peer_that_decides_about_sigterm_is_told_and_goes_on_being_served(peer):
+    peer.notify("$/hello", {"signals": True, "max_answer_bytes": 2_000})
+    with pytest.raises(CallError, match="2000") as refused:
+        peer.call("echo", ["x" * 2_000])
+    assert refused.value.code == "resource_exhausted"
+    peer.kill(signal.SIGTERM)
+    assert peer.notification("$/signal") == ["sigterm"]
+    assert peer.call("echo", [1]) == 1
+    assert peer.call("$/shutdown") is None
+    assert peer.notification("$/bye") == ["shutdown"]
+    assert peer.wait() == 0
+
+
 @pytest.mark.parametrize("way", ["shutdown", "sigterm"])
 def test_what_was_accepted_before_the_end_is_answered_and_bye_is_the_last_word(start, way):
     count, peer = 1500, start()

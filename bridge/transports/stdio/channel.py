@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from ...wire import MAX_ANSWER_BYTES, Encoder
+from ...wire import MAX_ANSWER_BYTES, Encoder, Hello
 from .writer import Writer
 
 TYPE_CHECKING = False
@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 MAX_BACKLOG_BYTES = 32 << 20
 
 
+class Limit:
+    """How long a message to the peer may be."""
+
+    __slots__ = ("max_bytes",)
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+
+
 class PerThread(threading.local):
     """What each thread has for itself: an encoder."""
 
-    def __init__(self, max_answer_bytes: int) -> None:
-        self.encoder = Encoder(max_answer_bytes)
+    def __init__(self, limit: Limit) -> None:
+        self.encoder = Encoder(limit.max_bytes)
 
 
 class Channel:
@@ -38,7 +47,7 @@ class Channel:
         max_answer_bytes: a longer message is refused before it is queued; default: 2047 MiB.
     """
 
-    __slots__ = ("connection", "writer", "order", "own")
+    __slots__ = ("connection", "writer", "order", "own", "hello", "_limit")
 
     def __init__(
         self,
@@ -50,7 +59,20 @@ class Channel:
         self.connection = connection
         self.writer = Writer(descriptor, closed)
         self.order = threading.Lock()
-        self.own = PerThread(max_answer_bytes)
+        self._limit = Limit(max_answer_bytes)
+        self.own = PerThread(self._limit)
+        #: What the peer has said that it takes.
+        self.hello = Hello()
+
+    def receive_hello(self, hello: Hello) -> None:
+        """Heed what the peer takes. The reader calls it, before calls that came later.
+
+        Threads that have sent results already go on with what held before.
+        """
+        self.hello = hello
+        if hello.max_answer_bytes is not None:
+            self._limit.max_bytes = min(self._limit.max_bytes, hello.max_answer_bytes)
+            self.own.encoder = Encoder(self._limit.max_bytes)
 
     @property
     def is_flooded(self) -> bool:

@@ -48,6 +48,11 @@ class StdioPeer(Peer):
         self._notify("$/ready", [info])
         self._writer.flush()
 
+    def signal(self, name: str) -> None:
+        """Tell the peer of a signal that it decides about."""
+        self._notify("$/signal", [name])
+        self._writer.nudge()
+
     def refuse(self, error: CallError) -> None:
         """Tell the peer why the bridge cannot start, and wait until that is written."""
         self._notify("$/error", [error.to_wire()])

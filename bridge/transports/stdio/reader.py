@@ -20,7 +20,7 @@ from collections import deque
 
 from ...calls import QUICK, InlineRunner, Intake, Watchdog, unhandled
 from ...errors import BridgeError
-from ...wire import CancelReceived, CreditReceived, Fault, Request
+from ...wire import CancelReceived, CreditReceived, Fault, HelloReceived, Request
 from .channel import MAX_BACKLOG_BYTES
 from .endable_source import EndableSource
 from .requests import BridgeRequests
@@ -71,6 +71,7 @@ class StdioReader(Intake):
         self._ending: EndableSource | None = None
         if threads.closes_workers and inline:
             self._source = self._ending = EndableSource(self._source)
+        self._channel = channel
         self._connection = channel.connection
         self._writer = channel.writer
         self._peer = peer
@@ -227,6 +228,8 @@ class StdioReader(Intake):
             self._dispatcher.cancel(event.msgid)
         elif kind is CreditReceived:
             self._peer.wake_stream(event.msgid)
+        elif kind is HelloReceived:
+            self._channel.receive_hello(event.hello)
         elif event.in_flight:
             self._dispatcher.fail(event.msgid, event.error)
         else:

@@ -77,6 +77,17 @@ class StdioTransport:
         reader.start()
         return reader
 
+    def hands_over(self, reason: str) -> bool:
+        """Have the peer decide about a reason to end, if it is a SIGTERM and the peer wants to.
+
+        Whoever ends a group of processes at once signals the peer as well: it goes on asking while
+        its own parts end, and closes the pipe when it needs no answer any more.
+        """
+        if reason != "sigterm" or not self._channel.hello.signals:
+            return False
+        self.peer.signal(reason)
+        return True
+
     def drain(self) -> None:
         """Note that new requests are refused from now on."""
         self._connection.drain()

@@ -236,7 +236,7 @@ defmodule Bridge.Python do
       protocol: @protocol,
       requests: false,
       max_answer_bytes: min(settings.max_answer_bytes || @most_bytes, @most_bytes),
-      extensions: [-1, 1, 2]
+      signals: true
     }
 
     :erlang.port_command(port, Msgpack.encode!([2, "$/hello", [hello]]), [:nosuspend])

@@ -222,6 +222,14 @@ defmodule Bridge.Server do
     {:noreply, state}
   end
 
+  # A SIGTERM for a group of processes, as systemd sends it, is the BEAM's business as well: while
+  # its applications end, their workers go on calling.
+  defp receive_message([2, "$/signal", [name]], state) do
+    Logger.info("#{state.life.name}: #{name} has reached the Python process")
+    Transitions.send_overdue(state, :signal, Python.exit_ms())
+    {:noreply, state}
+  end
+
   # Nothing may be seen of its end.
   defp receive_message([2, "$/bye", [reason]], state) do
     Transitions.send_overdue(state, {:bye, reason}, Python.exit_ms())

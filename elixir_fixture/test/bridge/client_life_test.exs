@@ -231,10 +231,53 @@ defmodule Bridge.ClientLifeTest do
       assert Client.call(:phoenix, "echo", ["again"]) == {:ok, "again"}
     end
 
+    test "gets a new Python when that one gets SIGTERM, and calls are answered meanwhile" do
+      start_client(name: :signalled)
+      os_pid = os_pid(:signalled)
+      os_kill("TERM", os_pid)
+
+      eventually(fn ->
+        assert Client.call(:signalled, "echo", [1], timeout: patience()) == {:ok, 1}
+        os_pid(:signalled) not in [os_pid, nil]
+      end)
+
+      refute os_alive?(os_pid)
+    end
+
+    test "has Python answer what workers ask while a BEAM ends that got SIGTERM with it" do
+      program = """
+      defmodule Worker do
+        use GenServer
+        def init(_arg), do: {:ok, Process.flag(:trap_exit, true)}
+        def terminate(_reason, _state), do: IO.inspect(Bridge.call(:asked, "wait", [1.2]), label: "last")
+      end
+
+      children = [
+        {Bridge, #{inspect([name: :asked] ++ options(), limit: :infinity)}},
+        %{id: Worker, start: {GenServer, :start_link, [Worker, nil]}}
+      ]
+
+      defmodule App do
+        use Application
+        def start(_type, children), do: Supervisor.start_link(children, strategy: :one_for_one)
+      end
+
+      :application.load({:application, :app, [mod: {App, children}, applications: [:kernel, :elixir, :logger]]})
+      {:ok, _} = Application.ensure_all_started(:app)
+      {:ok, %{os_pid: python}} = Bridge.info(:asked)
+      for pid <- [python, System.pid()], do: {_, 0} = System.cmd("kill", ["-TERM", to_string(pid)])
+      Process.sleep(:infinity)
+      """
+
+      paths = Enum.flat_map(:code.get_path(), &["-pa", to_string(&1)])
+      {output, 0} = System.cmd("elixir", paths ++ ["-e", program], stderr_to_stdout: true)
+      assert output =~ "last: {:ok, false}"
+    end
+
     test "gets a new Python when that one ends by itself" do
       start_client(name: :mortal)
       os_pid = os_pid(:mortal)
-      os_kill("TERM", os_pid)
+      {:error, _ended} = Client.call(:mortal, "exits")
       restarted(:mortal, os_pid)
       refute os_alive?(os_pid)
     end

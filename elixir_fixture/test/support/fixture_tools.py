@@ -135,6 +135,10 @@ class FixtureTools(ThreadSafeAdapter):
         """Start a process that outlives the call; returns its process id."""
         return subprocess.Popen(["sleep", "600"]).pid
 
+    @tool
+    def exits(self) -> None:
+        os._exit(0)
+
 
 class FailsToStart(FixtureTools):
     def setup(self) -> None:

@@ -92,6 +92,23 @@ defmodule Bridge.Server.Transitions do
   end
 
   def overdue(:start, state), do: {:noreply, state}
+
+  # The signal was for Python alone, unless the BEAM is about to end as well. While it ends, init may
+  # not answer, so another process asks.
+  def overdue(:signal, state) do
+    {client, port} = {self(), state.life.python.port}
+
+    spawn(fn ->
+      unless match?({:stopping, _started}, :init.get_status()) do
+        send(client, {:bridge_overdue, port, :alone})
+      end
+    end)
+
+    {:noreply, state}
+  end
+
+  def overdue(:alone, state), do: drain(state, :start)
+
   def overdue(:stack, state), do: lost(state.overdue, state)
   def overdue({:bye, reason}, state), do: gone("it said #{inspect(reason)}", state)
 

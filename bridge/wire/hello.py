@@ -1,0 +1,43 @@
+"""What the peer says that it takes: the parameter of ``$/hello``."""
+
+from __future__ import annotations
+
+from ..errors import RemoteProtocolError, shorten
+
+#: A peer that takes less could not even read an error.
+_LEAST_ANSWER_BYTES = 1024
+
+
+class Hello:
+    """What a peer takes. One that has said nothing takes what every version sends.
+
+    Args:
+        max_answer_bytes: The longest message to it; default: None, what ``--max-answer-bytes`` says.
+        signals: Whether it decides what a SIGTERM means, which reached this process; default: False.
+    """
+
+    __slots__ = ("max_answer_bytes", "signals")
+
+    def __init__(self, max_answer_bytes: int | None = None, signals: bool = False) -> None:
+        self.max_answer_bytes = max_answer_bytes
+        self.signals = signals
+
+    @classmethod
+    def from_wire(cls, wire: object) -> Hello:
+        """What the map says. Keys that this version does not know are ignored.
+
+        Raises:
+            RemoteProtocolError: It is no map, or what it says is malformed; named.
+        """
+        if not isinstance(wire, dict):
+            raise RemoteProtocolError(f"$/hello takes [map], got {shorten(wire)}")
+        limit = wire.get("max_answer_bytes")
+        if limit is not None and (type(limit) is not int or limit < _LEAST_ANSWER_BYTES):
+            raise RemoteProtocolError(
+                f"$/hello: max_answer_bytes must be an integer, {_LEAST_ANSWER_BYTES} or more, "
+                f"got {shorten(limit)}"
+            )
+        signals = wire.get("signals", False)
+        if type(signals) is not bool:
+            raise RemoteProtocolError(f"$/hello: signals must be a boolean, got {shorten(signals)}")
+        return cls(limit, signals)
