@@ -98,7 +98,7 @@ def test_a_group_that_may_be_somebody_elses_is_left_alone(start, wrapper):
     child = peer.call("leaves_a_child")
     peer.call("$/shutdown")
     assert peer.wait() == 0
-    assert members(peer.process.pid) == [child]
+    wait_until(lambda: members(peer.process.pid) == [child], "the end of all others")
     os.kill(child, signal.SIGKILL)
 
 
