@@ -79,6 +79,39 @@ def test_once_it_is_cancelled_its_id_may_be_used_again(bench, gates):
     assert answer.code == "cancelled"
 
 
+def test_a_log_record_belongs_to_the_call_that_runs_as_long_as_it_has_no_answer(bench, gates):
+    dispatcher, origins = bench.dispatcher, []
+    waits = dispatcher.tools["waits"]
+    quick = InlineRunner(dispatcher, bench.peer, "test-reader")
+
+    class Text:
+        """What runs while the answer is encoded."""
+
+        def __init__(self):
+            origins.append(quick.log_origin())
+
+    record, bench.peer.record = bench.peer.record, lambda *event: Text() and record(*event)
+    gates["begun"].set = lambda: origins.append(quick.log_origin())
+    gates["go"].set()
+    quick.run(
+        deque([(Request(5, "waits", [1]), waits), (Request(6, "waits", [1]), waits)]), Calm(), 1
+    )
+    assert origins == [(bench.peer, 5, "waits"), None, (bench.peer, 6, "waits"), None]
+
+
+def test_a_log_record_of_a_shared_call_is_of_that_call_and_of_no_other_thread(bench, gates):
+    quick, thread = begin(bench)
+    passed(gates["begun"])
+    assert quick.log_origin() is None  # this thread runs nothing there
+    quick.share()
+    (call,) = bench.dispatcher.calls.values()
+    assert call.log_origin() == (bench.peer, 1, "waits")
+    assert bench.dispatcher.cancel(1)
+    assert call.log_origin() == (bench.peer, None, "waits")
+    gates["go"].set()
+    join(thread)
+
+
 class SlowRequest:
     """A request whose options take their time: a call is made of it meanwhile."""
 
