@@ -80,15 +80,24 @@ defmodule Bridge.Error do
   def from_wire(%{"message" => message} = wire) when is_binary(message) do
     %__MODULE__{
       code: Map.get(@code_of_text, wire["code"], :unknown),
-      message: message,
-      type: wire["type"],
-      traceback: wire["traceback"] || [],
-      started: wire["started"],
-      details: wire["details"] || %{}
+      message: text(message),
+      type: if(is_binary(wire["type"]), do: text(wire["type"])),
+      traceback: lines(wire["traceback"]),
+      started: if(is_boolean(wire["started"]), do: wire["started"]),
+      details: if(is_map(wire["details"]), do: wire["details"], else: %{})
     }
   end
 
   def from_wire(other) do
     %__MODULE__{code: :unknown, message: "the bridge sent no error map: #{inspect(other)}"}
   end
+
+  # Each field is what its type says, whatever arrives: who reads an error relies on it.
+  defp lines(lines) when is_list(lines) do
+    for line <- lines, do: if(is_binary(line), do: text(line), else: inspect(line))
+  end
+
+  defp lines(_none), do: []
+
+  defp text(text), do: if(String.valid?(text), do: text, else: inspect(text))
 end

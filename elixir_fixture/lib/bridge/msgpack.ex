@@ -12,15 +12,15 @@ defmodule Bridge.Msgpack do
   | binary that is valid UTF-8 | text (`str`) | `str` |
   | other binary, `{:bytes, iodata}` | bytes (`bin`) | `bytes` |
   | list | array | `list` |
-  | map | map | `dict` |
+  | map, keyword list | map | `dict` |
   | `DateTime` | extension -1 | aware `datetime` |
   | `Bridge.Tensor` | extension 2 | `numpy.ndarray` |
   | other atom | text | `str` |
   | tuple, `MapSet`, `Range` | array | `list` |
   | `Date`, `Time`, `NaiveDateTime`, `Decimal` | text | `str` |
 
-  The rows above the last three come back as they went, except that bytes come back as a plain
-  binary and a `DateTime` in UTC with six digits of a second (Python's finer digits are cut off).
+  The rows above the last three come back as they went, except that a keyword list comes back as a map,
+  bytes as a plain binary and a `DateTime` in UTC with six digits of a second (Python's finer digits are cut off).
 
   ## Binaries
 
@@ -29,7 +29,14 @@ defmodule Bridge.Msgpack do
   always gets `bytes`, and megabytes are not searched for invalid UTF-8.
 
   Decoded binaries and tensors are parts of the decoded frame, not copies, and keep all of it in
-  memory. When a small one is to live long, detach it with `:binary.copy/1`.
+  memory. Of a frame of 64 KiB and more, those are copied that are less than an eighth of it. When a
+  part of a shorter frame is to live long, detach it with `:binary.copy/1`.
+
+  ## Keyword lists
+
+  A keyword list that is not empty becomes a map at any depth, with its names in their order; one that
+  has a name twice is refused. `[{:bytes, data}]` is a list of bytes. For a list of pairs that begin with
+  an atom write lists: `[[:ok, 1], [:error, 2]]`.
 
   ## Maps
 

@@ -7,9 +7,7 @@ defmodule Bridge.Python do
   # It is the child of a port, which belongs to the process that calls `open/2` and brings it one
   # message for each frame, and one for the end. That process traps exits.
 
-  require Logger
-
-  alias Bridge.{Error, Lifecycle, Msgpack, Options}
+  alias Bridge.{Error, Lifecycle, Log, Msgpack, Options}
 
   @protocol 1
 
@@ -17,8 +15,6 @@ defmodule Bridge.Python do
 
   # Erlang's ports take frames below 2 GiB.
   @most_bytes 2_147_483_647 - 1_048_576
-
-  @level_of_text Map.new([:debug, :info, :warning, :error], &{Atom.to_string(&1), &1})
 
   @signals %{1 => "HUP", 2 => "INT", 4 => "ILL", 6 => "ABRT", 7 => "BUS", 8 => "FPE"}
            |> Map.merge(%{9 => "KILL", 11 => "SEGV", 13 => "PIPE", 15 => "TERM", 24 => "XCPU"})
@@ -53,19 +49,19 @@ defmodule Bridge.Python do
   def receive_start(frame) do
     case Msgpack.decode(frame) do
       {:ok, [2, "$/ready", [%{"protocol" => @protocol} = ready]]} ->
-        {:ready, ready}
+        {:ready, Map.update(ready, "limits", %{}, &if(is_map(&1), do: &1, else: %{}))}
 
       {:ok, [2, "$/ready", [ready]]} ->
         unavailable(
           "the Python process speaks another protocol than version #{@protocol}: " <>
-            inspect(ready)
+            Log.printable(ready)
         )
 
       {:ok, [2, "$/error", [error]]} ->
         {:error, Error.from_wire(error)}
 
-      {:ok, [2, "$/log", [_level, _logger, _text, _fields, _id] = line]} ->
-        log(line)
+      {:ok, [2, "$/log", record]} ->
+        Log.record(record)
         :not_yet
 
       {:ok, [2, "$/" <> _unknown, _params]} ->
@@ -76,32 +72,12 @@ defmodule Bridge.Python do
     end
   end
 
-  @doc """
-  Kills the process with this id and its child processes, which outlive it otherwise.
-
-  A child of a port leads a process group of its own, which its own children belong to.
-  """
-  @spec kill(non_neg_integer | nil, signal :: String.t()) :: term
-  def kill(os_pid, signal \\ "KILL") do
-    if os_pid && System.find_executable("kill") do
-      # without "--", procps 4 takes -1234 for the process -1, which is every process there is
-      System.cmd("kill", ["-#{signal}", "--", "-#{os_pid}"], stderr_to_stdout: true)
-    end
-  end
-
   @doc "Closes the port; Python sees the end of its input. A port that is closed may be named."
   @spec close(port) :: true
   def close(port) do
     Port.close(port)
   rescue
     ArgumentError -> true
-  end
-
-  @doc "Hands one of Python's log lines, the parameters of `$/log`, to the `Logger`."
-  @spec log([term]) :: :ok
-  def log([level, logger, text, fields, id]) do
-    metadata = [python_logger: logger, python_fields: fields, call_id: id]
-    Logger.log(Map.get(@level_of_text, level, :info), "#{logger}: #{text}", metadata)
   end
 
   ## How it is told
@@ -224,7 +200,8 @@ defmodule Bridge.Python do
       busy_limits_port: {4_194_304, 8_388_608},
       busy_limits_msgq: :disabled,
       args: arguments,
-      env: settings.env
+      # what the port starts has its process group to itself
+      env: [{'BRIDGE_OWN_GROUP', '1'} | settings.env]
     ] ++ if(settings.cd, do: [cd: settings.cd], else: [])
   end
 

@@ -11,7 +11,7 @@ defmodule Bridge.Server do
 
   require Logger
 
-  alias Bridge.{Connection, Error, Frame, Lifecycle, Places, Python}
+  alias Bridge.{Connection, Error, Frame, Lifecycle, Log, Places, Python}
   alias Bridge.Server.Transitions
 
   # `starter` is told of the first start. `ending` waits for the last lines of the standard error;
@@ -212,13 +212,13 @@ defmodule Bridge.Server do
 
   defp receive_message({:other, message}, _frame, state), do: receive_message(message, state)
 
-  defp receive_message([2, "$/log", [_level, _logger, _text, _fields, _id] = line], state) do
-    Python.log(line)
+  defp receive_message([2, "$/log", record], state) do
+    Log.record(record)
     {:noreply, state}
   end
 
   defp receive_message([2, "$/error", [error]], state) do
-    Logger.error("Python: " <> Exception.message(Error.from_wire(error)))
+    Log.fault(error)
     {:noreply, state}
   end
 
@@ -239,7 +239,7 @@ defmodule Bridge.Server do
   defp receive_message([2, "$/" <> _unknown, _params], state), do: {:noreply, state}
 
   defp receive_message([0, id, method | _params], state) when is_integer(id) do
-    message = "this client serves no requests, got #{inspect(method)}"
+    message = "this client serves no requests, got #{Log.printable(method)}"
     response = [1, id, %{code: :unimplemented, message: message}, nil]
     {:noreply, %{state | connection: Connection.send_message(state.connection, response)}}
   end
@@ -247,7 +247,7 @@ defmodule Bridge.Server do
   defp receive_message(other, state), do: refuse(other, state)
 
   defp refuse(what, state) do
-    Logger.error("Python sent what is no message: #{inspect(what)}")
+    Log.nonsense(what)
     {:noreply, state}
   end
 

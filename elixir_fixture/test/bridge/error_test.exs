@@ -55,6 +55,19 @@ defmodule Bridge.ErrorTest do
       end
     end
 
+    test "has fields of the right types, whatever arrives" do
+      odd = [nil, 1, 1.5, "x", <<0xFF>>, [1, <<0xFF>>, %{}], %{"x" => 1}, true]
+
+      for field <- ~w(code message type traceback started details), value <- odd do
+        error = Error.from_wire(%{"message" => "boom"} |> Map.put(field, value))
+        assert String.valid?(Exception.message(error))
+        assert is_nil(error.type) or String.valid?(error.type)
+        assert Enum.all?(error.traceback, &String.valid?/1)
+        assert error.started in [true, false, nil]
+        assert is_map(error.details)
+      end
+    end
+
     test "survives what is no error" do
       assert %Error{code: :unknown, message: message} = Error.from_wire([1, 2])
       assert message =~ "[1, 2]"

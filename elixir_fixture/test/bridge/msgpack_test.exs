@@ -106,6 +106,35 @@ defmodule Bridge.MsgpackTest do
       assert_same(~N[2026-11-23 12:00:00], "2026-11-23T12:00:00")
     end
 
+    test "makes maps of keyword lists at any depth, in their order" do
+      for {term, same} <- [
+            {[lr: 0.1, epochs: 3], %{"lr" => 0.1, "epochs" => 3}},
+            {%{options: [a: [b: [c: 1]]]}, %{"options" => %{"a" => %{"b" => %{"c" => 1}}}}},
+            {[[a: 1], [b: 2]], [%{"a" => 1}, %{"b" => 2}]},
+            {{:ok, [a: {1, [b: 2]}]}, ["ok", %{"a" => [1, %{"b" => 2}]}]},
+            {[nil: 1], %{nil => 1}},
+            {[bytes: "x", name: "y"], %{"bytes" => "x", "name" => "y"}},
+            # what only looks like one
+            {[], []},
+            {[{:bytes, "x"}, {:bytes, "y"}], ["x", "y"]},
+            {[{"a", 1}], [["a", 1]]},
+            {[{:a, 1}, {:b, 2, 3}], [["a", 1], ["b", 2, 3]]},
+            {[{:a, 1}, :b], [["a", 1], "b"]}
+          ] do
+        assert {term, term |> encode() |> Msgpack.decode()} == {term, {:ok, same}}
+      end
+
+      assert encode(b: 1, a: 2) == <<0x82, 0xA1, "b", 1, 0xA1, "a", 2>>
+      assert refusal([a: 1, b: 2, a: 3], "args") =~ "args is a keyword list that has the name :a"
+      assert refusal(%{o: [[a: 1, a: 1]]}, "args") =~ "args.o[0] is a keyword list"
+      assert refusal([{:a, 1} | :b]) =~ "improper"
+    end
+
+    test "says how a tensor of Nx travels" do
+      nx = %{__struct__: Nx.Tensor, data: nil}
+      assert refusal([nx], "args") =~ "args[0] is a %Nx.Tensor{}; give a Bridge.Tensor.new!(Nx."
+    end
+
     test "turns a time of any zone into the same instant" do
       vienna = %{
         ~U[2026-11-23 13:00:00Z]
@@ -201,6 +230,26 @@ defmodule Bridge.MsgpackTest do
   describe "decode/1" do
     test "leaves text that is not UTF-8 as it is" do
       assert Msgpack.decode(<<0xA1, 0xFF>>) == {:ok, <<0xFF>>}
+    end
+
+    test "keeps no large binary alive for a small part of it" do
+      large = :binary.copy(<<0xFF>>, 1_000_000)
+      half = :binary.copy("x", 400_000)
+
+      frame =
+        encode([%{"id" => "a name", "data" => large}, half, Tensor.new!({:u, 8}, {2}, "xy")])
+
+      assert {:ok, [%{"id" => id, "data" => data} = map, text, tensor]} = Msgpack.decode(frame)
+      assert {data, text, tensor.data} == {large, half, "xy"}
+
+      for part <- [id, tensor.data | Map.keys(map)] do
+        assert :binary.referenced_byte_size(part) <= 64
+      end
+
+      # those are no copies, which would cost more than they give back
+      for part <- [data, text] do
+        assert :binary.referenced_byte_size(part) == byte_size(frame)
+      end
     end
 
     test "takes any map key" do

@@ -6,8 +6,15 @@ defmodule Bridge.Msgpack.Decoder do
   # `value` reads one value and hands it to `next`, which puts it into the innermost open container
   # of `stack` and reads on. Every call is a tail call: no input can exhaust the VM's stack, and the
   # binary is matched in one go. `room` is how many more levels there may be.
+  #
+  # A part of a binary keeps all of it in memory. So parts of at most `small` bytes are copied: what is
+  # kept of a large frame holds no more than a few times its own size.
 
   alias Bridge.Msgpack.Extension
+
+  # Parts of shorter frames are not copied, nor those that are more than this share of their frame.
+  @large_bytes 65_536
+  @share 8
 
   @doc """
   Decodes a binary that holds exactly one value of at most `max_depth` levels, or says why it does
@@ -16,156 +23,204 @@ defmodule Bridge.Msgpack.Decoder do
   @spec decode(binary, pos_integer) ::
           {:ok, term} | {:error, reason :: String.t(), place :: non_neg_integer}
   def decode(binary, max_depth) do
-    with {:error, reason, rest} <- value(binary, :end, max_depth) do
-      {:error, text(reason, max_depth), byte_size(binary) - byte_size(rest)}
+    size = byte_size(binary)
+    small = if size >= @large_bytes, do: div(size, @share), else: -1
+
+    with {:error, reason, rest} <- value(binary, :end, max_depth, small) do
+      {:error, text(reason, max_depth), size - byte_size(rest)}
     end
   end
 
   defp text(:too_deep, max_depth), do: "more than #{max_depth} levels deep"
   defp text(reason, _max_depth), do: reason
 
-  defp value(<<0::1, n::7, rest::bits>>, stack, room), do: next(rest, stack, room, n)
+  defp value(<<0::1, n::7, rest::bits>>, stack, room, small),
+    do: next(rest, stack, room, small, n)
 
-  defp value(<<0b101::3, n::5, s::binary-size(n), rest::bits>>, stack, room) do
-    next(rest, stack, room, s)
+  defp value(<<0b101::3, n::5, s::binary-size(n), rest::bits>>, stack, room, small) do
+    next(rest, stack, room, small, part(s, small))
   end
 
-  defp value(<<0b1001::4, n::4, rest::bits>>, stack, room), do: array(rest, n, stack, room)
-  defp value(<<0b1000::4, n::4, rest::bits>>, stack, room), do: map(rest, n, stack, room)
-  defp value(<<0b111::3, n::5, rest::bits>>, stack, room), do: next(rest, stack, room, n - 32)
-  defp value(<<0xC0, rest::bits>>, stack, room), do: next(rest, stack, room, nil)
-  defp value(<<0xC2, rest::bits>>, stack, room), do: next(rest, stack, room, false)
-  defp value(<<0xC3, rest::bits>>, stack, room), do: next(rest, stack, room, true)
-  defp value(<<0xCB, f::float-64, rest::bits>>, stack, room), do: next(rest, stack, room, f)
+  defp value(<<0b1001::4, n::4, rest::bits>>, stack, room, small),
+    do: array(rest, n, stack, room, small)
+
+  defp value(<<0b1000::4, n::4, rest::bits>>, stack, room, small),
+    do: map(rest, n, stack, room, small)
+
+  defp value(<<0b111::3, n::5, rest::bits>>, stack, room, small),
+    do: next(rest, stack, room, small, n - 32)
+
+  defp value(<<0xC0, rest::bits>>, stack, room, small), do: next(rest, stack, room, small, nil)
+  defp value(<<0xC2, rest::bits>>, stack, room, small), do: next(rest, stack, room, small, false)
+  defp value(<<0xC3, rest::bits>>, stack, room, small), do: next(rest, stack, room, small, true)
+
+  defp value(<<0xCB, f::float-64, rest::bits>>, stack, room, small),
+    do: next(rest, stack, room, small, f)
 
   # NaN and the infinities do not match a float.
-  defp value(<<0xCB, sign::1, 0x7FF::11, fraction::52, rest::bits>>, stack, room) do
-    next(rest, stack, room, not_finite(sign, fraction))
+  defp value(<<0xCB, sign::1, 0x7FF::11, fraction::52, rest::bits>>, stack, room, small) do
+    next(rest, stack, room, small, not_finite(sign, fraction))
   end
 
-  defp value(<<0xCC, n, rest::bits>>, stack, room), do: next(rest, stack, room, n)
-  defp value(<<0xCD, n::16, rest::bits>>, stack, room), do: next(rest, stack, room, n)
-  defp value(<<0xCE, n::32, rest::bits>>, stack, room), do: next(rest, stack, room, n)
-  defp value(<<0xCF, n::64, rest::bits>>, stack, room), do: next(rest, stack, room, n)
-  defp value(<<0xD0, n::signed, rest::bits>>, stack, room), do: next(rest, stack, room, n)
-  defp value(<<0xD1, n::signed-16, rest::bits>>, stack, room), do: next(rest, stack, room, n)
-  defp value(<<0xD2, n::signed-32, rest::bits>>, stack, room), do: next(rest, stack, room, n)
-  defp value(<<0xD3, n::signed-64, rest::bits>>, stack, room), do: next(rest, stack, room, n)
+  defp value(<<0xCC, n, rest::bits>>, stack, room, small), do: next(rest, stack, room, small, n)
 
-  defp value(<<0xD9, n, s::binary-size(n), rest::bits>>, stack, room) do
-    next(rest, stack, room, s)
+  defp value(<<0xCD, n::16, rest::bits>>, stack, room, small),
+    do: next(rest, stack, room, small, n)
+
+  defp value(<<0xCE, n::32, rest::bits>>, stack, room, small),
+    do: next(rest, stack, room, small, n)
+
+  defp value(<<0xCF, n::64, rest::bits>>, stack, room, small),
+    do: next(rest, stack, room, small, n)
+
+  defp value(<<0xD0, n::signed, rest::bits>>, stack, room, small),
+    do: next(rest, stack, room, small, n)
+
+  defp value(<<0xD1, n::signed-16, rest::bits>>, stack, room, small),
+    do: next(rest, stack, room, small, n)
+
+  defp value(<<0xD2, n::signed-32, rest::bits>>, stack, room, small),
+    do: next(rest, stack, room, small, n)
+
+  defp value(<<0xD3, n::signed-64, rest::bits>>, stack, room, small),
+    do: next(rest, stack, room, small, n)
+
+  defp value(<<0xD9, n, s::binary-size(n), rest::bits>>, stack, room, small) do
+    next(rest, stack, room, small, part(s, small))
   end
 
-  defp value(<<0xDA, n::16, s::binary-size(n), rest::bits>>, stack, room) do
-    next(rest, stack, room, s)
+  defp value(<<0xDA, n::16, s::binary-size(n), rest::bits>>, stack, room, small) do
+    next(rest, stack, room, small, part(s, small))
   end
 
-  defp value(<<0xDB, n::32, s::binary-size(n), rest::bits>>, stack, room) do
-    next(rest, stack, room, s)
+  defp value(<<0xDB, n::32, s::binary-size(n), rest::bits>>, stack, room, small) do
+    next(rest, stack, room, small, part(s, small))
   end
 
-  defp value(<<0xC4, n, s::binary-size(n), rest::bits>>, stack, room) do
-    next(rest, stack, room, s)
+  defp value(<<0xC4, n, s::binary-size(n), rest::bits>>, stack, room, small) do
+    next(rest, stack, room, small, part(s, small))
   end
 
-  defp value(<<0xC5, n::16, s::binary-size(n), rest::bits>>, stack, room) do
-    next(rest, stack, room, s)
+  defp value(<<0xC5, n::16, s::binary-size(n), rest::bits>>, stack, room, small) do
+    next(rest, stack, room, small, part(s, small))
   end
 
-  defp value(<<0xC6, n::32, s::binary-size(n), rest::bits>>, stack, room) do
-    next(rest, stack, room, s)
+  defp value(<<0xC6, n::32, s::binary-size(n), rest::bits>>, stack, room, small) do
+    next(rest, stack, room, small, part(s, small))
   end
 
-  defp value(<<0xDC, n::16, rest::bits>>, stack, room), do: array(rest, n, stack, room)
-  defp value(<<0xDD, n::32, rest::bits>>, stack, room), do: array(rest, n, stack, room)
-  defp value(<<0xDE, n::16, rest::bits>>, stack, room), do: map(rest, n, stack, room)
-  defp value(<<0xDF, n::32, rest::bits>>, stack, room), do: map(rest, n, stack, room)
+  defp value(<<0xDC, n::16, rest::bits>>, stack, room, small),
+    do: array(rest, n, stack, room, small)
 
-  defp value(<<0xCA, f::float-32, rest::bits>>, stack, room), do: next(rest, stack, room, f)
+  defp value(<<0xDD, n::32, rest::bits>>, stack, room, small),
+    do: array(rest, n, stack, room, small)
 
-  defp value(<<0xCA, sign::1, 0xFF, fraction::23, rest::bits>>, stack, room) do
-    next(rest, stack, room, not_finite(sign, fraction))
+  defp value(<<0xDE, n::16, rest::bits>>, stack, room, small),
+    do: map(rest, n, stack, room, small)
+
+  defp value(<<0xDF, n::32, rest::bits>>, stack, room, small),
+    do: map(rest, n, stack, room, small)
+
+  defp value(<<0xCA, f::float-32, rest::bits>>, stack, room, small),
+    do: next(rest, stack, room, small, f)
+
+  defp value(<<0xCA, sign::1, 0xFF, fraction::23, rest::bits>>, stack, room, small) do
+    next(rest, stack, room, small, not_finite(sign, fraction))
   end
 
-  defp value(<<0xD4, type::signed, data::binary-size(1), rest::bits>>, stack, room) do
-    extension(rest, stack, room, type, data)
+  defp value(<<0xD4, type::signed, data::binary-size(1), rest::bits>>, stack, room, small) do
+    extension(rest, stack, room, small, type, data)
   end
 
-  defp value(<<0xD5, type::signed, data::binary-size(2), rest::bits>>, stack, room) do
-    extension(rest, stack, room, type, data)
+  defp value(<<0xD5, type::signed, data::binary-size(2), rest::bits>>, stack, room, small) do
+    extension(rest, stack, room, small, type, data)
   end
 
-  defp value(<<0xD6, type::signed, data::binary-size(4), rest::bits>>, stack, room) do
-    extension(rest, stack, room, type, data)
+  defp value(<<0xD6, type::signed, data::binary-size(4), rest::bits>>, stack, room, small) do
+    extension(rest, stack, room, small, type, data)
   end
 
-  defp value(<<0xD7, type::signed, data::binary-size(8), rest::bits>>, stack, room) do
-    extension(rest, stack, room, type, data)
+  defp value(<<0xD7, type::signed, data::binary-size(8), rest::bits>>, stack, room, small) do
+    extension(rest, stack, room, small, type, data)
   end
 
-  defp value(<<0xD8, type::signed, data::binary-size(16), rest::bits>>, stack, room) do
-    extension(rest, stack, room, type, data)
+  defp value(<<0xD8, type::signed, data::binary-size(16), rest::bits>>, stack, room, small) do
+    extension(rest, stack, room, small, type, data)
   end
 
-  defp value(<<0xC7, n, type::signed, data::binary-size(n), rest::bits>>, stack, room) do
-    extension(rest, stack, room, type, data)
+  defp value(<<0xC7, n, type::signed, data::binary-size(n), rest::bits>>, stack, room, small) do
+    extension(rest, stack, room, small, type, data)
   end
 
-  defp value(<<0xC8, n::16, type::signed, data::binary-size(n), rest::bits>>, stack, room) do
-    extension(rest, stack, room, type, data)
+  defp value(<<0xC8, n::16, type::signed, data::binary-size(n), rest::bits>>, stack, room, small) do
+    extension(rest, stack, room, small, type, data)
   end
 
-  defp value(<<0xC9, n::32, type::signed, data::binary-size(n), rest::bits>>, stack, room) do
-    extension(rest, stack, room, type, data)
+  defp value(<<0xC9, n::32, type::signed, data::binary-size(n), rest::bits>>, stack, room, small) do
+    extension(rest, stack, room, small, type, data)
   end
 
-  defp value(<<0xC1, _::bits>> = rest, _stack, _room), do: {:error, "0xC1 means nothing", rest}
-  defp value(rest, _stack, _room), do: {:error, "cut short", rest}
-
-  defp next(<<rest::bits>>, {:array, 1, values, stack}, room, value) do
-    next(rest, stack, room + 1, :lists.reverse(values, [value]))
+  defp value(<<0xC1, _::bits>> = rest, _stack, _room, _small) do
+    {:error, "0xC1 means nothing", rest}
   end
 
-  defp next(<<rest::bits>>, {:array, left, values, stack}, room, value) do
-    value(rest, {:array, left - 1, [value | values], stack}, room)
+  defp value(rest, _stack, _room, _small), do: {:error, "cut short", rest}
+
+  defp next(<<rest::bits>>, {:array, 1, values, stack}, room, small, value) do
+    next(rest, stack, room + 1, small, :lists.reverse(values, [value]))
   end
 
-  defp next(<<rest::bits>>, {:key, left, pairs, stack}, room, key) do
-    value(rest, {:value, key, left, pairs, stack}, room)
+  defp next(<<rest::bits>>, {:array, left, values, stack}, room, small, value) do
+    value(rest, {:array, left - 1, [value | values], stack}, room, small)
   end
 
-  defp next(<<rest::bits>>, {:value, key, 1, pairs, stack}, room, value) do
+  defp next(<<rest::bits>>, {:key, left, pairs, stack}, room, small, key) do
+    value(rest, {:value, key, left, pairs, stack}, room, small)
+  end
+
+  defp next(<<rest::bits>>, {:value, key, 1, pairs, stack}, room, small, value) do
     map = :maps.from_list(:lists.reverse(pairs, [{key, value}]))
 
     # Python has keys that are one here: a text and the bytes of it, or two times within a microsecond
     if map_size(map) == length(pairs) + 1 do
-      next(rest, stack, room + 1, map)
+      next(rest, stack, room + 1, small, map)
     else
       {:error, "a map with a key that comes twice", rest}
     end
   end
 
-  defp next(<<rest::bits>>, {:value, key, left, pairs, stack}, room, value) do
-    value(rest, {:key, left - 1, [{key, value} | pairs], stack}, room)
+  defp next(<<rest::bits>>, {:value, key, left, pairs, stack}, room, small, value) do
+    value(rest, {:key, left - 1, [{key, value} | pairs], stack}, room, small)
   end
 
-  defp next(<<>>, :end, _room, value), do: {:ok, value}
-  defp next(<<rest::bits>>, :end, _room, _value), do: {:error, "more than one value", rest}
+  defp next(<<>>, :end, _room, _small, value), do: {:ok, value}
 
-  defp array(<<rest::bits>>, _n, _stack, 0), do: {:error, :too_deep, rest}
-  defp array(<<rest::bits>>, 0, stack, room), do: next(rest, stack, room, [])
-  defp array(<<rest::bits>>, n, stack, room), do: value(rest, {:array, n, [], stack}, room - 1)
+  defp next(<<rest::bits>>, :end, _room, _small, _value),
+    do: {:error, "more than one value", rest}
 
-  defp map(<<rest::bits>>, _n, _stack, 0), do: {:error, :too_deep, rest}
-  defp map(<<rest::bits>>, 0, stack, room), do: next(rest, stack, room, %{})
-  defp map(<<rest::bits>>, n, stack, room), do: value(rest, {:key, n, [], stack}, room - 1)
+  defp array(<<rest::bits>>, _n, _stack, 0, _small), do: {:error, :too_deep, rest}
+  defp array(<<rest::bits>>, 0, stack, room, small), do: next(rest, stack, room, small, [])
 
-  defp extension(<<rest::bits>>, stack, room, type, data) do
-    case Extension.decode(type, data) do
-      {:ok, value} -> next(rest, stack, room, value)
+  defp array(<<rest::bits>>, n, stack, room, small) do
+    value(rest, {:array, n, [], stack}, room - 1, small)
+  end
+
+  defp map(<<rest::bits>>, _n, _stack, 0, _small), do: {:error, :too_deep, rest}
+  defp map(<<rest::bits>>, 0, stack, room, small), do: next(rest, stack, room, small, %{})
+
+  defp map(<<rest::bits>>, n, stack, room, small) do
+    value(rest, {:key, n, [], stack}, room - 1, small)
+  end
+
+  defp extension(<<rest::bits>>, stack, room, small, type, data) do
+    case Extension.decode(type, part(data, small)) do
+      {:ok, value} -> next(rest, stack, room, small, value)
       {:error, reason} -> {:error, reason, rest}
     end
   end
+
+  defp part(data, small) when byte_size(data) > small, do: data
+  defp part(data, _small), do: :binary.copy(data)
 
   defp not_finite(0, 0), do: :infinity
   defp not_finite(1, 0), do: :neg_infinity

@@ -27,6 +27,16 @@ defmodule Bridge.Msgpack.Encoder do
     {:cannot_encode, keys, reason} -> {:error, "#{keys |> Enum.reverse() |> place()} #{reason}"}
   end
 
+  @doc """
+  Whether a list is a keyword list that gives things by name.
+
+  `[{:bytes, data}]` is also the keyword list `[bytes: data]`, and taken for a list of bytes.
+  """
+  @spec by_name?(term) :: boolean
+  def by_name?(list) do
+    Keyword.keyword?(list) and Enum.any?(list, fn {name, _value} -> name != :bytes end)
+  end
+
   defp pack(value, key, path) when is_integer(value), do: integer(value, key, path)
 
   defp pack(value, key, path) when is_binary(value) do
@@ -43,11 +53,11 @@ defmodule Bridge.Msgpack.Encoder do
   defp pack(value, key, path) when is_atom(value), do: text(Atom.to_string(value), key, path)
   defp pack(value, _key, _path) when is_float(value), do: <<0xCB, value::float-64>>
 
-  defp pack(value, key, path) when is_list(value) do
-    path = enter(key, path)
-    [array_header(value, path) | elements(value, 0, path)]
+  defp pack([{name, _} | _] = value, key, path) when is_atom(name) do
+    if by_name?(value), do: named(value, key, path), else: array(value, key, path)
   end
 
+  defp pack(value, key, path) when is_list(value), do: array(value, key, path)
   defp pack(%DateTime{} = value, key, path), do: extension(Extension.encode(value), key, path)
 
   defp pack(%module{} = value, key, path) when module in [Date, Time, NaiveDateTime] do
@@ -64,10 +74,9 @@ defmodule Bridge.Msgpack.Encoder do
 
   # `Decimal` by its name as text: the package need not be there, and compilers look for what is named.
   defp pack(%module{} = value, key, path) do
-    if Atom.to_string(module) == "Elixir.Decimal" do
-      text(to_string(value), key, path)
-    else
-      refuse(key, path, "is a %#{inspect(module)}{}; make it a map first, with Map.from_struct/1")
+    case Atom.to_string(module) do
+      "Elixir.Decimal" -> text(to_string(value), key, path)
+      name -> refuse(key, path, "is a %#{inspect(module)}{}; #{remedy(name)}")
     end
   end
 
@@ -82,6 +91,24 @@ defmodule Bridge.Msgpack.Encoder do
 
   defp pack(value, key, path) do
     refuse(key, path, "is a #{kind(value)}, which cannot be encoded: #{inspect(value)}")
+  end
+
+  defp array(value, key, path) do
+    path = enter(key, path)
+    [array_header(value, path) | elements(value, 0, path)]
+  end
+
+  # A keyword list is a map, in the order of its names.
+  defp named(value, key, path) do
+    map = Map.new(value)
+
+    if map_size(map) < length(value) do
+      twice = hd(Keyword.keys(value) -- Map.keys(map))
+      refuse(key, path, "is a keyword list that has the name #{inspect(twice)} twice")
+    end
+
+    path = enter(key, path)
+    [map_header(map, path) | pairs(value, map, path)]
   end
 
   defp elements([], _index, _path), do: []
@@ -235,6 +262,13 @@ defmodule Bridge.Msgpack.Encoder do
     word? = is_binary(key) and String.valid?(key) and key =~ ~r/^\w+$/u
     if word?, do: ".#{key}", else: "[#{inspect(key)}]"
   end
+
+  defp remedy("Elixir.Nx.Tensor") do
+    "give a Bridge.Tensor.new!(Nx.type(x), Nx.shape(x), Nx.to_binary(x)) of it, which is an array in Python"
+  end
+
+  defp remedy("Elixir.Stream"), do: "make it a list first, with Enum.to_list/1"
+  defp remedy(_struct), do: "make it a map first, with Map.from_struct/1"
 
   defp kind(value) when is_function(value), do: "function"
   defp kind(value) when is_pid(value), do: "pid"

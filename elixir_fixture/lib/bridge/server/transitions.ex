@@ -9,7 +9,17 @@ defmodule Bridge.Server.Transitions do
 
   require Logger
 
-  alias Bridge.{Connection, Error, Lifecycle, Msgpack, Places, Python, Server, Stderr}
+  alias Bridge.{
+    Connection,
+    Error,
+    Lifecycle,
+    Msgpack,
+    Places,
+    ProcessGroup,
+    Python,
+    Server,
+    Stderr
+  }
 
   # How long the last lines of the standard error may take to come.
   @tail_ms 300
@@ -62,7 +72,7 @@ defmodule Bridge.Server.Transitions do
     for waiter <- state.life.waiters, do: send(waiter, {waiter, :ok})
     if state.starter, do: send(state.parent, {state.starter, :ready})
     settings = state.life.settings
-    Places.change(state.places, ready["limits"]["max_queue"] || settings.max_queue, true)
+    Places.change(state.places, max_queue(ready, settings), true)
     if settings.stuck_after_ms != :infinity, do: ask_health_later(settings)
 
     %{
@@ -72,6 +82,13 @@ defmodule Bridge.Server.Transitions do
         starter: nil
     }
   end
+
+  defp max_queue(%{"limits" => %{"max_queue" => limit}}, _settings)
+       when limit in 0..0xFFFF_FFFF do
+    limit
+  end
+
+  defp max_queue(_ready, settings), do: settings.max_queue
 
   @doc "Has `overdue/2` called after so long, should it be the same Python then."
   @spec send_overdue(Server.t(), what :: term, ms :: non_neg_integer) :: reference
@@ -83,7 +100,7 @@ defmodule Bridge.Server.Transitions do
   @spec overdue(what :: term, Server.t()) :: result
   # A signal that has Python print where each of its threads is, and end.
   def overdue(:start, %{life: %{state: :starting}} = state) do
-    Python.kill(state.life.python.os_pid, "ABRT")
+    ProcessGroup.kill(state.life.python.os_pid, "ABRT")
     send_overdue(state, :stack, @stack_ms)
     seconds = state.life.settings.start_timeout_ms / 1000
     message = "the Python process was not ready within the :start_timeout of #{seconds} s"
@@ -113,7 +130,7 @@ defmodule Bridge.Server.Transitions do
   def overdue({:bye, reason}, state), do: gone("it said #{inspect(reason)}", state)
 
   def overdue(:drain, state) do
-    Python.kill(state.life.python.os_pid)
+    ProcessGroup.kill(state.life.python.os_pid)
     gone("it took longer than its grace", state)
   end
 
@@ -123,6 +140,8 @@ defmodule Bridge.Server.Transitions do
   @spec gone(status :: term, Server.t()) :: result
   def gone(reason, %{life: %{state: :draining} = life} = state) do
     Python.close(life.python.port)
+    # Python has seen to what its tools started, if it could
+    ProcessGroup.finish(life.python.os_pid)
     error = unavailable("the Python process has been stopped")
 
     case life.then do
@@ -163,7 +182,7 @@ defmodule Bridge.Server.Transitions do
     if before.python do
       Python.close(before.python.port)
       # what its tools started, if it had no time to end that itself
-      Python.kill(before.python.os_pid)
+      ProcessGroup.kill(before.python.os_pid)
     end
 
     state = %{state | life: life, connection: connection, overdue: nil, health: nil}
@@ -225,7 +244,7 @@ defmodule Bridge.Server.Transitions do
   def drain(state, :start), do: {:noreply, state}
 
   def drain(%{life: life} = state, {:stop, reason}) do
-    if life.python, do: Python.kill(life.python.os_pid)
+    if life.python, do: ProcessGroup.kill(life.python.os_pid)
     {:stop, reason, state}
   end
 
@@ -242,7 +261,7 @@ defmodule Bridge.Server.Transitions do
   def health(frame, %{life: %{state: :ready} = life} = state) do
     with {:ok, [1, _id, nil, %{"status" => "stuck"}]} <- Msgpack.decode(frame) do
       Logger.error("#{life.name}: no call is served any more, so the Python process is ended")
-      Python.kill(life.python.os_pid)
+      ProcessGroup.kill(life.python.os_pid)
       %{state | overdue: unavailable("the Python process was stuck: no call was served any more")}
     else
       _serving ->

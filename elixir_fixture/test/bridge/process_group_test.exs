@@ -1,0 +1,42 @@
+defmodule Bridge.ProcessGroupTest do
+  use Bridge.TestCase, async: true
+
+  alias Bridge.ProcessGroup
+
+  # A program that has started another one, and tells its id.
+  defp start(script) do
+    port = Port.open({:spawn_executable, "/bin/sh"}, [:binary, args: ["-c", script]])
+    {:os_pid, os_pid} = Port.info(port, :os_pid)
+    on_exit(fn -> ProcessGroup.kill(os_pid) end)
+    assert_receive {^port, {:data, child}}, patience()
+    {os_pid, child |> String.trim() |> String.to_integer()}
+  end
+
+  test "kills a program and all that it has started" do
+    {os_pid, child} = start("trap : TERM; sleep 600 & echo $!; wait; wait; sleep 600")
+    assert ProcessGroup.kill(os_pid, "TERM") == :ok
+    eventually(fn -> not os_alive?(child) end)
+    assert os_alive?(os_pid)
+    assert ProcessGroup.kill(os_pid) == :ok
+    eventually(fn -> not os_alive?(os_pid) end)
+  end
+
+  test "ends what a program has left behind, also what is deaf" do
+    {os_pid, child} = start("sleep 600 & echo $!")
+    assert ProcessGroup.finish(os_pid) == :ok
+    eventually(fn -> not os_alive?(child) end)
+
+    {os_pid, child} = start("(trap '' TERM; while :; do sleep 600; done) & echo $!")
+    assert ProcessGroup.finish(os_pid) == :ok
+    eventually(fn -> not os_alive?(child) end)
+  end
+
+  test "does nothing about a group that is not there" do
+    {os_pid, _child} = start("echo $$")
+    eventually(fn -> not os_alive?(os_pid) end)
+    assert ProcessGroup.finish(os_pid) == :ok
+    assert ProcessGroup.kill(os_pid) == :ok
+    assert ProcessGroup.kill(nil) == :ok
+    assert ProcessGroup.finish(nil) == :ok
+  end
+end
