@@ -3,17 +3,17 @@ defmodule Bridge.ProcessGroupTest do
 
   alias Bridge.ProcessGroup
 
-  # A program that has started another one, and tells its id.
+  # A program that has started another one, and tells the ids of both.
   defp start(script) do
     port = Port.open({:spawn_executable, "/bin/sh"}, [:binary, args: ["-c", script]])
-    {:os_pid, os_pid} = Port.info(port, :os_pid)
+    assert_receive {^port, {:data, ids}}, patience()
+    [os_pid, child] = ids |> String.split() |> Enum.map(&String.to_integer/1)
     on_exit(fn -> ProcessGroup.kill(os_pid) end)
-    assert_receive {^port, {:data, child}}, patience()
-    {os_pid, child |> String.trim() |> String.to_integer()}
+    {os_pid, child}
   end
 
   test "kills a program and all that it has started" do
-    {os_pid, child} = start("trap : TERM; sleep 600 & echo $!; wait; wait; sleep 600")
+    {os_pid, child} = start("trap : TERM; sleep 600 & echo $$ $!; wait; wait; sleep 600")
     assert ProcessGroup.kill(os_pid, "TERM") == :ok
     eventually(fn -> not os_alive?(child) end)
     assert os_alive?(os_pid)
@@ -22,17 +22,17 @@ defmodule Bridge.ProcessGroupTest do
   end
 
   test "ends what a program has left behind, also what is deaf" do
-    {os_pid, child} = start("sleep 600 & echo $!")
+    {os_pid, child} = start("sleep 600 & echo $$ $!")
     assert ProcessGroup.finish(os_pid) == :ok
     eventually(fn -> not os_alive?(child) end)
 
-    {os_pid, child} = start("(trap '' TERM; while :; do sleep 600; done) & echo $!")
+    {os_pid, child} = start("(trap '' TERM; while :; do sleep 600; done) & echo $$ $!")
     assert ProcessGroup.finish(os_pid) == :ok
     eventually(fn -> not os_alive?(child) end)
   end
 
   test "does nothing about a group that is not there" do
-    {os_pid, _child} = start("echo $$")
+    {os_pid, _child} = start("echo $$ $$")
     eventually(fn -> not os_alive?(os_pid) end)
     assert ProcessGroup.finish(os_pid) == :ok
     assert ProcessGroup.kill(os_pid) == :ok
