@@ -12,13 +12,14 @@ defmodule Bridge.ProcessGroupTest do
     {os_pid, child}
   end
 
-  test "kills a program and all that it has started" do
-    {os_pid, child} = start("trap : TERM; sleep 600 & echo $$ $!; wait; wait; sleep 600")
+  test "sends a signal to a program and all that it has started, and kills them" do
+    {os_pid, child} =
+      start("trap 'echo told; exit' TERM; sleep 600 & echo $$ $!; while :; do sleep 0.01; done")
+
     assert ProcessGroup.kill(os_pid, "TERM") == :ok
-    eventually(fn -> not os_alive?(child) end)
-    assert os_alive?(os_pid)
+    assert_receive {_port, {:data, "told\n"}}, patience()
     assert ProcessGroup.kill(os_pid) == :ok
-    eventually(fn -> not os_alive?(os_pid) end)
+    eventually(fn -> not os_alive?(os_pid) and not os_alive?(child) end)
   end
 
   test "ends what a program has left behind, also what is deaf" do
