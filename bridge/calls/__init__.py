@@ -9,7 +9,7 @@ from .dispatcher import Dispatcher
 from .errand import run_on_worker
 from .execution import unhandled
 from .inline import InlineRunner, Watchdog
-from .interfaces import CallView, Intake, Output, Peer, Sink
+from .interfaces import EXHAUSTED, CallView, Intake, Output, Peer, Sink
 from .interrupter import Interrupter
 from .job import Job, SerialQueue, Worker
 from .latency import QUICK
@@ -22,6 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Dispatcher", "Pool", "ToolThreads", "Job", "Worker", "SerialQueue",
-    "Peer", "Sink", "Intake", "Output", "CallView",
+    "Peer", "Sink", "Intake", "Output", "CallView", "EXHAUSTED",
     "InlineRunner", "Interrupter", "Watchdog", "QUICK", "unhandled", "run_on_worker",
 ]  # fmt: skip

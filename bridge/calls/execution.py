@@ -144,7 +144,11 @@ def send_failure(peer: Peer, key: int, tool: str, failure: BaseException) -> Non
         peer.send_error(key, describe_failure(failure))
     except BaseException:
         # its code may run, and that of its details; who claimed the call answers it all the same
-        peer.send_error(key, ToolFailed(f"{tool} failed, and so did describing how", started=True))
+        try:
+            error = ToolFailed(f"{tool} failed, and so did describing how", started=True)
+            peer.send_error(key, error)
+        except BaseException:
+            peer.send_exhausted(key)
 
 
 def unprepared(failure: BaseException) -> CallError:

@@ -12,6 +12,13 @@ from collections.abc import Mapping
 from ..errors import CallError
 from ..typing_names import Any
 
+#: The answer to a call for which there is no memory to make another one.
+EXHAUSTED = CallError(
+    "no memory is left, not even to say what became of the call",
+    code="resource_exhausted",
+    started=True,
+)
+
 
 class CallView(ABC):
     """What a transport sees of a call that runs: its key, and whether somebody still waits for it.
@@ -65,6 +72,14 @@ class Peer(ABC):
     @abstractmethod
     def send_error(self, key: int, error: CallError) -> None:
         """Answer the call ``key`` with an error. Never raises."""
+
+    def send_exhausted(self, key: int) -> None:
+        """Answer the call ``key``, for which two answers could not be made or sent, somehow.
+
+        Where memory has run out, nothing but what is made beforehand may be had. If part of an answer
+        is on its way already, this does nothing. Never raises.
+        """
+        self.send_error(key, EXHAUSTED)
 
     @abstractmethod
     def open_stream(self, call: CallView) -> Sink:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 
 from msgpack import Packer
 
@@ -11,23 +12,34 @@ from .tensors import TENSOR, split_tensor
 
 #: From this size on, data is left where it is.
 LARGE_BYTES = 1 << 16
-#: A container with more items than this is not searched for large data, nor are its containers.
+#: Of a container with more items than this, some stand for all.
 _MAX_ITEMS = 16
+_SAMPLES = 4
+#: So many containers are searched for large data.
+_MAX_CONTAINERS = 64
+#: Nothing below so many levels is searched.
+_MAX_LEVELS = 64
 _MAX_BYTES = 2**32 - 1
-#: What nearly all items are.
-_SMALL = frozenset([int, str, float, bool, type(None), dict, list, tuple])
+#: What nearly all items are; and what holds others.
+_SMALL = frozenset([int, str, float, bool, type(None)])
+_CONTAINERS = frozenset([dict, list, tuple])
+_OF_DATA = frozenset([bytes, bytearray, memoryview])
 
 
 class Parts:
     """Buffers whose bytes, one after another, are a message; ``len()`` counts the bytes.
 
     For one thread. ``buffers`` can be read at any time.
+
+    Args:
+        max_bytes: Beyond this, bytes are counted and not kept; default: there is no such limit.
     """
 
-    __slots__ = ("buffers", "_size", "_small")
+    __slots__ = ("buffers", "_size", "_small", "_max_bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = 2**63) -> None:
         self.buffers: list[bytes | bytearray | memoryview] = []
+        self._max_bytes = max_bytes
         self._size = 0
         self._small = bytearray()
 
@@ -37,8 +49,18 @@ class Parts:
     def __bytes__(self) -> bytes:
         return b"".join(self.buffers)
 
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes may follow. If not, they are counted as if they did."""
+        if self._size + size <= self._max_bytes:
+            return True
+        self.buffers.clear()
+        self._size += size
+        return False
+
     def add(self, data: bytes) -> None:
         """Append bytes that are copied."""
+        if not self.has_room(len(data)):
+            return
         if not self.buffers or self.buffers[-1] is not self._small:
             self._small = bytearray()
             self.buffers.append(self._small)
@@ -47,6 +69,8 @@ class Parts:
 
     def add_large(self, data: bytes | memoryview) -> None:
         """Append bytes that stay where they are. They must not change until they are written."""
+        if not self.has_room(len(data)):
+            return
         self.buffers.append(data)
         self._size += len(data)
 
@@ -56,66 +80,127 @@ Payload = bytes | Parts
 
 
 def holds_large(value: Any) -> bool:
-    """Whether the value, or one of the few items in it, is so large that a copy costs more than this."""
+    """Whether something in the value is so large that a copy costs more than this.
+
+    Of containers with many items some are looked at, of texts in one the last, and of many containers
+    the first ones.
+    """
     kind = type(value)
-    if kind is dict:
-        items = value.values()
-    elif kind is list or kind is tuple:
-        items = value
-    else:
+    if kind not in _CONTAINERS:
+        if kind is str:
+            return len(value) >= LARGE_BYTES
         return kind not in _SMALL and _is_large(value)
-    if len(value) > _MAX_ITEMS:
-        return False
-    for item in items:  # noqa: SIM110  # any() costs twice as much, and every result comes by
-        if type(item) not in _SMALL and _is_large(item):
+    # no call and no list that nearly every result can do without: all come by here
+    inner: list[Any] | None = None
+    count = 0
+    while True:
+        items = value.values() if type(value) is dict else value
+        if len(value) > _MAX_ITEMS:
+            items = _samples(items)
+        for item in items:
+            kind = type(item)
+            if kind in _SMALL:
+                continue
+            if kind not in _CONTAINERS:
+                if _is_large(item):
+                    return True
+            elif inner is None:
+                inner = [item]
+            elif len(inner) < _MAX_CONTAINERS:
+                inner.append(item)
+        if kind is str and value and len(item) >= LARGE_BYTES:
             return True
-    return False
+        if inner is None or count == len(inner):
+            return False
+        value = inner[count]
+        count += 1
 
 
-def scatter(packer: Packer, value: Any) -> Parts:
+def count_large(value: Any) -> int:
+    """How many bytes of large data are in the items of a dict, or list, of any items. Not deeper."""
+    items = value.values() if type(value) is dict else value
+    if not _OF_DATA & {*map(type, items)}:
+        return 0
+    sizes = (memoryview(item).nbytes for item in items if type(item) in _OF_DATA)
+    return sum(size for size in sizes if size >= LARGE_BYTES)
+
+
+def scatter(packer: Packer, value: Any, max_bytes: int = 2**63) -> Parts:
     """The value as MessagePack, its large parts where they are.
 
     Args:
         packer: For all but the large parts; with ``autoreset``.
         value: What to encode.
+        max_bytes: Of a message that is longer only the length is right; nothing is copied for it.
 
     Raises:
         ValueError: Something has more than 4 GiB.
         Exception: What ``packer`` raises; it is of no use then.
     """
-    parts = Parts()
-    _scatter(packer, value, parts)
+    parts = Parts(max_bytes)
+    _scatter(packer, value, parts, 0)
     return parts
+
+
+def _samples(items: Any) -> Any:
+    if not isinstance(items, list | tuple):
+        return islice(items, _SAMPLES)
+    return [*items[:: len(items) // (_SAMPLES - 1)], items[-1]]
 
 
 def _is_large(value: Any) -> bool:
     kind = type(value)
-    if kind is bytes:
+    if kind is bytes or kind is bytearray or kind is str:
         return len(value) >= LARGE_BYTES
+    if kind is memoryview:
+        return bool(value.nbytes >= LARGE_BYTES)
     numpy = sys.modules.get("numpy")
     return numpy is not None and kind is numpy.ndarray and value.nbytes >= LARGE_BYTES
 
 
-def _scatter(packer: Packer, value: Any, parts: Parts) -> None:
+def _scatter(packer: Packer, value: Any, parts: Parts, level: int) -> None:
     kind = type(value)
-    if kind in (list, tuple) and len(value) <= _MAX_ITEMS:
-        parts.add(packer.pack_array_header(len(value)))
-        for item in value:
-            _scatter(packer, item, parts)
-    elif kind is dict and len(value) <= _MAX_ITEMS:
-        parts.add(packer.pack_map_header(len(value)))
-        for key, item in value.items():
-            parts.add(packer.pack(key))
-            _scatter(packer, item, parts)
+    if kind in _CONTAINERS:
+        few = len(value) <= _MAX_ITEMS
+        if level >= _MAX_LEVELS or not (few or holds_large(value)):
+            parts.add(packer.pack(value))
+        elif kind is dict:
+            parts.add(packer.pack_map_header(len(value)))
+            for key, item in value.items():
+                parts.add(packer.pack(key))
+                _scatter(packer, item, parts, level + 1)
+        else:
+            parts.add(packer.pack_array_header(len(value)))
+            for item in value:
+                _scatter(packer, item, parts, level + 1)
     elif not _is_large(value):
         parts.add(packer.pack(value))
     elif kind is bytes:
-        parts.add(b"\xc6" + _size(len(value)))
-        parts.add_large(value)
+        _add_data(b"\xc6", value, parts)
+    elif kind is str:
+        # not in one with what is to be asked: half a character raises, however long it all is
+        _add_data(b"\xdb", value.encode(), parts)
+    elif kind is not bytearray and kind is not memoryview:
+        _add_tensor(value, parts)
     else:
-        header, elements = split_tensor(value)
-        size = len(header) + len(elements)
-        parts.add(b"\xc9" + _size(size) + bytes([TENSOR]) + header)
+        size = memoryview(value).nbytes
+        head = b"\xc6" + _size(size)
+        if parts.has_room(len(head) + size):
+            parts.add(head)
+            parts.add_large(bytes(value))  # its owner may change it
+
+
+def _add_data(head: bytes, data: bytes, parts: Parts) -> None:
+    parts.add(head + _size(len(data)))
+    parts.add_large(data)
+
+
+def _add_tensor(array: Any, parts: Parts) -> None:
+    size = 16 + 8 * array.ndim + array.nbytes  # of the name, the rank and the shape, the elements
+    head = b"\xc9" + _size(size) + bytes([TENSOR])
+    if parts.has_room(len(head) + size):
+        header, elements = split_tensor(array)
+        parts.add(head + header)
         parts.add_large(elements)
 
 

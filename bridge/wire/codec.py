@@ -13,7 +13,7 @@ from ..typing_names import Any
 from .buffers import Payload, holds_large, scatter
 from .keys import has_same_keys
 from .messages import CallOptions, Message, Notification, Request, Response
-from .packing import new_packer
+from .packing import Conversions, TooLarge, new_packer
 from .reading import GUARDED_BYTES, MAX_ITEMS, read_value
 from .values import decode_extension, explain_unencodable, told_key, wire_key
 
@@ -56,12 +56,11 @@ class Encoder:
             2047 MiB.
     """
 
-    __slots__ = ("_packer", "_converted", "_max_bytes")
+    __slots__ = ("_packer", "_conversions", "_max_bytes")
 
     def __init__(self, max_bytes: int = MAX_ANSWER_BYTES) -> None:
-        #: Whether something was converted that may be a key.
-        self._converted = [False]
-        self._packer = new_packer(self._converted)
+        self._conversions = Conversions(max_bytes)
+        self._packer = new_packer(self._conversions)
         self._max_bytes = max_bytes
 
     def result(self, msgid: int, result: Any) -> Payload:
@@ -73,7 +72,7 @@ class Encoder:
             data: bytes = self._packer.pack([RESPONSE, msgid, None, result])
         except Exception as error:
             raise self._explain("result", result, error) from error
-        if self._converted[0]:
+        if self._conversions.keys:
             self._check_keys("result", result)
         if len(data) > _CHECKED_BYTES:
             self._check_size("result", len(data))
@@ -110,10 +109,10 @@ class Encoder:
 
     def _scatter(self, wire: Any, name: str, value: Any) -> Payload:
         try:
-            parts = scatter(self._packer, wire)
+            parts = scatter(self._packer, wire, self._max_bytes)
         except Exception as error:
             raise self._explain(name, value, error) from error
-        if self._converted[0]:
+        if self._conversions.keys:
             self._check_keys(name, value)
         self._check_size(name, len(parts))
         return parts
@@ -123,14 +122,14 @@ class Encoder:
             data: bytes = self._packer.pack(wire)
         except Exception as error:
             raise self._explain(name, value, error) from error
-        if form is not None or self._converted[0]:
+        if form is not None or self._conversions.keys:
             self._check_keys(name, value, form or wire_key)
         if len(data) > _CHECKED_BYTES:
             self._check_size(name, len(data))
         return data
 
     def _check_keys(self, name: str, value: Any, form: Form = wire_key) -> None:
-        self._converted[0] = False
+        self._conversions.keys = False
         try:
             same = has_same_keys(value, form)
         except Exception as error:
@@ -140,8 +139,9 @@ class Encoder:
             raise self._explain(name, value, cause, form)
 
     def _check_size(self, name: str, size: int) -> None:
+        self._conversions.large_bytes = 0
         if size > _KEEP_PACKER_BYTES:
-            self._packer = new_packer(self._converted)
+            self._packer = new_packer(self._conversions)
         if size > self._max_bytes:
             raise self._too_large(name, f"{size} bytes")
 
@@ -155,8 +155,10 @@ class Encoder:
     def _explain(
         self, name: str, value: Any, error: Exception, form: Form = wire_key
     ) -> CallError | EncodeError:
-        self._packer = new_packer(self._converted)  # half of the value is in the old one
-        self._converted[0] = False
+        self._conversions = Conversions(self._max_bytes)
+        self._packer = new_packer(self._conversions)  # half of the value is in the old one
+        if isinstance(error, TooLarge):
+            return self._too_large(name, "more bytes than fit into one message")
         if isinstance(error, ValueError) and "too large" in str(error):
             return self._too_large(name, "a part of more than 4 GiB")  # which MessagePack lacks
         return explain_unencodable(name, value, error, form)

@@ -156,6 +156,10 @@ class Connection:
             raise _second_response(msgid)
         return data
 
+    def forget(self, msgid: int) -> bool:
+        """Note that the request has its response, whatever that is. False if it had one before."""
+        return self._in_flight.pop(msgid, self) is not self
+
     def item(self, encoder: Encoder, msgid: int, credit: Credit | None, item: Any) -> Payload:
         """The next item of a stream; its size is taken from the credit.
 

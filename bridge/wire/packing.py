@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from msgpack import Packer
+from msgpack import ExtType, Packer
 
 from ..typing_names import Any
+from .buffers import LARGE_BYTES, count_large
 from .keys import has_same_keys
 from .values import to_wire, wire_key
 
@@ -12,22 +13,51 @@ from .values import to_wire, wire_key
 _OF_KEYS = frozenset([set, frozenset, range])
 
 
-def new_packer(converted: list[bool]) -> Packer:
-    """A packer that notes in ``converted[0]`` that it has converted something that may be a key.
+class TooLarge(ValueError):
+    """What was converted for one message is too large for it."""
 
-    Then somebody must look at the keys in the value. Those of dicts that are made on the way, the
-    packer looks at itself, and raises ``ValueError``.
+
+class Conversions:
+    """What a packer has converted for the message that it is at.
+
+    ``keys``: whether something that may be a key; then somebody must look at the keys in the value.
+    ``large_bytes``: how much large data.
+
+    Args:
+        max_bytes: if there is more large data, packing ends with ``TooLarge``.
+    """
+
+    __slots__ = ("keys", "large_bytes", "max_bytes")
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.keys = False
+        self.large_bytes = 0
+
+
+def new_packer(conversions: Conversions) -> Packer:
+    """A packer that notes what it converts.
+
+    It looks itself at the keys in dicts that are made on the way, and raises ``ValueError`` for those
+    that become the same.
     """
 
     def convert(value: Any) -> Any:
         plain = to_wire(value)
         kind = type(plain)
-        if (kind is dict or (kind is list and type(value) not in _OF_KEYS)) and has_same_keys(
-            plain, wire_key
-        ):
-            raise ValueError("two keys of a map would be the same")
+        if kind is dict or (kind is list and type(value) not in _OF_KEYS):
+            if has_same_keys(plain, wire_key):
+                raise ValueError("two keys of a map would be the same")
+            size = count_large(plain)
+        else:
+            size = len(plain.data) if kind is ExtType else 0
+        if size >= LARGE_BYTES:
+            # where it stands, nobody has seen it before
+            conversions.large_bytes += size
+            if conversions.large_bytes > conversions.max_bytes:
+                raise TooLarge
         if type(value).__hash__ is not None:
-            converted[0] = True
+            conversions.keys = True
         return plain
 
     return Packer(autoreset=True, use_bin_type=True, default=convert)

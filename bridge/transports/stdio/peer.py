@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 
-from ...calls import Peer
+from ...calls import EXHAUSTED, Peer
 from ...errors import CallError
 from ...wire import sendable, told_key
 from .stream import Stream
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 #: What is longer in a line of progress or log is cut.
 _MAX_NOTE_BYTES = 1 << 16
+#: Between two attempts to have the few bytes for an answer.
+_PAUSE_S = 0.01
+#: An id of nine bytes.
+_LONG_ID = 2**64 - 1
 
 
 class StdioPeer(Peer):
@@ -40,6 +45,9 @@ class StdioPeer(Peer):
         #: How many lines of progress and log were dropped because the peer does not read.
         self.dropped = 0
         self._ended = False
+        # made while there is memory: what comes before the id of a call, and after it
+        data = self._own.encoder.error(_LONG_ID, EXHAUSTED.to_wire())
+        self._exhausted = data.split(_LONG_ID.to_bytes(8, "big"))
 
     # -- of the process ---------------------------------------------------------------------
 
@@ -80,17 +88,29 @@ class StdioPeer(Peer):
     def send_result(self, key: int, result: Any) -> None:
         # as answer() does, without the call: this runs for every call of a tool
         message = self._connection.result(self._own.encoder, key, result)
-        self._writer.send(message)
+        try:
+            self._writer.send(message)
+        except MemoryError:
+            self._send_exhausted(key)  # nobody else will, as the request is over
+            return
         if len(message) >= SMALL_BYTES and self._channel.is_flooded:
             # the worker makes no more of it; a reader that runs quick calls is watched
             self._writer.flush_and_wait()
 
     def send_error(self, key: int, error: CallError) -> None:
         message = self._connection.error(self._own.encoder, key, error)
-        with self._channel.order:
-            self._writer.send(message)
+        try:
+            with self._channel.order:
+                self._writer.send(message)
+        except MemoryError:
+            self._send_exhausted(key)
+            return
         self.wake_stream(key)  # (2) of stream.py
         self._writer.nudge()
+
+    def send_exhausted(self, key: int) -> None:
+        if self._connection.forget(key):
+            self._send_exhausted(key)
 
     def open_stream(self, call: CallView) -> Stream:
         return Stream(self._channel, call, self._paused)
@@ -123,6 +143,18 @@ class StdioPeer(Peer):
         return True
 
     # -- parts ------------------------------------------------------------------------------
+
+    def _send_exhausted(self, key: int) -> None:
+        while True:
+            try:
+                message = self._exhausted[0] + key.to_bytes(8, "big") + self._exhausted[1]
+                with self._channel.order:
+                    self._writer.send(message)
+                break
+            except MemoryError:
+                time.sleep(_PAUSE_S)  # others end meanwhile, and give some back
+        self.wake_stream(key)
+        self._writer.nudge()
 
     def _notify(self, method: str, params: list[Any]) -> None:
         self._writer.send(self._own.encoder.notification(method, params))

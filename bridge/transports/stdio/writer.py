@@ -155,9 +155,19 @@ class Writer(Output):
                     self._large -= size
             if self._broken:
                 continue
-            small += encode_header(size)
+            begin = len(small)
+            try:
+                small += encode_header(size)
+                if size < LARGE_BYTES:
+                    small += message  # type: ignore[arg-type]  # parts are larger
+            except MemoryError:
+                # without a copy: it is out of the queue, and would be lost
+                del small[begin:]
+                rest = [message] if isinstance(message, bytes) else message.buffers
+                self._write_all([small, encode_header(size), *rest])
+                small = bytearray()
+                continue
             if size < LARGE_BYTES:
-                small += message  # type: ignore[arg-type]  # parts are larger
                 if len(small) < LARGE_BYTES:
                     continue
                 self._write_small(small)

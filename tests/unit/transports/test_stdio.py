@@ -194,6 +194,38 @@ def test_what_goes_wrong_with_one_message_is_its_error(
     assert not subject.gone.is_set()
 
 
+@pytest.mark.parametrize("inline", [True, False])
+@pytest.mark.parametrize("method", ["answer", "fail"])
+@pytest.mark.parametrize("where", ["encoding", "queueing", "both"])
+def test_a_call_for_which_no_memory_is_left_is_answered(inline, method, where, wire, monkeypatch):
+    """Neither for its result, nor to say that there is none, nor to say that this failed."""
+    subject = wire(inline=inline)
+    subject.tools.slow.go_on.set()
+    writer, failures = subject.peer._writer, []
+    send = writer.send
+
+    def refuse_at_first(message):
+        failures.append(message)
+        if len(failures) < 4:
+            raise MemoryError
+        send(message)
+
+    if where != "queueing":
+        monkeypatch.setattr(Encoder, "result", no_memory)
+        monkeypatch.setattr(Encoder, "error", no_memory)
+    if where != "encoding":
+        monkeypatch.setattr(writer, "send", refuse_at_first)
+    subject.reader.start()
+    subject.request(2**40, method)
+    (answer,) = subject.read()
+    assert (answer.msgid, answer.error["code"]) == (2**40, "resource_exhausted")
+    assert answer.error["started"]
+    monkeypatch.undo()
+    subject.request(2, "answer")
+    assert subject.read() == [Response(2, None, 42)]
+    assert not subject.dispatcher.calls
+
+
 class Unreadable(dict[str, Any]):
     """Tools that cannot be looked up."""
 

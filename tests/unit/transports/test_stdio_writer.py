@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from bridge.transports.stdio import writer as writer_module
 from bridge.transports.stdio.writer import Writer
+from bridge.wire.buffers import Parts
 from bridge.wire.framing import HEADER_BYTES, FrameDecoder
 from tests.scripted import ScriptedLock
 from tests.waiting import in_thread, join, passed, wait_until
@@ -46,6 +48,28 @@ def pipe() -> Iterator[Pipe]:
     pipe = Pipe()
     yield pipe
     pipe.close()
+
+
+class Scarce(bytearray):
+    """A buffer that cannot grow by certain bytes."""
+
+    def __iadd__(self, data):
+        if data[:1] in (b"\xff", b"\0") and len(data) == Scarce.size:
+            raise MemoryError
+        return super().__iadd__(data)
+
+
+@pytest.mark.parametrize("size", [5000, HEADER_BYTES], ids=["for the message", "for the header"])
+def test_a_message_that_there_is_no_memory_to_copy_is_written_all_the_same(pipe, monkeypatch, size):
+    monkeypatch.setattr(writer_module, "bytearray", Scarce, raising=False)
+    monkeypatch.setattr(Scarce, "size", size, raising=False)
+    messages = [b"a", b"\xff" * 5000, b"b", Parts(), b"c"]
+    messages[3].add_large(b"\xff" * (1 << 17))
+    for message in messages:
+        pipe.writer.send(message)
+    flushing = in_thread(pipe.writer.flush)
+    assert pipe.read(len(messages)) == [bytes(message) for message in messages]
+    join(flushing)
 
 
 def test_what_is_queued_is_written_in_order_and_whole(pipe):

@@ -41,12 +41,28 @@ def with_large(draw: st.DrawFn) -> Any:
     """Values with something large at some place."""
     value: Any = draw(
         st.sampled_from(
-            [LARGE, LARGE + b"x", np.arange(LARGE_BYTES // 4, dtype="f4").reshape(2, -1)]
+            [
+                LARGE,
+                LARGE + b"x",
+                bytearray(LARGE),
+                memoryview(LARGE),
+                "ä" * LARGE_BYTES,
+                np.arange(LARGE_BYTES // 4, dtype="f4").reshape(2, -1),
+            ]
         )
     )
-    for _ in range(draw(st.integers(0, 3))):
+    for _ in range(draw(st.integers(0, 2))):
         beside = draw(st.lists(wire_values(), max_size=3))
-        value = draw(st.sampled_from([[*beside, value], (value, *beside), {"a": value, 1: beside}]))
+        value = draw(
+            st.sampled_from(
+                [
+                    [*beside, value],
+                    (value, *beside),
+                    {"a": value, 1: beside},
+                    dict.fromkeys(range(20), value),
+                ]
+            )
+        )
     return value
 
 
@@ -114,7 +130,7 @@ def test_arrays_of_any_layout_arrive(array):
 
 
 def test_small_values_are_bytes():
-    for value in (None, {"x": 1}, b"x" * (LARGE_BYTES - 1), [LARGE] * 17, "x" * LARGE_BYTES):
+    for value in (None, {"x": 1}, b"x" * (LARGE_BYTES - 1), list(range(99)), "x" * 99, [{}] * 99):
         assert not holds_large(value)
         assert type(Encoder().result(7, value)) is bytes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tracemalloc
 from collections import OrderedDict
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
@@ -383,15 +384,38 @@ def test_a_value_of_a_subclass_travels_as_what_it_is(value: Any, there: Any) -> 
 
 ZEROS = np.zeros(2_200_000_000, "u1")  # never touched: they need no memory
 ZEROS.flags.writeable = False
+MASKED = np.ma.masked_array(np.zeros(1 << 20, "u1"))
 SLIGHTLY_MORE = np.zeros(2**32, "u1")
 SLIGHTLY_MORE.flags.writeable = False
 
 
 @pytest.mark.parametrize(
     "value",
-    # no deeper: what is not found to be large is encoded before it is refused, in real memory
-    [ZEROS, [ZEROS, ZEROS], SLIGHTLY_MORE],
-    ids=["2 GiB", "4 GiB", "one value of 4 GiB"],
+    # none of it is ever in memory: it is refused before anything is encoded
+    [
+        ZEROS,
+        [ZEROS, ZEROS],
+        SLIGHTLY_MORE,
+        {"a": [1, {"b": (ZEROS, 2)}]},
+        [[[[ZEROS]]]],
+        [{"n": n, "data": ZEROS} for n in range(99)],
+        {n: [ZEROS[: 2**26]] for n in range(99)},
+        [np.zeros(2**31, "u1")],
+        [[memoryview(ZEROS)]],
+        [[ZEROS.reshape(2, -1)]],
+    ],
+    ids=[
+        "2 GiB",
+        "4 GiB",
+        "one value of 4 GiB",
+        "deeper",
+        "deepest",
+        "many",
+        "many small ones",
+        "to be copied",
+        "a view",
+        "another shape",
+    ],
 )
 @pytest.mark.parametrize("method", ["result", "item"])
 def test_what_no_frame_holds_is_refused_with_its_size_and_the_limit(
@@ -401,6 +425,25 @@ def test_what_no_frame_holds_is_refused_with_its_size_and_the_limit(
     with pytest.raises(CallError, match=rf"the {method} has .*, above the limit of 2146435072"):
         getattr(encoder, method)(1, value)
     assert decode_message(encoder.result(1, 3)) == Response(1, None, 3)
+
+
+@dataclass
+class Chunk:
+    data: Any
+
+
+@pytest.mark.parametrize(
+    "each",
+    [Chunk(bytes(1 << 20)), Chunk({"a": np.zeros(1 << 20, "u1")}), MASKED],
+    ids=["data", "deeper", "tensor"],
+)
+def test_what_is_converted_on_the_way_is_refused_before_all_of_it_is_encoded(each: Any) -> None:
+    limit = 10 << 20
+    encoder = Encoder(limit)
+    with pytest.raises(CallError, match=r"the result has more bytes .* above the limit"):
+        encoder.result(1, [*range(99), [each] * 1000])
+    for _ in range(20):
+        encoder.result(1, [*range(99), [each] * 9])
 
 
 @pytest.mark.parametrize("value", ["x" * 2000, b"x" * 2000, [1] * 2000, b"x" * (1 << 20)], ids=type)
