@@ -12,9 +12,8 @@ from .tensors import TENSOR, split_tensor
 
 #: From this size on, data is left where it is.
 LARGE_BYTES = 1 << 16
-#: Of a container with more items than this, some stand for all.
+#: Of a container with more items than this, the first and the last stand for all.
 _MAX_ITEMS = 16
-_SAMPLES = 4
 #: So many containers are searched for large data.
 _MAX_CONTAINERS = 64
 #: Nothing below so many levels is searched.
@@ -82,8 +81,8 @@ Payload = bytes | Parts
 def holds_large(value: Any) -> bool:
     """Whether something in the value is so large that a copy costs more than this.
 
-    Of containers with many items some are looked at, of texts in one the last, and of many containers
-    the first ones.
+    Of containers with many items the first and the last are looked at, of texts in one the last, and of
+    many containers the first ones.
     """
     kind = type(value)
     if kind not in _CONTAINERS:
@@ -96,7 +95,7 @@ def holds_large(value: Any) -> bool:
     while True:
         items = value.values() if type(value) is dict else value
         if len(value) > _MAX_ITEMS:
-            items = _samples(items)
+            items = (value[0], value[-1]) if type(value) is not dict else islice(items, 1)
         for item in items:
             kind = type(item)
             if kind in _SMALL:
@@ -140,12 +139,6 @@ def scatter(packer: Packer, value: Any, max_bytes: int = 2**63) -> Parts:
     parts = Parts(max_bytes)
     _scatter(packer, value, parts, 0)
     return parts
-
-
-def _samples(items: Any) -> Any:
-    if not isinstance(items, list | tuple):
-        return islice(items, _SAMPLES)
-    return [*items[:: len(items) // (_SAMPLES - 1)], items[-1]]
 
 
 def _is_large(value: Any) -> bool:

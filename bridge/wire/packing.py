@@ -11,6 +11,8 @@ from .values import to_wire, wire_key
 
 #: What becomes a list without a dict in it.
 _OF_KEYS = frozenset([set, frozenset, range])
+#: What may hold dicts or large data.
+_HOLDING = frozenset([dict, list, ExtType])
 
 
 class TooLarge(ValueError):
@@ -35,6 +37,17 @@ class Conversions:
         self.large_bytes = 0
 
 
+def look_into(value: Any, plain: Any, kind: type) -> int:
+    """How many bytes of large data are in what a value has become. Raises if keys become the same."""
+    if kind is ExtType:
+        return len(plain.data)
+    if type(value) in _OF_KEYS:
+        return 0
+    if has_same_keys(plain, wire_key):
+        raise ValueError("two keys of a map would be the same")
+    return count_large(plain)
+
+
 def new_packer(conversions: Conversions) -> Packer:
     """A packer that notes what it converts.
 
@@ -45,17 +58,13 @@ def new_packer(conversions: Conversions) -> Packer:
     def convert(value: Any) -> Any:
         plain = to_wire(value)
         kind = type(plain)
-        if kind is dict or (kind is list and type(value) not in _OF_KEYS):
-            if has_same_keys(plain, wire_key):
-                raise ValueError("two keys of a map would be the same")
-            size = count_large(plain)
-        else:
-            size = len(plain.data) if kind is ExtType else 0
-        if size >= LARGE_BYTES:
-            # where it stands, nobody has seen it before
-            conversions.large_bytes += size
-            if conversions.large_bytes > conversions.max_bytes:
-                raise TooLarge
+        if kind in _HOLDING:
+            size = look_into(value, plain, kind)
+            if size >= LARGE_BYTES:
+                # where it stands, nobody has seen it before
+                conversions.large_bytes += size
+                if conversions.large_bytes > conversions.max_bytes:
+                    raise TooLarge
         if type(value).__hash__ is not None:
             conversions.keys = True
         return plain
