@@ -107,8 +107,7 @@ def execute(
         failure = error
         args, kwargs = [], {}  # noqa: F841  # whoever keeps the exception keeps this frame
         if isinstance(error, MemoryError):
-            # its frames hold what the tool took; without it there is no room for an answer
-            error.__traceback__ = error.__context__ = None
+            _free(error)
     if not running.claim():
         running.answered_elsewhere(failure)
         if failure is None:
@@ -149,6 +148,18 @@ def send_failure(peer: Peer, key: int, tool: str, failure: BaseException) -> Non
             peer.send_error(key, error)
         except BaseException:
             peer.send_exhausted(key)
+
+
+def _free(error: BaseException) -> None:
+    """Let go of what the tool took, so that there is room for an answer: its frames hold it."""
+    error.__context__ = None
+    trace = error.__traceback__
+    while trace is not None:
+        try:
+            trace.tb_frame.clear()
+        except RuntimeError:
+            pass  # it runs: one of ours
+        trace = trace.tb_next
 
 
 def unprepared(failure: BaseException) -> CallError:

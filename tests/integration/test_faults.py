@@ -178,6 +178,9 @@ def test_a_tool_that_takes_all_memory_fails_and_gives_it_back(any_peer):
     for piece in (1 << 20, 1 << 20, last):
         error = error_of(any_peer, any_peer.request("allocates_until_memory_error", [piece]))
         assert (error.code, error.type) == ("internal", "builtins.MemoryError")
+        # of the smallest pieces there may be no room for more
+        if piece == 1 << 20:
+            assert "in allocates_until_memory_error" in "\n".join(error.traceback)
     assert any_peer.result(running) == 0.5
     assert any_peer.call("echo", [bytes(1 << 20)]) == bytes(1 << 20)
 
