@@ -51,6 +51,8 @@ class LoadedAdapter:
         self.name = name
         self.target = target
         self.tools = tools
+        #: How many of its calls may run at once, whatever the settings say; None: as they say.
+        self.workers: int | None = None
 
     @property
     def thread_safe(self) -> bool:

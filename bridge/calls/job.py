@@ -41,10 +41,21 @@ class Worker:
 
     ``job``: what it runs now, since ``since``; None: nothing; ``jobs`` and ``busy_s``: what it ran so far.
     ``stats`` belongs to whoever submits the jobs: counters that need no lock. ``variables``: with which
-    calls on its thread begin; None: its thread has not begun to run calls.
+    calls on its thread begin; None: its thread has not begun to run calls. ``replaced``: its thread once
+    another worker has its place; ``thread`` is None then.
     """
 
-    __slots__ = ("name", "thread", "job", "since", "jobs", "busy_s", "stats", "variables")
+    __slots__ = (
+        "name",
+        "thread",
+        "job",
+        "since",
+        "jobs",
+        "busy_s",
+        "stats",
+        "variables",
+        "replaced",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -55,6 +66,7 @@ class Worker:
         self.busy_s = 0.0
         self.stats: dict[Any, Any] = {}
         self.variables: Variables | None = None
+        self.replaced: threading.Thread | None = None
 
 
 class SerialQueue:

@@ -61,6 +61,7 @@ from ..errors import PoolFull, ShuttingDown
 from ..threads import start_thread
 from .interfaces import Output
 from .job import SerialQueue, Worker
+from .replacements import Replacements
 from .tool_threads import ToolThreads
 
 TYPE_CHECKING = False
@@ -82,6 +83,7 @@ class Pool:
             and nudged by a worker that goes on to another job and has no sleeper to wake.
             Default: jobs that write nothing.
         threads: what its threads have in common, made for as many; default: nothing.
+        spare: how many threads may run what nobody awaits, while others have their places.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Pool:
         max_queue: int,
         output: Output | None = None,
         threads: ToolThreads | None = None,
+        spare: int = 0,
     ) -> None:
         if max_workers < 1 or max_queue < 0:
             raise ValueError(f"a pool of {max_workers} workers with a queue of {max_queue}")
@@ -108,12 +111,13 @@ class Pool:
         self._serial: list[SerialQueue] = []
         self._receivers: Pool | None = None
         self._growing = threading.Lock()
+        self.replacements = Replacements(
+            self.workers, self._idle, self._growing, self._start, spare
+        )
         self._closed = False
-        #: Whether a worker has ever started. From then on every job finds one.
-        self._serves = False
+        self._serves = False  # a worker has started: from then on every job finds one
         self._retry_at = 0.0
-        #: Whether the last thread that was wanted could not be started.
-        self._lacks_threads = False
+        self._lacks_threads = False  # the last one that was wanted could not be started
 
     def __repr__(self) -> str:
         busy = sum(worker.job is not None for worker in self.workers)
@@ -143,17 +147,15 @@ class Pool:
         return guest
 
     def new_receivers(self, number: int) -> Pool:
-        """Make threads for jobs that wait for a peer before they become calls here, and count here.
-
-        For one worker, whose thread nobody may replace, as the adapter may depend on it.
-        """
+        """Make threads for jobs that wait for a peer before they become calls here, and count here:
+        for one worker, whose thread nobody may replace, as the adapter may depend on it."""
         self._receivers = Pool(number, self.max_queue)
         return self._receivers
 
     def everyone(self) -> list[Worker]:
-        """The workers, the guests, and those that receive."""
+        """The workers, those that were replaced, the guests, and those that receive."""
         receivers = () if self._receivers is None else self._receivers.workers
-        return [*self.workers, *self.guests, *receivers]
+        return [*self.workers, *self.replacements.workers, *self.guests, *receivers]
 
     def submit(self, job: Job) -> None:
         """Run the job on a worker, soon. Any thread, never blocks.
@@ -329,7 +331,9 @@ class Pool:
                 sys.excepthook(type(error), error, error.__traceback__)
                 now = clock()
             if worker.thread is not thread:
-                return  # (5) it was relieved
+                if worker.thread is None:
+                    self.replacements.retire(worker)
+                return  # (5) it was relieved, or replaced
             worker.job = None
             worker.jobs += 1
             worker.busy_s += now - worker.since

@@ -52,10 +52,11 @@ class Report:
         return [self._tools[name].tool.describe() for name in sorted(self._tools)]
 
     def health(self, draining: bool) -> dict[str, Any]:
-        """Whether it serves, and has room. ``abandoned``: workers whose caller has gone."""
+        """Whether it serves, and has room. ``abandoned``: threads whose caller has gone."""
         pool, queued = self._pool, self._pool.queued
         busy = sum(worker.job is not None for worker in pool.workers)
         abandoned = sum(is_abandoned(worker) for worker in pool.workers)
+        replaced = len(pool.replacements.workers)
         elsewhere = sum(worker.job is not None for worker in pool.guests)
         return {
             "status": "draining" if draining else self._stuck.status(),
@@ -64,7 +65,7 @@ class Report:
             "max_queue": pool.max_queue,
             "max_workers": pool.max_workers,
             "busy": busy,
-            "abandoned": abandoned,
+            "abandoned": abandoned + replaced,
             "python": self._python,
         }
 
@@ -84,7 +85,8 @@ class Report:
             in_flight[call.tool.name] = in_flight.get(call.tool.name, 0) + 1
         tools = {}
         for name, tool in self._tools.items():
-            parts = (worker.stats.get(tool) for worker in pool.everyone())
+            workers = [*pool.everyone(), pool.replacements.retired]
+            parts = (worker.stats.get(tool) for worker in workers)
             total = add_up(part for part in parts if part is not None)
             tools[name] = {**total.describe(), "in_flight": in_flight.get(name, 0)}
         return {

@@ -68,7 +68,7 @@ def _are_safe() -> bool:
 
 
 def _describe(worker: Worker, frames: dict[int, FrameType], now: float) -> dict[str, Any]:
-    job, thread = worker.job, worker.thread
+    job, thread = worker.job, worker.thread or worker.replaced
     tool = job.running_tool if isinstance(job, Running) else None
     stack, left_out = None, 0
     if tool is not None and thread is not None and thread.ident in frames:

@@ -93,6 +93,12 @@ class ToolStats:
         }
 
 
+def keep(stats: dict[Any, ToolStats], total: dict[Any, ToolStats]) -> None:
+    """Add what a worker counted, by tool, to what others had counted that are no more."""
+    for tool, counted in stats.items():
+        total[tool] = add_up((total.get(tool, ToolStats()), counted))
+
+
 def add_up(parts: Iterable[ToolStats]) -> ToolStats:
     """The sum over workers."""
     total = ToolStats()

@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 _MOMENT_S = 0.1
 
 
-def make_pool(max_workers: int, max_queue: int, output: Output | None = None) -> Pool:
+def make_pool(
+    max_workers: int, max_queue: int, output: Output | None = None, spare: int = 0
+) -> Pool:
     """The pool for an adapter whose module was imported on the calling thread.
 
     What the module has set in ``contextvars`` holds in ``setup()`` and in the tools.
     """
-    threads = ToolThreads(contextvars.copy_context(), single=max_workers == 1)
-    return Pool(max_workers, max_queue, output, threads)
+    # one worker keeps its thread, unless another may have its place
+    single = max_workers == 1 and not spare
+    threads = ToolThreads(contextvars.copy_context(), single=single)
+    return Pool(max_workers, max_queue, output, threads, spare)
 
 
 def build_adapter(
@@ -44,6 +48,8 @@ def build_adapter(
         AdapterError: as ``build``; or there is no thread.
     """
     made: LoadedAdapter = _run(pool, lambda: pool.threads.run_hook(lambda: build(name, target)))
+    if made.workers is not None:
+        pool.max_workers = min(made.workers, pool.max_workers)
     return made
 
 

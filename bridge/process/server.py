@@ -6,7 +6,6 @@ import faulthandler
 import os
 import sys
 import threading
-from queue import Empty, SimpleQueue
 
 from ..calls import Dispatcher, Interrupter
 from ..errors import AdapterError, BridgeError, CallError, EncodeError, UsageError
@@ -18,6 +17,7 @@ from .adapter_life import build_adapter, close, make_pool, set_up
 from .announcement import announce, describe
 from .fork import Forks
 from .group import ProcessGroup
+from .main_queue import MainQueue
 from .network import open_grpc
 from .process_log import ProcessLog
 from .shutdown import (
@@ -81,11 +81,11 @@ class Server:
         settings: what the command line says.
         build: makes the adapter to serve of its name and the class or module that was found.
         services: makes what clients of the gRPC server can call; called only if there is one.
-        elixir: makes the way back to the program that calls, from the tools that are served; it
-            is called once the adapter is set up.
+        elixir: makes the way back to the caller from the tools, once the adapter is set up.
         switches_often: whether answers are to come within microseconds although other tools
             compute. Over stdio they are in any case; over gRPC that costs a tenth of the calls.
         watcher: ends the process when it cannot do so itself; default: nobody does.
+        spare_workers: how many threads may run what nobody awaits, while others have their places.
     """
 
     def __init__(
@@ -97,21 +97,22 @@ class Server:
         elixir: Callable[[Mapping[str, Tool]], Elixir | None] = no_elixir,
         switches_often: bool = False,
         watcher: Watcher | None = None,
+        spare_workers: int = 0,
     ) -> None:
         self._settings = settings
         self._build = build
         self._services = services
         self._elixir = elixir
         self._switches_often = switches_often or settings.descriptors is not None
-        # not an Event: a signal handler may interrupt the thread that waits for it
-        self._reasons: SimpleQueue[str] = SimpleQueue()
+        self._spare = spare_workers
+        self.queue = MainQueue(lambda: self._leave_after(settings.grace_s + _MARGIN_S))
         self._parent = os.getppid()
         self._watcher = watcher
         self._group = ProcessGroup() if watcher is None else watcher.group
 
     def end(self, reason: str) -> None:
         """Have the process drain and end. Any thread, signal handlers too."""
-        self._reasons.put(reason)
+        self.queue.end(reason)
 
     def run(self) -> int:
         """Serve until there is a reason to end, and end the process.
@@ -138,7 +139,7 @@ class Server:
                 checker = self._begin_check()
                 target = resolve(settings.adapter, settings.app_dir)
                 output = None if stdio is None else stdio.output
-                pool = make_pool(settings.max_workers, settings.max_queue, output)
+                pool = make_pool(settings.max_workers, settings.max_queue, output, self._spare)
                 adapter = build_adapter(pool, self._build, settings.adapter, target)
             tools = self._set_up(adapter, pool, checker)
             dispatcher = Dispatcher(
@@ -215,7 +216,7 @@ class Server:
         self, adapter: LoadedAdapter, pool: Pool, checker: ThreadSafetyChecker | None
     ) -> Mapping[str, Tool]:
         """Set the adapter up. Returns the tools to serve. Raises ``AdapterError``."""
-        check_workers(adapter, self._settings.max_workers)
+        check_workers(adapter, pool.max_workers)
         tools = adapter.tools if checker is None else checker.watch_adapter(adapter)
         set_up(pool, adapter)
         return tools
@@ -256,18 +257,16 @@ class Server:
         self, dispatcher: Dispatcher, stdio: StdioTransport | None, grpc: GrpcServer | None
     ) -> str:
         while True:
-            try:
-                reason = self._reasons.get(timeout=_WATCH_S)
-                if stdio is None or not stdio.hands_over(reason):
-                    return reason
-            except Empty:
-                dispatcher.catch_up()
-                status = dispatcher.stuck.look()
-                if grpc is not None:
-                    grpc.set_health(status == "serving")
-                # somebody else may hold the pipe open that would have told us
-                if self._settings.descriptors is not None and os.getppid() != self._parent:
-                    return "parent gone"
+            reason = self.queue.take(_WATCH_S)
+            if reason is not None and (stdio is None or not stdio.hands_over(reason)):
+                return reason
+            dispatcher.catch_up()
+            status = dispatcher.stuck.look()
+            if grpc is not None:
+                grpc.set_health(status == "serving")
+            # somebody else may hold the pipe open that would have told us
+            if self._settings.descriptors is not None and os.getppid() != self._parent:
+                return "parent gone"
 
     def _end(
         self,

@@ -57,6 +57,7 @@ class ToolCaller:
         *,
         session: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        headers: bool = True,
         sender: Sender | None = None,
     ) -> bytes:
         """Call a tool for the request that the calling thread handles, and wait for the answer.
@@ -69,7 +70,8 @@ class ToolCaller:
             tool: the tool's name.
             params: its arguments, by position or by name.
             session: what the tool sees as its session; default: none.
-            metadata: what it sees beside the metadata of gRPC.
+            metadata: what it sees as its metadata; default: nothing.
+            headers: whether it sees the metadata of gRPC beside that.
             sender: where its items, progress and log lines go; without one it must not stream.
 
         Returns:
@@ -81,7 +83,7 @@ class ToolCaller:
         exchange = Exchange(
             self._dispatcher, self._executor, context, responses, self._max_message_bytes, sender
         )
-        return exchange.serve(tool, params, session, metadata)
+        return exchange.serve(tool, params, session, metadata, headers)
 
     def open_stream(self, send: Callable[[bytes | None], object]) -> Sender:
         """A sender for a behavior that is ``experimental_non_blocking``; ``send``: gRPC's."""

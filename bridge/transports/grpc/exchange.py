@@ -101,6 +101,7 @@ class Exchange(Peer, Sink):
         params: list[Any] | dict[str, Any],
         session: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        headers: bool = True,
     ) -> bytes:
         """Call a tool and wait for its answer. Once, on the thread that handles the request.
 
@@ -108,7 +109,8 @@ class Exchange(Peer, Sink):
             tool: its name.
             params: its arguments, by position or by name.
             session: what the tool sees as its session.
-            metadata: what the tool sees beside the metadata of gRPC.
+            metadata: what the tool sees as its metadata.
+            headers: whether it sees the metadata of gRPC beside that.
 
         Returns:
             The message of its result.
@@ -122,7 +124,7 @@ class Exchange(Peer, Sink):
         worker = rpc.take_worker()
         if self._executor.receives_only:
             worker = None
-        request = Request(rpc.key, tool, params, self._options(session, metadata))
+        request = Request(rpc.key, tool, params, self._options(session, metadata, headers))
         call = dispatcher.admit(request, self, rpc.arrived)
         if call is not None:
             if not self._context.add_callback(self._end):
@@ -140,7 +142,9 @@ class Exchange(Peer, Sink):
         finally:
             del error  # its traceback leads to this frame, be it as that of a caller
 
-    def _options(self, session: str | None, metadata: Mapping[str, str] | None) -> CallOptions:
+    def _options(
+        self, session: str | None, metadata: Mapping[str, str] | None, headers: bool
+    ) -> CallOptions:
         timeout_s: float | None = self._context.time_remaining()
         if timeout_s is not None:
             # the dispatcher counts from the request's arrival
@@ -148,7 +152,7 @@ class Exchange(Peer, Sink):
             timeout_s = timeout_s + waited if timeout_s < _ENDLESS_S else None
         shown = {
             key: value
-            for key, value in self._context.invocation_metadata()
+            for key, value in (self._context.invocation_metadata() if headers else ())
             if key not in _HIDDEN and type(value) is str and not key.startswith("grpc-")
         }
         if metadata:
@@ -161,12 +165,13 @@ class Exchange(Peer, Sink):
         call = dispatcher.calls.get(key)
         if call is None:
             return
+        end = dispatcher.cancel
         if call.deadline is not None:
             slack = max(_SLACK_S, _SLACK_SHARE * (call.deadline - call.arrived))
             if call.deadline - time.monotonic() < slack:
-                dispatcher.expire(key)
-                return
-        dispatcher.cancel(key)
+                end = dispatcher.expire
+        if end(key):
+            self._rpc.replace_worker(dispatcher.pool.replacements.replace)  # 9
 
     # -- the call's peer; any thread --------------------------------------------------------
 

@@ -58,6 +58,10 @@ the watch           ``look``: replaces threads, and settles what the serving thr
    ``stop`` nor ``Dispatcher.cancel_all`` sees it. ``stop`` is called first, and the request looks
    for it once its call is in flight: it sees that, or ``cancel_all`` sees the call.
    (``test_a_request_between_queue_and_call_never_begins_once_it_is_over``)
+9. A request ends while its tool runs, and the worker's place is given to another as the tool
+   returns. Both take the lock of the request: the worker has left the request then, and is not
+   replaced, or it was replaced while its job ran, and ends after it.
+   (``test_a_worker_that_has_left_the_request_is_not_replaced``)
 """
 
 from __future__ import annotations

@@ -57,6 +57,8 @@ class Rpc(Job):
         self._moving = threading.Lock()
         #: The worker that waits here for the message; None before, and once it has other work.
         self._waiting: Worker | None = None
+        #: The worker that runs the tool; None before, once it has other work, or was replaced.
+        self._running: Worker | None = None
         self._callbacks: deque[Callable[[Rpc], object]] = deque()
         self._handled = False
 
@@ -68,7 +70,8 @@ class Rpc(Job):
         try:
             self.handle()
         finally:
-            self.take_worker()  # 2: later the worker has other work
+            with self._moving:  # 2, 9: later the worker has other work
+                self._waiting = self._running = None
         return time.monotonic()
 
     def handle(self) -> None:
@@ -90,7 +93,8 @@ class Rpc(Job):
             None if the thread is no worker: another one has its place, or it never had one.
         """
         with self._moving:  # 1: not between a decision to replace the thread and the new one
-            worker, self._waiting = self._waiting, None
+            worker = self._running = self._waiting
+            self._waiting = None
         return worker
 
     def replace_thread(self, replace: Callable[[Worker], bool]) -> None:
@@ -105,6 +109,19 @@ class Rpc(Job):
         with self._moving:  # 1
             if self._waiting is not None and replace(self._waiting):
                 self._waiting = None
+
+    def replace_worker(self, replace: Callable[[Worker], bool]) -> None:
+        """Have another worker take the place of the one whose tool runs, but for nobody.
+
+        Any thread may call it.
+
+        Args:
+            replace: puts a new worker in the place of another, and returns whether it could; called
+                if one is here.
+        """
+        with self._moving:  # 9
+            if self._running is not None and replace(self._running):
+                self._running = None
 
     # -- what gRPC takes for a future -------------------------------------------------------
 

@@ -19,7 +19,7 @@ from ...wire import MAX_ITEMS
 from .caller import ToolCaller
 from .endpoint import Endpoint
 from .executor import GrpcExecutor
-from .service import ServiceFactory
+from .service import Service, ServiceFactory
 from .settings import GrpcSettings
 from .standard import Health, Reflection
 
@@ -111,7 +111,7 @@ class GrpcTransport:
         address = self._endpoint.listen(server)
         server.start()
         executor.watch()
-        return GrpcServer(server, executor, health, ("", *names), address)
+        return GrpcServer(server, executor, health, ("", *names), address, services)
 
 
 class GrpcServer:
@@ -123,6 +123,7 @@ class GrpcServer:
         health: its health checks.
         names: of which services they tell.
         address: the port, or the address of a Unix socket.
+        services: what it serves beside health checks.
     """
 
     def __init__(
@@ -132,12 +133,14 @@ class GrpcServer:
         health: Health,
         names: Sequence[str],
         address: int | str,
+        services: Sequence[Service] = (),
     ) -> None:
         self.address = address
         self._server = server
         self._executor = executor
         self._health = health
         self._names = names
+        self._services = services
 
     def set_health(self, serving: bool) -> None:
         """Tell the health checks whether calls are served. No effect once it drains."""
@@ -162,6 +165,8 @@ class GrpcServer:
             idle: whether no tool runs any more. The calls of those that do end with the connection,
                 as unavailable; stopping the server would make that "cancelled".
         """
+        for service in self._services:
+            service.close()
         wait(self.stop(), _REFUSE_S)
         if idle and self._server.stop(_FLUSH_S).wait(_REFUSE_S):
             self._executor.close()

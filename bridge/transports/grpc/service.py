@@ -24,6 +24,9 @@ class Service(ABC):
     def handlers(self) -> Mapping[str, Any]:
         """The methods, by name, each a ``grpc.RpcMethodHandler``. Called once, before the start."""
 
+    def close(self) -> None:  # noqa: B027  most have nothing that lasts
+        """End what would last, such as streams of events. Called once, after the last call."""
+
 
 #: Makes a service when there are tools to be called: most often the class itself.
 ServiceFactory: TypeAlias = Callable[[ToolCaller], Service]

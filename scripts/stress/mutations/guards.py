@@ -18,6 +18,7 @@ class Guard:
 
 
 POOL = "bridge/calls/pool.py"
+RPC = "bridge/transports/grpc/rpc.py"
 POOL_TESTS = "tests/unit/calls/test_pool_interleavings.py::test_"
 LOOP = "bridge/calls/event_loop.py"
 LOOP_TESTS = "tests/unit/calls/test_event_loop.py::test_"
@@ -113,8 +114,7 @@ GUARDS = [
     ),
     Guard(
         POOL, 5, "end when the place was given away",
-        "            if worker.thread is not thread:\n                return  # (5) it was relieved\n",
-        "",
+        "                return  # (5) it was relieved, or replaced\n", "                pass\n",
         "tests/unit/calls/test_pool_relieve.py::"
         "test_the_end_of_a_relieved_job_does_not_touch_what_its_worker_runs_now",
     ),
@@ -151,6 +151,18 @@ GUARDS = [
         "if not self._serves and not self._grow() and self.discard(job):  # (8)", "if False:",
         "tests/unit/calls/test_pool_threads.py::"
         "test_with_no_thread_at_all_a_job_is_refused_and_the_next_one_may_find_one",
+    ),
+    Guard(
+        "bridge/calls/replacements.py", 1, "the old thread ends with its job",
+        "            worker.thread = None  # (1)\n", "",
+        "tests/unit/calls/test_pool_replace.py::"
+        "test_the_end_of_a_replaced_job_is_counted_and_touches_no_other",
+    ),
+    Guard(
+        RPC, 9, "a worker that leaves is not there to be replaced",
+        "self._waiting = self._running = None", "self._waiting = None",
+        "tests/unit/transports/test_grpc_executor.py::"
+        "test_a_worker_that_has_left_the_request_is_not_replaced",
     ),
     Guard(
         WATCHDOG, 1, "is it the same piece",

@@ -69,7 +69,7 @@ class ScriptedPool(Pool):
 
     def __init__(self, max_workers: int, max_queue: int) -> None:
         # one worker, but as one of many: whose thread may be replaced
-        super().__init__(max_workers, max_queue, threads=ToolThreads())
+        super().__init__(max_workers, max_queue, threads=ToolThreads(), spare=1)
         self.before_submit: Callable[[Job], object] = nothing
         self.after_submit: Callable[[Job], object] = nothing
 

@@ -442,3 +442,37 @@ def test_what_waits_in_the_queue_is_refused_at_the_end(hold):
     for future in ended:
         future.result(20)
     assert [refused(visit) for visit in waiting] == [True] * 3 == [True] * len(ended)
+
+
+# -- 9: the request ends while its tool runs ------------------------------------------------------
+
+
+def test_a_tool_that_nobody_awaits_leaves_its_place_to_others(hold):
+    bench = GrpcBench(hold.tool, echo)
+    visit = bench.visit("hold", "a")
+    passed(hold.began)
+    visit.context.end()
+    assert bench.visit("echo", 1).outcome == b"1"
+    assert bench.dispatcher.health()["abandoned"] == 1
+    hold.leave.set()
+    join(visit.thread)
+    assert bench.dispatcher.health()["abandoned"] == 0
+    stats = bench.dispatcher.stats()["tools"]
+    assert (stats["hold"]["calls"], stats["echo"]["calls"]) == (1, 1)
+
+
+def test_a_worker_that_has_left_the_request_is_not_replaced(hold):
+    bench = GrpcBench(hold.tool)
+    replaced = []
+    visit = bench.visit("hold", "a")
+    passed(hold.began)
+    rpc, moving = visit.rpc, ScriptedLock()
+    rpc._moving = moving
+    moving.acquire()  # gRPC has ended the request, and decides about its worker
+    hold.leave.set()
+    passed(moving.contended)  # the tool has returned, and its worker waits to leave
+    moving.release()
+    bench.settle()
+    wait_until(lambda: bench.pool.workers[0].job is None, "the worker to leave")
+    rpc.replace_worker(replaced.append)
+    assert replaced == []
