@@ -1,7 +1,7 @@
 """Adapters that were written for Snakepit's Python side, served as they are.
 
 Snakepit makes an instance of the class for every request, gives it a session and calls its
-``execute_tool``. Here there is one instance, shared by all requests, as of every adapter:
+``execute_tool``. Here an instance serves any number of requests, as of every adapter:
 
 =============================================  ====================================================
 of the class                                   here
@@ -11,7 +11,8 @@ context)``                                     a stream takes what it returns it
 methods marked with Snakepit's ``@tool``       tools of their own, if there is no ``execute_tool``
 ``set_session_context(context)``               called once, with a view of whichever call is running
 ``initialize()``, ``cleanup()``                called once, at the start and at the end
-``__thread_safe__``                            as everywhere: needed for more than one worker
+``__thread_safe__``                            whether calls that run at once share the instance;
+                                               else each has one of its own (``instances.py``)
 =============================================  ====================================================
 
 Nothing of Snakepit is imported. A class that derives from its base classes finds them beside the
@@ -20,14 +21,20 @@ script in whose place the bridge was started, which is the working directory.
 
 from __future__ import annotations
 
-from ..adapter import Adapter
-from ..context import current_context, running_call
+import os
+from collections.abc import Callable
+
+from ..adapter import Adapter, bind_tools, tool_names
+from ..context import running_call
 from ..loading import LoadedAdapter, RunHook, adapt, create, resolve, run_hook
 from ..tool import Tool, ToolOptions
+from .instances import Instances, MainThread
+from .items import AsyncItems, Items
+from .sensitive import is_sensitive
+from .session import SessionContext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from typing import Any
 
 #: What an adapter's ``execute_tool`` is called as a tool, once for each kind of request. Names
@@ -35,43 +42,87 @@ if TYPE_CHECKING:
 EXECUTE, EXECUTE_STREAMING = "$/ExecuteTool", "$/ExecuteStreamingTool"
 #: Where Snakepit's ``@tool`` leaves what it was told.
 _MARK = "_tool_metadata"
+#: What Snakepit's worker returns for a stream that nobody has asked for as one.
+_NO_STREAM = {"error": "Streaming tool called on non-streaming endpoint."}
 
 
 def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
-    """Find and build an adapter, in the way of Snakepit or in that of the bridge.
-
-    Args:
-        name: as ``--adapter`` has it.
-        app_dir: where its module is looked for first; default: the working directory.
-
-    Raises:
-        AdapterError: it cannot be found, built or served.
-    """
+    """Find and build an adapter. Raises as ``build``, or ``AdapterError``: it cannot be found."""
     return build(name, resolve(name, app_dir))
 
 
-def build(name: str, target: object) -> LoadedAdapter:
-    """The adapter called ``name``, of the class that was found. Raises as ``load``."""
-    target = create(name, target)
-    tools = _marked_tools(target)
-    execute = getattr(target, "execute_tool", None)
-    if callable(execute):
-        tools[EXECUTE] = _any_tool(EXECUTE, _with_context(execute), stream=False)
-        tools[EXECUTE_STREAMING] = _any_tool(
-            EXECUTE_STREAMING, _with_items(_with_context(execute)), stream=True
-        )
-    return SnakepitAdapter(name, target, tools) if tools else adapt(name, target)
+def build(
+    name: str,
+    cls: object,
+    *,
+    shares: bool = False,
+    main_thread: MainThread | None = None,
+    correlate: Callable[[str | None], object] = lambda correlation_id: None,
+) -> LoadedAdapter:
+    """An adapter in the way of Snakepit, or in that of the bridge.
+
+    Args:
+        name: as ``--adapter`` has it.
+        cls: the class or module that was found under this name.
+        shares: whether all its calls have one instance, which must declare to be made for that;
+            default: each has one of its own if need be.
+        main_thread: runs calls that are sensitive to the thread; default: they run on any.
+        correlate: told the correlation id of each call, in its context.
+
+    Raises:
+        AdapterError: it cannot be built or served.
+    """
+    target = create(name, cls)
+    if not _is_for_snakepit(target):
+        adapt(name, target)  # says what is wrong with it
+    return SnakepitAdapter(name, cls, target, shares, main_thread, correlate)
 
 
 class SnakepitAdapter(LoadedAdapter):
-    """An adapter in the way of Snakepit."""
+    """An adapter that Snakepit calls; ``build`` makes it."""
+
+    def __init__(
+        self,
+        name: str,
+        cls: object,
+        target: object,
+        shares: bool,
+        main_thread: MainThread | None,
+        correlate: Callable[[str | None], object],
+    ) -> None:
+        super().__init__(name, target, {})
+        self._context = SessionContext()
+        self._main_thread = main_thread
+        self._correlate = correlate
+        thread_safe = super().thread_safe
+        lends = isinstance(cls, type) and not shares and not thread_safe
+        self._instances = Instances(target, self._make if lends else None)
+        self._class = cls
+        #: What was made for calls at once.
+        self._others: list[SnakepitAdapter] = []
+        self._thread_safe = thread_safe or lends
+        if not shares and not self._thread_safe:
+            self.workers = 1  # a module
+        self.tools.update(self._find_tools())
+        if _executes(target):
+            self.tools[EXECUTE] = _any_tool(EXECUTE, self._execute, stream=False)
+            self.tools[EXECUTE_STREAMING] = _any_tool(
+                EXECUTE_STREAMING, self._execute_streaming, stream=True
+            )
+
+    @property
+    def thread_safe(self) -> bool:
+        """Whether its calls may run at once, on one instance or on several."""
+        return self._thread_safe
 
     def setup(self, run: RunHook = run_hook) -> None:
-        self.run_step("set_session_context", run, SessionContext())
+        self.run_step("set_session_context", run, self._context)
         super().setup(run)
         self.run_step("initialize", run)
 
     def close(self, run: RunHook = run_hook) -> None:
+        for other in self._others:
+            other.close(run)
         try:
             cleanup = getattr(self.target, "cleanup", None)
             if callable(cleanup):
@@ -79,36 +130,87 @@ class SnakepitAdapter(LoadedAdapter):
         finally:
             super().close(run)
 
+    # -- its tools --------------------------------------------------------------------------
 
-class SessionContext:
-    """What Snakepit's adapters know of a call and its session: a view of the one that asks.
+    def _execute(self, tool_name: str, arguments: dict[str, Any]) -> Any:
+        return _without_stream(self._run(tool_name, arguments))
 
-    One object serves all calls, so an adapter may keep it. Between calls there is no session.
-    """
+    def _execute_streaming(self, tool_name: str, arguments: dict[str, Any]) -> Any:
+        return _items(self._run(tool_name, arguments))
 
-    @property
-    def session_id(self) -> str | None:
-        """The session of the call that asks; None: it has none."""
-        call = running_call.get(None)
-        return None if call is None else call.session
+    def _run(self, tool_name: str, arguments: dict[str, Any]) -> Any:
+        def execute(instance: Any) -> Any:
+            return instance.execute_tool(
+                tool_name=tool_name, arguments=arguments, context=self._context
+            )
 
-    @property
-    def request_metadata(self) -> dict[str, str]:
-        """The metadata of the call that asks."""
-        call = running_call.get(None)
-        return {} if call is None else dict(call.metadata)
+        return self._with_instance(execute, arguments)
 
-    @property
-    def elixir_tools(self) -> dict[str, dict[str, Any]]:
-        """As ``Context.elixir_tools()``."""
-        return current_context().elixir_tools()
+    def _find_tools(self) -> dict[str, Tool]:
+        target = self.target
+        if not isinstance(target, Adapter) and _is_for_snakepit(target):
+            marked = _marked_methods(type(target))
+            return {name: self._tool(name, _read_mark(name, target)) for name in marked}
+        if isinstance(self._class, type):
+            tools = bind_tools(target).values()
+            names = (
+                type(target).__tools__ if isinstance(target, Adapter) else tool_names(type(target))
+            )
+            pairs = zip(names, tools, strict=True)
+            return {tool.name: self._tool(name, tool) for name, tool in pairs}
+        return bind_tools(target)
 
-    def call_elixir_tool(self, tool_name: str, /, **params: Any) -> Any:
-        """As ``Context.call_elixir()``."""
-        return current_context().call_elixir(tool_name, **params)
+    def _tool(self, attribute: str, tool: Tool) -> Tool:
+        """The same tool, each call of which has an instance."""
 
-    def cleanup(self) -> None:
-        """Nothing: sessions are Elixir's, and end there."""
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._with_instance(
+                lambda instance: getattr(instance, attribute)(*args, **kwargs), kwargs
+            )
+
+        return tool.calling(_to_the_end(call) if tool.streaming else call)
+
+    def _with_instance(self, work: Callable[[Any], Any], arguments: dict[str, Any]) -> Any:
+        running = running_call.get(None)
+        metadata = {} if running is None else running.metadata
+        self._correlate(metadata.get("correlation_id"))
+        if self._main_thread is not None and is_sensitive(metadata, arguments, os.environ):
+            main_thread, inner = self._main_thread, work
+
+            def work(instance: Any) -> Any:
+                return main_thread.run(lambda: inner(instance))
+
+        return self._instances.call(work)
+
+    # -- its life ---------------------------------------------------------------------------
+
+    def _make(self) -> object:
+        """A further instance, set up on the thread of the call that needs it."""
+        other = SnakepitAdapter(
+            self.name, self._class, create(self.name, self._class), True, None, self._correlate
+        )
+        other.setup()
+        self._others.append(other)
+        return other.target
+
+
+def _executes(target: object) -> bool:
+    return callable(getattr(target, "execute_tool", None))
+
+
+def _is_for_snakepit(target: object) -> bool:
+    """Whether it was written for Snakepit; else its tools are marked in the way of the bridge."""
+    if _executes(target):
+        return True
+    return not isinstance(target, Adapter) and bool(_marked_methods(type(target)))
+
+
+def _read_mark(name: str, target: object) -> Tool:
+    method = getattr(target, name)
+    mark = getattr(method, _MARK)
+    stream = True if getattr(mark, "supports_streaming", False) else None
+    options = ToolOptions(name, getattr(mark, "description", None), False, stream)
+    return Tool(name, method, options)
 
 
 def _any_tool(name: str, function: Callable[..., Any], stream: bool) -> Tool:
@@ -116,51 +218,53 @@ def _any_tool(name: str, function: Callable[..., Any], stream: bool) -> Tool:
     return Tool(name, function, ToolOptions(name, None, False, stream), is_async=True)
 
 
-def _marked_tools(target: object) -> dict[str, Tool]:
-    if isinstance(target, Adapter):
-        return {}  # its tools are marked in our way
-    tools: dict[str, Tool] = {}
-    for name in dir(type(target)):
-        method = getattr(type(target), name, None)
-        mark = getattr(method, _MARK, None)
-        if mark is not None and callable(method):
-            stream = True if getattr(mark, "supports_streaming", False) else None
-            description = getattr(mark, "description", None)
-            tools[name] = Tool(
-                name, getattr(target, name), ToolOptions(name, description, False, stream)
-            )
-    return tools
+def _marked_methods(cls: type) -> dict[str, Any]:
+    methods = ((name, getattr(cls, name, None)) for name in dir(cls))
+    return {
+        name: method
+        for name, method in methods
+        if getattr(method, _MARK, None) is not None and callable(method)
+    }
 
 
-def _with_context(execute: Callable[..., Any]) -> Callable[[str, dict[str, Any]], Any]:
-    context = SessionContext()
+def _without_stream(value: Any) -> Any:
+    """The result of a call that is no stream; a generator is none, as Snakepit's worker has it."""
+    if hasattr(value, "__await__"):
+        return _without_stream_later(value)
+    if hasattr(value, "__aiter__") or hasattr(value, "__next__"):
+        from ..log import logger
 
-    def execute_tool(tool_name: str, arguments: dict[str, Any]) -> Any:
-        return execute(tool_name=tool_name, arguments=arguments, context=context)
+        logger().warning("a tool has streamed without being asked to: use execute_stream")
+        if isinstance(value, Items):
+            value.close()
+        return _NO_STREAM
+    return value
 
-    return execute_tool
 
-
-def _with_items(execute: Callable[..., Any]) -> Callable[..., Any]:
-    def execute_streaming_tool(tool_name: str, arguments: dict[str, Any]) -> Any:
-        return _items(execute(tool_name, arguments))
-
-    return execute_streaming_tool
+async def _without_stream_later(value: Any) -> Any:
+    return _without_stream(await value)
 
 
 def _items(value: Any) -> Any:
     """What a stream takes one by one: lists and iterators; anything else is one item."""
     if hasattr(value, "__await__"):
         return _items_later(value)
-    if isinstance(value, list | tuple) or hasattr(value, "__next__") or hasattr(value, "__aiter__"):
+    if isinstance(value, Items | AsyncItems):
         return value
-    return _one(value)
+    if hasattr(value, "__aiter__"):
+        return AsyncItems(value, _nothing)
+    if isinstance(value, list | tuple) or hasattr(value, "__next__"):
+        return Items(value, _nothing)
+    return Items(() if value is None else (value,), _nothing)
 
 
 async def _items_later(value: Any) -> Any:
     return _items(await value)
 
 
-def _one(value: Any) -> Iterator[Any]:
-    if value is not None:
-        yield value
+def _to_the_end(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **kwargs: _items(function(*args, **kwargs))
+
+
+def _nothing() -> None:
+    """No instance is to be given back."""

@@ -66,7 +66,10 @@ class SnakepitElixir(Elixir):
             with self._lock:
                 # it may be the session that is not known any more
                 self._introduced.pop(session, None)
-            raise CallError(f"Elixir's tool {name!r} failed: {response.error_message}")
+            raise CallError(
+                f"Elixir's tool {name!r} failed: {response.error_message}",
+                details={"tool": name, "reason": response.error_message},
+            )
         if response.binary_result:
             return response.binary_result
         try:
@@ -114,7 +117,7 @@ class SnakepitElixir(Elixir):
             response_deserializer=response.FromString,
         )
         timeout = None if call.deadline is None else max(0.0, call.deadline - time.monotonic())
-        correlation = call.metadata.get(_CORRELATION)
+        correlation = call.metadata.get("correlation_id")
         metadata = [(_CORRELATION, correlation)] if correlation else None
         rpc = ask.future(request, timeout=timeout, metadata=metadata)
         call.on_interrupt(rpc.cancel)

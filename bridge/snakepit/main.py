@@ -17,23 +17,28 @@ from ..loading import resolve
 from ..process import stdin_watch
 from ..process.platforms import check_platform
 from ..process.server import Server
-from ..process.settings import Settings, ThreadSafetySettings
+from ..process.settings import Settings, ThreadSafetySettings, default_workers
 from ..process.shutdown import FATAL
 from ..transports.grpc.settings import GrpcSettings
 from . import adapter
+from .instances import MainThread
+from .version import find_version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..context import Elixir
+    from ..loading import LoadedAdapter
     from ..tool import Tool
     from ..transports.grpc.service import ServiceFactory
+    from .telemetry import Telemetry
+    from .version import Version
 
 #: Up to 0.8 Snakepit kills a worker 2 seconds after SIGTERM, later after 6.
 _GRACE_S = 1.4
-#: Without ``--max-workers`` Snakepit sends one call at a time.
-_WORKERS = 1
+#: How many threads may run what nobody waits for any more, while others have their places.
+_ABANDONED = 64
 #: What Snakepit sends and takes at most.
 _MAX_MESSAGE_BYTES = 100 << 20
 _READY_FILE = "SNAKEPIT_READY_FILE"
@@ -51,23 +56,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     first = arguments[0] if arguments else ""
     if first.startswith("-") and not first.startswith("--") and first != "-h":
         os.execv(sys.executable, [sys.executable, *arguments])
+    script = None
     if not first.startswith("-"):
-        del arguments[:1]
+        script = arguments.pop(0) if arguments else None
         # what stands beside a script can be imported by it
         sys.path.insert(0, os.path.dirname(os.path.abspath(first)))
-    options, _ignored = _parser().parse_known_args(arguments)
+    parser = _parser()
+    options, _ignored = parser.parse_known_args(arguments)
     if options.health_check:
         return _check(options.adapter)
+    if options.adapter is None:
+        parser.error("the following arguments are required: --adapter")
     _look_like_python()
-    return serve(options)
+    return serve(options, find_version(script, arguments, os.environ))
 
 
-def serve(options: argparse.Namespace) -> int:
-    """Serve as Snakepit knows it: announce a port, and end with stdin. Returns the exit code."""
+def serve(options: argparse.Namespace, version: Version) -> int:
+    """Serve as Snakepit knows it: announce a port, and end with stdin. Returns the exit code.
+
+    Args:
+        options: those of the command line.
+        version: the version of Snakepit that waits for the port.
+    """
     ready_file = os.environ.get(_READY_FILE)
+    workers: int | None = options.max_workers
     settings = Settings(
         adapter=options.adapter,
-        max_workers=max(1, options.max_workers),
+        max_workers=default_workers() if workers is None else max(1, workers),
         max_message_bytes=_MAX_MESSAGE_BYTES,
         grace_s=options.grace,
         transport=("grpc",),
@@ -77,11 +92,28 @@ def serve(options: argparse.Namespace) -> int:
         log_level=_log_level(options.thread_safety_check),
     )
 
+    telemetry: list[Telemetry] = []
+
+    def build(name: str, target: object) -> LoadedAdapter:
+        (events,) = telemetry
+        events.attach()
+        built = adapter.build(
+            name,
+            target,
+            shares=workers is not None,
+            main_thread=MainThread(server.queue.post),
+            correlate=events.correlate,
+        )
+        events.attach()  # what __init__ has imported
+        return built
+
     def services() -> Sequence[ServiceFactory]:
         from .service import SnakepitService
+        from .telemetry import Telemetry
 
-        # the file came with 0.8.1; by then errors had become objects
-        return [lambda caller: SnakepitService(caller, structured=ready_file is not None)]
+        events = Telemetry()
+        telemetry.append(events)
+        return [lambda caller: SnakepitService(caller, version, events)]
 
     def elixir(tools: Mapping[str, Tool]) -> Elixir | None:
         if not options.elixir_address:
@@ -93,7 +125,12 @@ def serve(options: argparse.Namespace) -> int:
     # Heartbeats need the interpreter even while every worker keeps it busy: with 16 such workers
     # and Python's own 5 ms, each takes more than a second.
     server = Server(
-        settings, build=adapter.build, services=services, elixir=elixir, switches_often=True
+        settings,
+        build=build,
+        services=services,
+        elixir=elixir,
+        switches_often=True,
+        spare_workers=max(0, options.max_abandoned),
     )
     stdin_watch.watch_stdin(lambda: server.end("peer gone"))
     if sys.stdout is not None:
@@ -107,16 +144,30 @@ def _parser() -> argparse.ArgumentParser:
         prog="bridge-snakepit", description=_DESCRIPTION, allow_abbrev=False
     )
     add = parser.add_argument
-    add("--adapter", metavar="MODULE.CLASS", required=True, help="the class whose tools are served")
+    add("--adapter", metavar="MODULE.CLASS", help="the class whose tools are served")
     add(
         "--max-workers",
         metavar="N",
         type=int,
-        default=_WORKERS,
-        help="threads that run tools (default: %(default)s)",
+        help="threads that run tools, for an adapter that is thread-safe (default: min(32, cores "
+        "+ 4), as Snakepit has them, for any adapter)",
+    )
+    add(
+        "--max-abandoned",
+        metavar="N",
+        type=int,
+        default=_ABANDONED,
+        help="threads that may go on with calls that nobody waits for any more, while others take "
+        "their places (default: %(default)s)",
     )
     add("--port", metavar="N", type=int, default=0, help="where to listen (default: any free port)")
-    add("--elixir-address", metavar="HOST:PORT", help="where tools of Elixir can be called")
+    add(
+        "--elixir-address",
+        metavar="HOST:PORT",
+        default=os.environ.get("SNAKEPIT_GRPC_ADDRESS")
+        or os.environ.get("SNAKEPIT_ELIXIR_ADDRESS"),
+        help="where tools of Elixir can be called (default: $SNAKEPIT_GRPC_ADDRESS)",
+    )
     add(
         "--grace",
         metavar="SECONDS",
@@ -130,10 +181,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(adapter: str) -> int:
+def _check(adapter: str | None) -> int:
     """Whether the adapter can be imported, and calls are answered here. Returns the exit code."""
     try:
-        resolve(adapter)
+        if adapter is not None:
+            resolve(adapter)
     except AdapterError as error:
         print(f"bridge: {error}", file=sys.stderr)
         return FATAL

@@ -9,13 +9,21 @@ from typing import Any
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from .._generated import snakepit_bridge_pb2 as pb
-from ..errors import CallError, EncodeError, cut
+from ..errors import CallError, EncodeError, RemoteProtocolError, cut
 from ..tool import Tool
 from ..wire import MAX_ITEMS
 from ..wire.json_text import decode_json, encode_json
 
+#: Arguments that Snakepit's worker repeats in the context of an error, as SnakeBridge sends them.
+_SITE = ("library", "python_module", "function", "call_type", "payload_version")
 #: What Snakepit calls JSON. Its own encoder and decoder look at nothing else.
 _TYPE_URL = "type.googleapis.com/google.protobuf.StringValue"
+
+
+def set_json(message: AnyMessage, text: bytes) -> None:
+    """Make a message of a JSON document."""
+    message.value = text
+    message.type_url = _TYPE_URL
 
 
 def set_value(message: AnyMessage, value: Any, name: str) -> None:
@@ -29,8 +37,7 @@ def set_value(message: AnyMessage, value: Any, name: str) -> None:
     Raises:
         EncodeError: a part of it has no form; the message has its path.
     """
-    message.value = encode_json(value, name)
-    message.type_url = _TYPE_URL
+    set_json(message, encode_json(value, name))
 
 
 def get_value(message: AnyMessage, name: str, max_items: int = MAX_ITEMS) -> Any:
@@ -107,6 +114,7 @@ def describe_error(
         "tool_name": request.tool_name,
         "session_id": request.session_id,
         "code": error.code,
+        **_describe_site(request),
     }
     while True:
         described = {
@@ -122,6 +130,18 @@ def describe_error(
             return text
         # the innermost lines say most
         lines = lines[len(lines) // 2 + 1 :]
+
+
+def _describe_site(request: pb.ExecuteToolRequest) -> dict[str, Any]:
+    """What a generic tool was to call, where its arguments say so."""
+    site = {}
+    for name in _SITE:
+        if name in request.parameters:
+            try:
+                site[name] = get_value(request.parameters[name], name)
+            except RemoteProtocolError:
+                pass  # the error says so
+    return site
 
 
 def describe_error_as_text(error: CallError, max_bytes: int | None = None) -> str:

@@ -7,6 +7,7 @@ aside, because a worker whose heartbeat does not come back is killed.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,7 +24,10 @@ from ..transports.grpc.service import Service
 from ..transports.grpc.status import CODES
 from .adapter import EXECUTE, EXECUTE_STREAMING
 from .exchange import ChunkResponses, ToolResponses, read_arguments, read_request
+from .graceful import Graceful
 from .messages import describe_error, describe_error_as_text, describe_tools
+from .telemetry import CallEvents, Telemetry
+from .version import NAMED_TUPLES, STRUCTURED, Version
 
 #: Sessions that are remembered; nothing but GetSession depends on it.
 _MAX_SESSIONS = 1024
@@ -36,16 +40,21 @@ class SnakepitService(Service):
 
     Args:
         caller: calls and describes the tools.
-        structured: whether errors are JSON objects, and results may be bytes; earlier versions of
-            Snakepit take errors as text, and have no room for bytes.
+        version: that of Snakepit.
+        telemetry: where events of calls go.
     """
 
     name: str = pb.DESCRIPTOR.services_by_name["BridgeService"].full_name
 
-    def __init__(self, caller: ToolCaller, *, structured: bool) -> None:
+    def __init__(self, caller: ToolCaller, version: Version, telemetry: Telemetry) -> None:
         self._caller = caller
-        self._structured = structured
+        self._version = version
+        self._telemetry = telemetry
         self._sessions = _Sessions()
+        self._json = Graceful(os.environ, self._note_marker, named_tuples=version >= NAMED_TUPLES)
+
+    def close(self) -> None:
+        self._telemetry.close()
 
     def handlers(self) -> Mapping[str, Any]:
         aside: dict[str, tuple[Callable[..., Any], Any]] = {
@@ -69,13 +78,18 @@ class SnakepitService(Service):
             # it sends its responses itself
             mark(self._execute_streaming_tool, experimental_non_blocking=True)
         )
+        handlers["StreamTelemetry"] = grpc.stream_stream_rpc_method_handler(
+            self._caller.aside(self._telemetry.stream),
+            request_deserializer=pb.TelemetryControl.FromString,
+            response_serializer=_serialize,
+        )
         return handlers
 
     # -- tools ------------------------------------------------------------------------------
 
     def _execute_tool(self, data: bytes, context: Any) -> bytes:
         request = pb.ExecuteToolRequest()
-        responses = ToolResponses(bytes_apart=self._structured)
+        responses = ToolResponses(self._version, self._json)
         try:
             request = read_request(data)
             return self._call(context, request, responses, EXECUTE)
@@ -89,8 +103,12 @@ class SnakepitService(Service):
         request, sender = pb.ExecuteToolRequest(), self._caller.open_stream(send)
         try:
             request = read_request(data)
-            tool = self._caller.tools.get(request.tool_name)
-            responses = ChunkResponses(request.tool_name, tool is None or tool.streaming)
+            tools = self._caller.tools
+            tool = tools.get(request.tool_name)
+            streams = tool is None or tool.streaming or EXECUTE_STREAMING in tools
+            responses = ChunkResponses(
+                request.tool_name, streams, self._version, self._json, EXECUTE_STREAMING in tools
+            )
             last = self._call(context, request, responses, EXECUTE_STREAMING, sender)
             if last:
                 sender.send(last)
@@ -109,22 +127,29 @@ class SnakepitService(Service):
     ) -> bytes:
         """Call a tool, by its name or, if the adapter takes any name, through ``any_name``."""
         tool = request.tool_name
-        params = read_arguments(request, self._caller.max_message_items)
+        params = read_arguments(request, self._version, self._caller.max_message_items)
         takes_any_name = any_name in self._caller.tools
-        return self._caller.call(
-            context,
-            responses,
-            any_name if takes_any_name else tool,
-            [tool, params] if takes_any_name else params,
-            session=request.session_id or None,
-            metadata=request.metadata,
-            sender=sender,
+        with CallEvents(self._telemetry, tool, request.metadata.get("correlation_id")):
+            return self._caller.call(
+                context,
+                responses,
+                any_name if takes_any_name else tool,
+                [tool, params] if takes_any_name else params,
+                session=request.session_id or None,
+                metadata=dict(request.metadata),
+                headers=False,
+                sender=sender,
+            )
+
+    def _note_marker(self, kind: str) -> None:
+        self._telemetry.emit(
+            "snakepit.serialization.unserializable_marker", {"first_seen": 1}, {"type": kind}
         )
 
     def _describe(
         self, error: CallError, request: pb.ExecuteToolRequest, max_bytes: int | None = None
     ) -> str:
-        if self._structured:
+        if self._version >= STRUCTURED:
             return describe_error(error, request, max_bytes)
         return describe_error_as_text(error, max_bytes)
 

@@ -71,8 +71,12 @@ def _beginnings(data: bytes) -> int:
     return data.count(b"[") + data.count(b"{")
 
 
-def _to_plain(value: Any) -> Any:
-    """The plain form of what the encoder does not know, by one step. Raises ``TypeError``."""
+def to_json(value: Any) -> Any:
+    """The plain form of what JSON's encoder does not know, by one step.
+
+    Raises:
+        TypeError: There is none. So may whatever the code of the value raises.
+    """
     if isinstance(value, bytes | bytearray | memoryview):
         raise TypeError("JSON has no form for bytes")
     if isinstance(value, datetime):
@@ -97,7 +101,7 @@ def _text_key(key: Any) -> str:
 #: Without a way back ("++"): half a text that is long must not cost more than a whole one.
 _TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _encoder = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_to_plain
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=to_json
 )
 
 
@@ -132,7 +136,7 @@ def _find(path: str, value: Any) -> tuple[str, str] | None:
     if value is None or isinstance(value, int):
         return None
     try:
-        plain = _to_plain(value)
+        plain = to_json(value)
     except Exception as error:
         return path, str(error)
     return _find(path, plain)

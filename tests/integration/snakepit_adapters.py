@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bridge import Context, ThreadSafeAdapter, current_context, tool
+from bridge import Adapter, Context, ThreadSafeAdapter, current_context, tool
 
 #: Long enough for a loaded machine; nothing waits so long unless it is broken.
 PATIENCE_S = 20.0
@@ -160,11 +160,18 @@ def _values() -> dict[str, Any]:
         "bytes inside": {"image": [b"\x00"]},
         "nan inside": {"scores": [1.0, float("nan")]},
         "nan": float("nan"),
+        "endless": _endless(),
         "object": object(),
         "broken": [Broken()],
         "large": "x" * (101 << 20),
         "set": {1},
     }
+
+
+def _endless() -> list[Any]:
+    inside: list[Any] = []
+    inside.append(inside)
+    return inside
 
 
 class Broken:
@@ -261,6 +268,35 @@ class Classic:
     def do_current(self, context: Any) -> Any:
         return current_context().tool
 
+    def do_thread(self, context: Any, library: str = "") -> Any:
+        thread = threading.current_thread()
+        return [thread.name, thread is threading.main_thread()]
+
+    def do_hang(self, context: Any) -> None:
+        print("hangs")
+        time.sleep(60)
+
+    def do_reference(self, context: Any, tensor: Any) -> Any:
+        return [type(tensor).__module__, tensor]
+
+
+class Telling:
+    """Tells of events with Snakepit's own module, once when it is made and in each call."""
+
+    def __init__(self) -> None:
+        import snakepit_bridge.telemetry as telemetry
+
+        self.telemetry: Any = telemetry
+
+    def initialize(self) -> None:
+        self.telemetry.backend.emit("python.memory.sampled", {"rss_bytes": 1})
+
+    def execute_tool(self, tool_name: str, arguments: dict[str, Any], context: Any) -> Any:
+        correlation = self.telemetry.get_correlation_id()
+        facts = {"tool": tool_name}
+        self.telemetry.backend.emit("tool.result_size", {"bytes": 1}, facts, correlation)
+        return correlation
+
 
 class Metadata:
     def __init__(self, description: str, supports_streaming: bool) -> None:
@@ -300,14 +336,38 @@ class MarkedClassic(Marked):
 
 
 class NotThreadSafe:
-    """One call at a time."""
+    """One call at a time on an instance."""
 
     def __init__(self) -> None:
         self.calls = 0
+        self.running = 0
 
     def execute_tool(self, tool_name: str, arguments: dict[str, Any], context: Any) -> Any:
+        if tool_name == "endless":
+            return iter(int, 1)
+        if tool_name == "hang":
+            print("hangs")
+            time.sleep(60)
+        if tool_name == "quick":
+            return "quick"
         self.calls += 1
-        return self.calls
+        self.running += 1
+        time.sleep(0.001)  # a barrier here would wait for who may not come
+        alone, self.running = self.running == 1, self.running - 1
+        return [id(self), self.calls, alone]
+
+
+class OneAtATime(Adapter):
+    """The same in the way of the bridge."""
+
+    @tool
+    def hang(self) -> None:
+        print("hangs")
+        time.sleep(60)
+
+    @tool
+    def quick(self) -> str:
+        return "quick"
 
 
 class Racy:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf.wrappers_pb2 import StringValue
 
 from bridge._generated import snakepit_bridge_pb2 as pb
 from bridge.testing import PATIENCE_S
@@ -35,6 +36,8 @@ from tests.waiting import slowness
 SERVICE = "snakepit.bridge.BridgeService"
 TYPE_URL = "type.googleapis.com/google.protobuf.StringValue"
 ROOT = Path(__file__).parents[2]
+#: From here on Elixir tells a call's correlation id (lib/snakepit/grpc/client_impl.ex of 0.7.0).
+CORRELATED = (0, 7, 0)
 #: The run that a worker belongs to: Snakepit finds orphans by it.
 RUN_ID = "k7x2m9q"
 #: How often the thread that reads looks whether it still shall.
@@ -81,7 +84,7 @@ class Snakepit:
         self.executable = executable or make_executable(directory)
         threaded = "--max-workers" in adapter_args
         self.script = str(directory / f"grpc_server{'_threaded' if threaded else ''}.py")
-        self.session = "default_session" if version < (0, 6, 4) else "session_17_1700000000000000"
+        self.session = session_of(version)
         self.ready_file: Path | None = None
         self.env = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
         self.env.pop("SNAKEPIT_READY_FILE", None)
@@ -259,12 +262,9 @@ class Snakepit:
         session: str | None = None,
     ) -> pb.ExecuteToolRequest:
         """The request as the version makes it."""
-        request = pb.ExecuteToolRequest(session_id=session or self.session, tool_name=tool)
-        for key, value in (arguments or {}).items():
-            request.parameters[key].CopyFrom(encode(value))
-        request.binary_parameters.update(binary or {})
-        if self.version >= (0, 8, 0):
-            request.metadata["correlation_id"] = "c0rrelation"
+        data = make_request(self.version, tool, arguments or {}, binary or {})
+        request = pb.ExecuteToolRequest.FromString(data)
+        request.session_id = session or self.session
         request.metadata.update(metadata or {})
         return request
 
@@ -301,7 +301,7 @@ class Snakepit:
         return list(read_chunks(self.stream(tool, arguments, **options)))
 
     def _headers(self) -> list[tuple[str, str]]:
-        if self.version < (0, 8, 0):
+        if self.version < CORRELATED:
             return []
         return [("x-snakepit-correlation-id", "c0rrelation")]
 
@@ -309,14 +309,20 @@ class Snakepit:
 class ElixirSide:
     """The server of the Elixir side, with tools as Python functions. A context manager.
 
-    ``requests``: what it was asked, as ``(method, request)``.
+    ``requests``: what it was asked, as ``(method, request)``; ``correlations``: the correlation id
+    of each.
     """
+
+    class Failure(Exception):
+        """What a tool of Elixir raises to be answered without success."""
 
     def __init__(self, **tools: Callable[..., Any]) -> None:
         self.tools = tools
         self.requests: list[tuple[str, Any]] = []
+        self.correlations: list[str | None] = []
         self._server = grpc.server(futures.ThreadPoolExecutor(4))
         methods = {
+            "Ping": (lambda request: pb.PingResponse(message="pong"), pb.PingRequest),
             "InitializeSession": (self._initialize, pb.InitializeSessionRequest),
             "RegisterTools": (self._register, pb.RegisterToolsRequest),
             "GetExposedElixirTools": (self._list, pb.GetExposedElixirToolsRequest),
@@ -352,6 +358,8 @@ class ElixirSide:
 
     def _noting(self, name: str, behavior: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
         def answer(request: Any, context: Any) -> Any:
+            headers = dict(context.invocation_metadata())
+            self.correlations.append(headers.get("x-snakepit-correlation-id"))
             self.requests.append((name, request))
             return behavior(request)
 
@@ -386,8 +394,11 @@ class ElixirSide:
         if request.tool_name not in self.tools:
             message = f"Tool {request.tool_name} not found for session {request.session_id}"
             return pb.ExecuteElixirToolResponse(success=False, error_message=message)
-        arguments = {name: json.loads(value.value) for name, value in request.parameters.items()}
-        result = self.tools[request.tool_name](**arguments)
+        arguments = {name: read_parameter(value) for name, value in request.parameters.items()}
+        try:
+            result = self.tools[request.tool_name](**arguments)
+        except self.Failure as failure:
+            return pb.ExecuteElixirToolResponse(success=False, error_message=str(failure))
         if isinstance(result, bytes):
             return pb.ExecuteElixirToolResponse(
                 success=True, result=encode(None), binary_result=result
@@ -409,6 +420,17 @@ def make_executable(directory: Path) -> str:
     return str(path)
 
 
+def write_application(directory: Path, version: str) -> None:
+    """The file of Snakepit's application that is above ``priv/python``, which ``directory`` is."""
+    ebin = directory.parents[1] / "ebin"
+    ebin.mkdir()
+    # as mix writes it
+    (ebin / "snakepit.app").write_text(
+        "{application,snakepit,\n             [{modules,['Elixir.Snakepit']},\n"
+        f'              {{vsn,"{version}"}}]}}.\n'
+    )
+
+
 def run(arguments: Sequence[str], directory: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Start the executable for a moment, as the probes of 0.13 do."""
     return subprocess.run(
@@ -421,6 +443,33 @@ def run(arguments: Sequence[str], directory: Path, **env: str) -> subprocess.Com
         timeout=PATIENCE_S,
         check=False,
     )
+
+
+def session_of(version: tuple[int, ...]) -> str:
+    """The session of a call that names none."""
+    return "default_session" if version < (0, 6, 4) else "session_17_1700000000000000"
+
+
+def make_request(
+    version: tuple[int, ...], tool: str, arguments: dict[str, Any], binary: dict[str, bytes]
+) -> bytes:
+    """An ``ExecuteToolRequest`` as the Elixir side of ``version`` makes it."""
+    request = pb.ExecuteToolRequest(session_id=session_of(version), tool_name=tool)
+    for key, value in arguments.items():
+        request.parameters[key].CopyFrom(encode(value))
+    request.binary_parameters.update(binary)
+    if version >= CORRELATED:
+        request.metadata["correlation_id"] = "c0rrelation"
+    data: bytes = request.SerializeToString()
+    return data
+
+
+def read_parameter(message: Any) -> Any:
+    """An argument for a tool of Elixir: JSON, or the ``StringValue`` of Snakepit's own worker."""
+    try:
+        return json.loads(message.value)
+    except ValueError:
+        return StringValue.FromString(message.value).value
 
 
 def encode(value: Any) -> Any:
@@ -448,8 +497,14 @@ def read_chunks(chunks: Any) -> Iterator[Any]:
         assert not ended, "nothing follows the final chunk"
         assert chunk.chunk_id.endswith(f"-{number}")
         ended = chunk.is_final
-        if ended:
-            assert chunk.data == b"", "0.6 does not look at the data of a final chunk"
-        else:
-            yield json.loads(chunk.data)
+        if chunk.data or not ended:
+            yield read_data(chunk.data)
     assert ended, "there is a final chunk"
+
+
+def read_data(data: bytes) -> Any:
+    """The data of a chunk: JSON, or bytes that are none, which Elixir hands on in base64."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data

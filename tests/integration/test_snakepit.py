@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -236,9 +237,7 @@ def test_a_session_begins_is_shown_and_ends(start):
     assert worker.heartbeat(worker.session).session_valid
 
 
-@pytest.mark.parametrize(
-    "method", ["StreamTelemetry", "RegisterTools", "GetExposedElixirTools", "ExecuteElixirTool"]
-)
+@pytest.mark.parametrize("method", ["RegisterTools", "GetExposedElixirTools", "ExecuteElixirTool"])
 def test_what_a_worker_does_not_serve_is_unimplemented(worker, method):
     with pytest.raises(grpc.RpcError) as caught:
         worker.method(method, pb.PingResponse)(b"", timeout=PATIENCE_S)
@@ -306,22 +305,27 @@ def test_bytes_are_results_where_the_version_has_room_for_them(start):
     worker = start(V13)
     assert worker.call("give", {"what": "bytes"}) == b"\x00\xff\x01"
     assert worker.call("give", {"what": "no bytes"}) == ""
-    with pytest.raises(PythonError, match=r"^give: result cannot be encoded: .* bytes"):
-        start(V06).call("give", {"what": "bytes"})
+    assert start(V06).call("give", {"what": "bytes"}) == "b'\\x00\\xff\\x01'"
+
+
+MARKER = {"__ffi_unserializable__": True}
 
 
 @pytest.mark.parametrize(
-    ("what", "words"),
+    ("what", "expected"),
     [
-        ("bytes inside", r"result\.image\[0\] cannot be encoded: JSON has no form for bytes"),
-        ("nan inside", r"result\.scores\[1\] cannot be encoded: JSON has no nan"),
-        ("object", r"result cannot be encoded: no form on the wire for builtins.object"),
-        ("broken", r"result\[0\] cannot be encoded: no model is loaded"),
+        ("bytes inside", {"image": [MARKER | {"__type__": "builtins.bytes"}]}),
+        ("nan inside", {"scores": [1.0, None]}),
+        ("broken", [MARKER | {"__type__": "adapters.Broken"}]),
     ],
 )
-def test_what_json_cannot_say_is_named_with_its_place(worker, what, words):
-    with pytest.raises(PythonError, match=words):
-        worker.call("give", {"what": what})
+def test_what_json_cannot_say_is_no_error_of_the_call(worker, what, expected):
+    assert worker.call("give", {"what": what}) == expected
+
+
+def test_a_result_that_has_no_end_is_named(worker):
+    with pytest.raises(PythonError, match=r"result.* nested too deeply, or contains itself"):
+        worker.call("give", {"what": "endless"})
 
 
 def test_errors_are_text_before_they_are_objects(start):
@@ -360,11 +364,8 @@ def test_the_tool_sees_session_and_metadata(start):
     assert (facts["session"], facts["metadata"]) == ("default_session", {})
     facts = start(V13).call("facts", session="s1", metadata={"thread_sensitive": "true"})
     assert facts["session"] == "s1"
-    assert facts["metadata"] == {
-        "x-snakepit-correlation-id": "c0rrelation",
-        "correlation_id": "c0rrelation",
-        "thread_sensitive": "true",
-    }
+    # what came as headers of HTTP is no part of it
+    assert facts["metadata"] == {"correlation_id": "c0rrelation", "thread_sensitive": "true"}
 
 
 def test_calls_run_at_once_in_one_process(worker):
@@ -440,14 +441,10 @@ def test_a_long_error_fits_into_the_end_of_a_stream(worker, size, depth):
 
 
 @pytest.mark.parametrize(
-    ("what", "words"),
-    [("nan", "item cannot be encoded: JSON has no nan"), ("bytes", "item cannot be encoded")],
+    ("what", "expected"), [("nan", None), ("object", MARKER | {"__type__": "builtins.object"})]
 )
-def test_an_item_that_json_cannot_say_is_named(worker, what, words):
-    stream = worker.stream("stream_of", {"what": what})
-    assert next(stream).data == b"1"
-    with pytest.raises(grpc.RpcError, match=words):
-        next(stream)
+def test_an_item_that_json_cannot_say_is_no_error_of_the_stream(worker, what, expected):
+    assert worker.items("stream_of", {"what": what}) == [1, expected]
 
 
 def test_a_stream_that_is_cancelled_closes_its_generator(worker):
@@ -613,6 +610,93 @@ def test_a_cancelled_call_does_not_wait_for_elixir(start):
         answer.set()
 
 
+# -- events -----------------------------------------------------------------------------------
+
+
+def test_elixir_hears_of_calls_and_of_what_adapters_tell(start, tmp_path):
+    """0.6.7 to 0.13.0, StreamTelemetry: ``lib/snakepit/telemetry/grpc_stream.ex``.
+
+    It opens the stream once it is connected, waits for headers, and asks for events.
+    """
+    write_snakepit_bridge(tmp_path)
+    worker = start(V13, "Telling", workers=None)
+    controls: SimpleQueue[Any] = SimpleQueue()
+    method = worker.channel.stream_stream(
+        f"/{SERVICE}/StreamTelemetry",
+        request_serializer=pb.TelemetryControl.SerializeToString,
+        response_deserializer=pb.TelemetryEvent.FromString,
+    )
+    events = method(iter(controls.get, None), timeout=3 * PATIENCE_S)
+    events.initial_metadata()
+    controls.put(pb.TelemetryControl(toggle=pb.TelemetryToggle(enabled=True)))
+    # told when the module was loaded, before anybody asked
+    assert next(events).event_parts == ["python", "memory", "sampled"]
+    assert worker.call("tell") == "c0rrelation"
+    found = [next(events) for _ in range(3)]
+    assert [".".join(event.event_parts) for event in found] == [
+        "python.call.start", "tool.result_size", "python.call.stop",
+    ]  # fmt: skip
+    assert {event.correlation_id for event in found} == {"c0rrelation"}
+    assert [event.metadata["tool"] for event in found] == ["tell"] * 3
+    # an open stream does not hold up the end, which ends it
+    assert worker.shut_down() == 0
+    assert list(events) == []
+    assert "arning" not in worker.text
+
+
+def write_snakepit_bridge(directory: Path) -> None:
+    """As much of Snakepit's own package as adapters import here."""
+    package = directory / "snakepit_bridge"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "telemetry.py").write_text(
+        "from contextvars import ContextVar\n"
+        "backend, correlation = None, ContextVar('correlation', default=None)\n"
+        "def set_backend(new):\n    global backend\n    backend = new\n"
+        "def set_correlation_id(value):\n    return correlation.set(value)\n"
+        "def get_correlation_id():\n    return correlation.get()\n"
+    )
+    (package / "zero_copy.py").write_text(
+        "class ZeroCopyRef:\n"
+        "    def __init__(self, payload):\n        self.payload = payload\n"
+        "    def to_payload(self):\n        return dict(self.payload)\n"
+    )
+
+
+# -- threads ----------------------------------------------------------------------------------
+
+
+def test_calls_that_are_sensitive_to_the_thread_run_on_the_main_one(start):
+    """0.9.1 to 0.13.0, ExecuteTool: ``thread_sensitive`` in the metadata
+    (``lib/snakepit/grpc/client_impl.ex``), ``$SNAKEPIT_THREAD_SENSITIVE`` for the worker."""
+    env = {"SNAKEPIT_THREAD_SENSITIVE": "torch,numpy.linalg.svd"}
+    worker = start(V13, "Classic", workers=None, env=env)
+    sensitive = {"thread_sensitive": "true"}
+    main, other = ["MainThread", True], False
+    assert worker.call("thread", metadata=sensitive) == main
+    assert worker.call("thread", {"library": "torch"}) == main
+    assert worker.call("thread")[1] == other
+    # while it is busy there, everything else goes on
+    busy = worker.begin(worker.request("hang", metadata=sensitive))
+    wait_until(lambda: "hangs" in worker.text)
+    assert worker.call("thread")[1] == other
+    assert worker.heartbeat().session_valid
+    busy.cancel()
+    assert worker.shut_down() in (0, -signal.SIGTERM)
+
+
+# -- references -------------------------------------------------------------------------------
+
+
+def test_a_zero_copy_reference_arrives_as_the_class_that_adapters_know(start, tmp_path):
+    """0.7.4 to 0.13.0, ExecuteTool: ``priv/python/snakepit_bridge/zero_copy.py``."""
+    write_snakepit_bridge(tmp_path)
+    reference = {"__snakepit_zero_copy__": True, "kind": "dlpack", "ref": "r1", "shape": [2]}
+    worker = start(V13, "Classic")
+    kind, back = worker.call("reference", {"tensor": reference})
+    assert (kind, back) == ("snakepit_bridge.zero_copy", reference)
+
+
 # -- adapters in the way of Snakepit ----------------------------------------------------------
 
 
@@ -641,10 +725,10 @@ def test_one_instance_has_the_session_of_each_call(classic):
     [
         ("count", {"n": 2}, [{"n": 0}, {"n": 1}]),
         ("count_later", {"n": 2}, [0, 1]),
-        ("chunks", {}, ["a", "b"]),
+        ("chunks", {}, [b"a", b"b"]),
         ("list", {}, [1, 2, 3]),
         ("map", {}, [{"one": 1}]),
-        ("later", {}, ["later"]),
+        ("later", {}, [b"later"]),
     ],
 )
 def test_whatever_execute_tool_returns_can_be_streamed(classic, tool, arguments, items):
@@ -653,8 +737,9 @@ def test_whatever_execute_tool_returns_can_be_streamed(classic, tool, arguments,
 
 def test_metadata_of_chunks_is_kept(classic):
     chunks = list(classic.stream("chunks"))
-    assert [dict(chunk.metadata) for chunk in chunks] == [{"part": "1"}, {}, {}]
-    assert list(read_chunks(chunks)) == ["a", "b"]
+    assert [dict(chunk.metadata) for chunk in chunks] == [{"part": "1"}, {}]
+    # as Snakepit's worker sends text: it may be JSON already
+    assert list(read_chunks(chunks)) == [b"a", b"b"]
 
 
 def test_the_session_context_leads_to_elixir(start):
@@ -675,13 +760,54 @@ def test_marks_describe_what_execute_tool_runs(start):
     worker = start(V13, "MarkedClassic")
     assert set(worker.available_tools) == {"double", "letters"}
     assert worker.call("double", {"number": 2}) == 4
-    assert worker.items("letters", {"text": "ab"}) == ["a", "b"]
+    assert worker.items("letters", {"text": "ab"}) == [b"a", b"b"]
 
 
-def test_one_call_at_a_time_without_max_workers(start):
+def test_an_instance_has_one_call_at_a_time_without_max_workers(start):
     worker = start(V06, "NotThreadSafe", workers=None)
     calls = [worker.begin(worker.request("any")) for _ in range(20)]
-    assert sorted(read(call.result()) for call in calls) == list(range(1, 21))
+    found = [read(call.result()) for call in calls]
+    assert all(alone for _, _, alone in found)
+    # each instance has counted its own calls, without a gap
+    counts: dict[int, list[int]] = {}
+    for instance, count, _ in found:
+        counts.setdefault(instance, []).append(count)
+    assert all(sorted(each) == list(range(1, len(each) + 1)) for each in counts.values())
+
+
+@pytest.mark.parametrize("adapter", ["NotThreadSafe", "OneAtATime"])
+def test_a_call_that_nobody_waits_for_blocks_no_other(start, adapter):
+    """0.13, ``:process``: the caller's time is over, the tool goes on, and Elixir sends the next."""
+    worker = start(V13, adapter, workers=None)
+    for n in range(8):  # more than there are threads
+        rpc = worker.begin(worker.request("hang"))
+        wait_until(lambda n=n: worker.text.count("hangs") == n + 1)
+        rpc.cancel()
+        assert worker.call("quick") == "quick"
+
+
+def test_a_stream_that_is_not_read_blocks_no_other_call(start):
+    """0.13: a callback has returned ``:halt``, and Elixir reads no further without cancelling
+    (``lib/snakepit/adapters/grpc_python.ex``, ``deliver_chunk``)."""
+    worker = start(V13, "NotThreadSafe", workers=None)
+    stream = worker.stream("endless")
+    next(stream)
+    assert worker.call("quick") == "quick"
+    stream.cancel()
+
+
+def test_threads_for_calls_that_nobody_waits_for_are_counted_and_bounded(start):
+    worker = start(V13, "Tools", workers=1, arguments=("--max-abandoned", "2"))
+    held = []
+    for n in range(3):
+        held.append(worker.begin(worker.request("hang")))
+        wait_until(lambda n=n: worker.text.count("hangs") == n + 1)
+        held[n].cancel()
+    # the third keeps the one place
+    with pytest.raises(grpc.RpcError) as caught:
+        worker.call("add", {"a": 1}, timeout_s=1.0)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert worker.heartbeat().session_valid
 
 
 def test_the_thread_safety_check_finds_races_in_classes_of_snakepit(start):

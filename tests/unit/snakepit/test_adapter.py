@@ -10,7 +10,7 @@ import pytest
 from bridge import AdapterError, CallError, Context, ThreadSafeAdapter, tool
 from bridge.calls.dispatcher import Dispatcher
 from bridge.calls.pool import Pool
-from bridge.snakepit.adapter import EXECUTE, EXECUTE_STREAMING, SessionContext, load
+from bridge.snakepit.adapter import EXECUTE, EXECUTE_STREAMING, SessionContext, build, load
 from bridge.wire.messages import CallOptions, Request
 from tests.tool_bench import ENDLESS, RecordingPeer
 
@@ -308,8 +308,12 @@ def test_a_step_that_fails_is_named_with_its_traceback(serve, step):
 
 
 def test_thread_safety_is_the_class_own_word(serve):
-    assert not serve(Marked).adapter.thread_safe
-    assert serve(type("Tools", (Marked,), {"__thread_safe__": True})).adapter.thread_safe
+    # where the workers were chosen, its calls share one instance
+    assert not build("Tools", Marked, shares=True).thread_safe
+    safe = type("Tools", (Marked,), {"__thread_safe__": True})
+    assert build("Tools", safe, shares=True).thread_safe
+    # else each call has one of its own
+    assert build("Tools", Marked).thread_safe
 
 
 # -- the session's context --------------------------------------------------------------------
