@@ -7,23 +7,63 @@ A tool that has a parameter annotated ``Context`` receives it; any code below a 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 
-from .errors import CallError
+from .errors import CallError, InvalidParams
 from .typing_names import Any, Protocol
 
 
-class Elixir(Protocol):
-    """The program that called, where it can be called in turn. Any thread may do so."""
+class Elixir:
+    """The program that called, where it can be called in turn. Any thread may do so.
 
-    def call_tool(self, call: RunningCall, name: str, params: dict[str, Any]) -> Any:
-        """Call one of its tools and wait. Raises ``CallError``."""
-        raise NotImplementedError
+    ``params`` are arguments by position or by name; ``timeout_s`` is how long to wait at most, in
+    seconds, and None as long as somebody waits for ``call``. What is not overridden says that this
+    program cannot do it.
+    """
+
+    def call_tool(
+        self,
+        call: RunningCall,
+        name: str,
+        params: list[Any] | dict[str, Any],
+        timeout_s: float | None = None,
+    ) -> Any:
+        """Call one of its functions and wait. Raises ``CallError``."""
+        raise self._refusal(f"{name} cannot be called")
+
+    async def acall_tool(
+        self,
+        call: RunningCall,
+        name: str,
+        params: list[Any] | dict[str, Any],
+        timeout_s: float | None = None,
+    ) -> Any:
+        """The same on an event loop, which goes on meanwhile. Raises ``CallError``."""
+        import asyncio
+
+        return await asyncio.to_thread(self.call_tool, call, name, params, timeout_s)
+
+    def stream_tool(
+        self,
+        call: RunningCall,
+        name: str,
+        params: list[Any] | dict[str, Any],
+        timeout_s: float | None = None,
+    ) -> Iterator[Any]:
+        """The items of one of its functions, as they are wanted. Raises ``CallError``."""
+        raise self._refusal(f"{name} cannot be streamed")
 
     def list_tools(self, call: RunningCall) -> dict[str, dict[str, Any]]:
         """What may be called, by name. Raises ``CallError``."""
-        raise NotImplementedError
+        raise self._refusal("nobody can say what there is")
+
+    def send(self, call: RunningCall, name: str, message: Any) -> None:
+        """Send a message to one of its processes, and go on. Raises ``CallError``."""
+        raise self._refusal(f"{name} cannot be sent a message")
+
+    def _refusal(self, what: str) -> CallError:
+        return CallError(f"{what} in the program that calls here", code="unimplemented")
 
 
 class RunningCall(Protocol):
@@ -222,30 +262,76 @@ class Context:
         """
         self._call.log(level, text, fields)
 
-    def call_elixir(self, name: str, /, **params: Any) -> Any:
-        """Call a tool of the Elixir program, in the session of this call, and wait for its result.
+    def call_elixir(
+        self, name: str, /, *args: Any, timeout_s: float | None = None, **named: Any
+    ) -> Any:
+        """Call a function of the Elixir program, and wait for its result.
 
-        Blocks until Elixir has answered, or nobody waits for this call any more; in an ``async
-        def`` use ``asyncio.to_thread``. Only bridges that Snakepit started have this way back.
+        It is cancelled when nobody waits for this call any more. While it is waited for, calls of
+        tools that the function makes run on this thread, so that a full pool cannot hold them up.
+        In an ``async def`` use ``acall_elixir``.
 
         Args:
-            name: The tool.
-            params: Its arguments, by name.
+            name: What the program offers it as: the option ``functions:`` of ``Bridge``, or a tool
+                of Snakepit.
+            args: Its arguments by position; Snakepit knows none.
+            timeout_s: How long to wait at most, in seconds; default: None, as long as somebody
+                waits for this call.
+            named: Its arguments by name: one map.
 
         Returns:
-            The result: any value that JSON has, or bytes.
+            The result: any value that the protocol has; with Snakepit, that JSON has, or bytes.
 
         Raises:
-            CallError: What Elixir says, that it cannot be reached, or that there is no way back.
+            ElixirError: It failed, is not offered, or too many are running.
+            CallError: Nobody waits any more, or there is no way back.
         """
+        params = _params(name, args, named)
         with outside_tool():
-            return self._elixir().call_tool(self._call, name, params)
+            return self._elixir().call_tool(self._call, name, params, timeout_s)
 
-    def elixir_tools(self) -> dict[str, dict[str, Any]]:
-        """The tools that ``call_elixir`` can call in this session.
+    async def acall_elixir(
+        self, name: str, /, *args: Any, timeout_s: float | None = None, **named: Any
+    ) -> Any:
+        """``call_elixir`` for an ``async def``: other tools of the event loop go on meanwhile."""
+        params = _params(name, args, named)
+        return await self._elixir().acall_tool(self._call, name, params, timeout_s)
+
+    def stream_elixir(
+        self, name: str, /, *args: Any, timeout_s: float | None = None, **named: Any
+    ) -> Iterator[Any]:
+        """The items of a function of Elixir that returns an enumerable, made as they are taken.
+
+        Elixir is asked when the first is wanted, and is some 64 items ahead at most. Leaving the
+        loop ends the enumeration there. The arguments, and what is raised, are as with
+        ``call_elixir``.
 
         Returns:
-            By name, for each a map with ``name``, ``description``, ``parameters``, ``metadata``.
+            An iterator; a result that is no enumerable is its only item.
+        """
+        params = _params(name, args, named)
+        return _outside(self._elixir().stream_tool(self._call, name, params, timeout_s))
+
+    def send_elixir(self, name: str, message: Any) -> None:
+        """Send a message to a process of the Elixir program, and go on.
+
+        Args:
+            name: Under which the program lets it be reached: the option ``processes:`` of ``Bridge``.
+            message: Any value that the protocol has. A name that is not offered, and a process
+                that is not there, are logged in Elixir.
+
+        Raises:
+            CallError: The message has no form on the wire, or there is no way back.
+        """
+        with outside_tool():
+            self._elixir().send(self._call, name, message)
+
+    def elixir_tools(self) -> dict[str, dict[str, Any]]:
+        """What ``call_elixir`` can call.
+
+        Returns:
+            By name, for each a map with ``name`` and ``description``; of functions over the pipe
+            ``arity`` (a list), of tools of Snakepit ``parameters`` and ``metadata``.
 
         Raises:
             CallError: As ``call_elixir`` raises it.
@@ -257,8 +343,33 @@ class Context:
         elixir = self._call.elixir
         if elixir is None:
             raise CallError(
-                "there is no way back to Elixir: tools of Elixir can be called by bridges that "
-                "Snakepit started (python -m bridge.snakepit)",
+                "there is no way back to Elixir: the caller offers no functions (the option "
+                "functions: of Bridge does, over the pipe; callers over gRPC have none), and "
+                "Snakepit did not start this process",
                 code="failed_precondition",
             )
         return elixir
+
+
+def _outside(items: Iterator[Any]) -> Iterator[Any]:
+    """The same items; what makes them is code of the bridge, see ``outside_tool``."""
+    try:
+        while True:
+            with outside_tool():
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+            yield item
+    finally:
+        with outside_tool():
+            items.close()  # type: ignore[attr-defined]
+
+
+def _params(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> list[Any] | dict[str, Any]:
+    if args and named:
+        raise InvalidParams(
+            f"{name}: a function of Elixir takes its arguments by position, or one map of them by name",
+            started=False,
+        )
+    return named or list(args)

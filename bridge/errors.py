@@ -304,6 +304,21 @@ class Interrupted(BaseException):
     """
 
 
+class ElixirError(CallError):
+    """A function of the Elixir program failed, or could not be called.
+
+    ``kind``: ``error``, ``exit`` or ``throw`` if it raised, exited or threw; else None, and ``code``
+    says why there is no result. ``type``: the module of Elixir's exception. ``traceback``: the lines
+    of Elixir's stack, innermost first, as Elixir shows them.
+    """
+
+    @property
+    def kind(self) -> str | None:
+        """How the function ended."""
+        kind = (self.details or {}).get("kind")
+        return kind if isinstance(kind, str) else None
+
+
 class Unimplemented(CallError):
     """The bridge does not know this ``$/`` request."""
 

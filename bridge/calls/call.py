@@ -22,7 +22,7 @@ from ..errors import CallError, EncodeError, ShuttingDown
 from .claim import FREE, Claim
 from .execution import Running, execute, send_failure, unencodable, unprepared
 from .interfaces import CallView
-from .job import Job
+from .nesting import NestableJob
 from .region import outside, run_inside
 from .stats import ToolStats
 from .tool_threads import copy_values
@@ -36,12 +36,13 @@ if TYPE_CHECKING:
     from ..wire import Request
     from .interfaces import Peer
     from .job import Worker
+    from .nesting import NestedCalls
     from .region import Region
     from .runtime import CallRuntime
     from .served_tool import ServedTool
 
 
-class Call(Running, Job, CallView):
+class Call(Running, NestableJob, CallView):
     """One call, from its request to its answer; what ``Context`` shows to the tool.
 
     Args:
@@ -69,6 +70,10 @@ class Call(Running, Job, CallView):
     interrupt_due = False
     #: What ran its tool already when this became a call; None: this did from the beginning.
     runner: Running | None = None
+    #: The call within which this one was made, while that runs.
+    outer: NestableJob | None = None
+    #: Where calls run that are made within this one, while its tool waits for Elixir.
+    nested: NestedCalls | None = None
     _callbacks: list[Callable[[], object]] | None = None
     #: Whether the tool has ended after somebody else had claimed the answer.
     _elsewhere = False
@@ -242,7 +247,7 @@ class Call(Running, Job, CallView):
 
     @property
     def elixir(self) -> Elixir | None:
-        return self._runtime.elixir
+        return self.peer.elixir or self._runtime.elixir
 
     def on_interrupt(self, callback: Callable[[], object]) -> None:
         """Run ``callback`` when the call is interrupted; now if it is already."""

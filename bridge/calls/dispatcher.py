@@ -23,6 +23,7 @@ from ..errors import (
 from .call import Call
 from .deadlines import Deadlines
 from .execution import unhandled
+from .nesting import Nesting
 from .polling import poll
 from .report import Report, is_abandoned
 from .runtime import CallRuntime
@@ -86,6 +87,8 @@ class Dispatcher:
         self._ending: set[Call] = set()
         #: How many calls were ended so, by the code of the error.
         self._interrupted: dict[str, int] = {}
+        #: What has calls run that are made within others, while these wait for their callers.
+        self.nesting = Nesting(pool, self._refuse)
         #: Whether calls are served. The main thread looks now and then.
         self.stuck = StuckWatch(pool, stuck_after_s)
         self._report = Report(
@@ -112,9 +115,12 @@ class Dispatcher:
         """Have an admitted call run on a worker, or refuse it: then it is answered."""
         try:
             # only now, so that a drain which has begun either is seen here or sees the call
-            if self.draining:
+            if call.outer is not None:
+                self.nesting.start(call, call.outer)  # in a drain, too: that one may end
+            elif self.draining:
                 raise ShuttingDown("the bridge is shutting down", started=False)
-            self.pool.submit(call)
+            else:
+                self.pool.submit(call)
         except CallError as error:
             self._refuse(call, error)
             return
@@ -165,6 +171,8 @@ class Dispatcher:
             peer.send_error(request.msgid, unhandled(request.method, error))
             return None
         call = Call(self.runtime, request, tool, args, kwargs, peer, arrived)
+        if request.options is not None and request.options.within is not None:
+            call.outer = self.calls.get(request.options.within)
         self.calls[call.key] = call
         return call
 
@@ -320,7 +328,8 @@ class Dispatcher:
                 self._interrupted[error.code] = self._interrupted.get(error.code, 0) + 1
             try:
                 call.interrupt(error)
-                self.pool.discard(call)
+                if not self.pool.discard(call):
+                    self.nesting.discard(call)
             finally:
                 call.peer.send_error(key, error)
             if call.started and call.tool.interruptible:

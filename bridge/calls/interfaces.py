@@ -12,6 +12,10 @@ from collections.abc import Mapping
 from ..errors import CallError
 from ..typing_names import Any
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Elixir
+
 #: The answer to a call for which there is no memory to make another one.
 EXHAUSTED = CallError(
     "no memory is left, not even to say what became of the call",
@@ -60,6 +64,9 @@ class Peer(ABC):
     """Where the outcome of a call goes: a transport. Any thread may call any of these."""
 
     __slots__ = ()
+
+    #: The way back to the program that calls; None: there is none.
+    elixir: Elixir | None = None
 
     @abstractmethod
     def send_result(self, key: int, result: Any) -> None:

@@ -102,7 +102,7 @@ class Pool:
         self.workers: list[Worker] = []
         #: Threads from elsewhere that run jobs as well, each with a worker for its account.
         self.guests: list[Worker] = []
-        self._output = output or Output()
+        self.output = output or Output()
         self._jobs: deque[Job] = deque()
         self._idle: list[Worker] = []
         #: True wakes a worker, False ends it.
@@ -133,6 +133,11 @@ class Pool:
     def is_full(self) -> bool:
         """Whether no worker can be added: there are ``max_workers``, or no thread for another."""
         return len(self.workers) >= self.max_workers or self._lacks_threads
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a worker is free, or can be added, for one job more than those that wait."""
+        return self._free() > len(self._jobs)
 
     def new_serial_queue(self, limit: int = 1) -> SerialQueue:
         """Make a queue for jobs of which at most ``limit`` may run at the same time."""
@@ -294,7 +299,7 @@ class Pool:
 
     def _work(self, worker: Worker) -> None:
         thread = worker.thread
-        jobs, idle, output, clock = self._jobs, self._idle, self._output, time.monotonic
+        jobs, idle, output, clock = self._jobs, self._idle, self.output, time.monotonic
         now = 0.0
         resting = True  # is it in _idle? There it counts as free until it has a job in hand
         while True:
@@ -347,4 +352,4 @@ class Pool:
             self._waking = True
             self._tokens.put(True)
         else:
-            self._output.nudge()
+            self.output.nudge()

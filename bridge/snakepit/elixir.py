@@ -47,13 +47,23 @@ class SnakepitElixir(Elixir):
         #: When sessions were last made known to Elixir.
         self._introduced: dict[str, float] = {}
 
-    def call_tool(self, call: RunningCall, name: str, params: dict[str, Any]) -> Any:
+    def call_tool(
+        self,
+        call: RunningCall,
+        name: str,
+        params: list[Any] | dict[str, Any],
+        timeout_s: float | None = None,
+    ) -> Any:
         """Call a tool of Elixir and wait, in the session and the time of ``call``.
 
         Raises:
             CallError: what Elixir says of it, or that it does not answer.
             InvalidParams: JSON cannot say one of the parameters.
         """
+        if not isinstance(params, dict):
+            if params:
+                raise InvalidParams(f"{name}: Snakepit's tools take their arguments by name")
+            params = {}
         session = self._introduce(call)
         request = pb.ExecuteElixirToolRequest(session_id=session, tool_name=name)
         for key, value in params.items():

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ..errors import CallError, RemoteProtocolError, TransportClosed, shorten
-from ..wire import ITEM, Message, Notification, Response
+from ..wire import ITEM, Message, Notification, Request, Response
+from .functions import Functions
 
 #: How long a test waits for what must come, in seconds: long, because machines are busy.
 PATIENCE_S = 20.0
@@ -32,6 +33,8 @@ class Inbox:
     _refused: Mapping[int, RemoteProtocolError] = {}
     #: The identity of the params that ``notification`` has returned.
     _returned: set[int] | None = None
+    #: What the bridge may call; None: nothing.
+    _functions: Functions | None = None
 
     def __init__(self, remember_bytes: int | None) -> None:
         #: All notifications so far but items, as ``(method, params)``.
@@ -164,6 +167,12 @@ class Inbox:
 
     def _receive(self, message: Message, size: int) -> None:
         """Take in a message whose frame has ``size`` bytes."""
+        if self._functions is not None:
+            if isinstance(message, Request):
+                self._functions.serve(message)
+                return
+            if isinstance(message, Notification):
+                self._functions.note(message)
         with self._arrived:
             if not self.responses and not self.items and not self.notifications:
                 self.first = message.method if isinstance(message, Notification) else None

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO, Self
 
 from ..errors import RemoteProtocolError, TransportClosed
 from ..wire import HEADER_BYTES, Encoder, encode_header
 from ..wire.answers import decode_answer
+from .functions import Functions
 from .inbox import OVERHEAD_BYTES, PATIENCE_S, Inbox
 from .port import open_port
 
@@ -41,6 +42,9 @@ class PortPeer(Inbox):
             ``stream``) stays in ``responses`` and ``items``; then the oldest is forgotten. None:
             nothing ever is. What nobody has taken always stays; of notifications the newest 10,000
             do, at least. Default: 16 MiB.
+        functions: What tools of the bridge can call with ``ctx.call_elixir``, by name, each run on
+            a thread of its own; calls of this peer that a function makes count as nested, as they
+            do in Elixir. Default: none, and the bridge is not told that there might be.
 
     Raises:
         TransportClosed: The process ends before it is ready; with what it wrote to stderr.
@@ -61,6 +65,7 @@ class PortPeer(Inbox):
         env: dict[str, str] | None = None,
         cwd: str | None = None,
         remember_bytes: int | None = 16 << 20,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         super().__init__(remember_bytes)
         #: What the bridge says of itself in ``$/ready``; None until it was waited for.
@@ -72,6 +77,8 @@ class PortPeer(Inbox):
         command = [python, "-P", "-m", "bridge", *arguments]
         if nouse_stdio:
             command += ["--fds", "3,4"]
+        if functions is not None:
+            self._functions = Functions(functions, self.send_frame)
         self._port = open_port(command, nouse_stdio=nouse_stdio, env=env, cwd=cwd)
         self.process = self._port.process
         self._reader = threading.Thread(
@@ -81,6 +88,8 @@ class PortPeer(Inbox):
         if wait_until_ready:
             try:
                 (self.ready,) = self.notification("$/ready", timeout_s=ready_timeout_s)
+                if functions is not None:
+                    self.notify("$/hello", {"requests": True})
             except BaseException:
                 self._port.kill_group()
                 self.end()
@@ -129,6 +138,8 @@ class PortPeer(Inbox):
             EncodeError: A value cannot be sent.
             TransportClosed: The bridge does not read any more.
         """
+        if self._functions is not None and self._functions.within is not None:
+            options.setdefault("within", self._functions.within)
         with self._arrived:
             self._next_id += 1
             msgid = self._next_id

@@ -13,17 +13,27 @@ from .buffers import LARGE_BYTES, Payload
 from .codec import ITEM, MAX_ANSWER_BYTES, Encoder, decode_message, decode_value
 from .connection import Connection
 from .credit import Credit
-from .events import CancelReceived, CreditReceived, Event, Fault, HelloReceived
+from .events import (
+    CancelReceived,
+    CreditReceived,
+    Event,
+    Fault,
+    HelloReceived,
+    ItemReceived,
+    ResponseReceived,
+)
 from .framing import HEADER_BYTES, encode_header
 from .hello import Hello
 from .messages import CallOptions, Message, Notification, Request, Response
 from .reading import MAX_ITEMS, too_many_items
+from .requester import Requester
 from .substitutes import MAX_TEXT_BYTES, sendable
 from .values import told_key
 
 __all__ = [
     "Connection", "Event", "CancelReceived", "CreditReceived", "Credit", "Fault",
     "Hello", "HelloReceived",
+    "ResponseReceived", "ItemReceived", "Requester",
     "Message", "Request", "Response", "Notification", "CallOptions",
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
     "HEADER_BYTES", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",

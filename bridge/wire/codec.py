@@ -229,8 +229,13 @@ def peek_msgid(prefix: bytes | memoryview) -> int | None:
     The first 11 bytes are enough, so that a frame that was refused on its header, or cannot be
     decoded, is still answered at its caller.
     """
+    return peek_id(prefix, REQUEST)
+
+
+def peek_id(prefix: bytes | memoryview, kind: int) -> int | None:
+    """The id of the message of that kind which begins with these bytes; None if that is none."""
     head = bytes(prefix[:11])
-    if len(head) < 3 or head[0] not in (0x94, 0x95) or head[1] != REQUEST:
+    if len(head) < 3 or head[0] not in (0x94, 0x95) or head[1] != kind:
         return None
     return peek_integer(head[2:])
 

@@ -22,13 +22,14 @@ from ..errors import (
 )
 from ..typing_names import Any
 from .buffers import Payload
-from .codec import Encoder, decode_message, peek_msgid
+from .codec import ITEM, Encoder, decode_message, peek_msgid
 from .credit import Credit
 from .events import CancelReceived, CreditReceived, Event, Fault, HelloReceived
 from .framing import FrameDecoder, OversizedFrame
 from .hello import Hello
 from .messages import Notification, Request, check_credit
 from .reading import MAX_ITEMS
+from .requester import Requester
 from .substitutes import sendable
 
 OPEN, DRAINING, CLOSED = "open", "draining", "closed"
@@ -59,6 +60,8 @@ class Connection:
         self._frames = FrameDecoder(max_message_bytes)
         #: Requests that have no response yet; streaming ones with their credit.
         self._in_flight: dict[int, Credit | None] = {}
+        #: The requests of this end.
+        self.requester = Requester()
 
     def __repr__(self) -> str:
         return f"<Connection {self.state}, {len(self._in_flight)} in flight>"
@@ -91,15 +94,15 @@ class Connection:
                         events.append(message)
                         continue
                     event: Event | None = self._duplicate(msgid)
-                elif type(message) is Notification:
-                    event = self._notification(message)
+                elif isinstance(message, Notification):
+                    event = self._notification(message, len(frame))
                 else:
-                    event = _unexpected(message)
+                    event = self.requester.response(message)  # type: ignore[arg-type]
             except RemoteProtocolError as error:
-                event = self._fault(error)
+                event = self._fault(frame, error)
             except Exception as error:
                 # where one message is handled: a bug here, or no memory, concerns no other one
-                event = self._fault(_unreadable(frame, error))
+                event = self._fault(frame, _unreadable(frame, error))
             if event is not None:
                 events.append(event)
         return events
@@ -206,7 +209,10 @@ class Connection:
             raise LocalProtocolError(f"a connection cannot go from {self.state} to {state}")
         self.state = state
 
-    def _fault(self, error: RemoteProtocolError) -> Fault:
+    def _fault(self, frame: memoryview | OversizedFrame, error: RemoteProtocolError) -> Event:
+        answer = self.requester.unreadable(_prefix(frame), error)
+        if answer is not None:
+            return answer
         if error.msgid in self._in_flight:
             # its id belongs to another request: answering would end that one
             return self._duplicate(error.msgid)
@@ -228,8 +234,10 @@ class Connection:
             msgid=peek_msgid(frame.prefix),
         )
 
-    def _notification(self, message: Notification) -> Event | None:
+    def _notification(self, message: Notification, size: int) -> Event | None:
         method, params = message.method, message.params
+        if method == ITEM:
+            return self.requester.item(params, size)
         if method == CANCEL:
             if len(params) == 1 and type(params) is list and type(params[0]) is int:
                 return CancelReceived(params[0]) if params[0] in self._in_flight else None
@@ -262,18 +270,16 @@ class Connection:
         return CreditReceived(msgid)
 
 
-def _unexpected(response: Any) -> Fault:
-    return Fault(None, CallError(
-        f"a response to request {shorten(response.msgid)}, which was never made",
-        code="invalid_argument",
-    ))  # fmt: skip
+def _prefix(frame: memoryview | OversizedFrame) -> bytes | memoryview:
+    """The first bytes of a frame, of which there may be no more."""
+    return frame.prefix if isinstance(frame, OversizedFrame) else frame
 
 
 def _unreadable(frame: memoryview | OversizedFrame, error: Exception) -> RemoteProtocolError:
     return RemoteProtocolError(
         f"the message could not be read: {shorten(error)}",
         code="resource_exhausted" if isinstance(error, MemoryError) else "internal",
-        msgid=peek_msgid(frame.prefix if isinstance(frame, OversizedFrame) else frame),
+        msgid=peek_msgid(_prefix(frame)),
     )
 
 

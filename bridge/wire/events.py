@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import CallError
+from ..typing_names import Any
 from .hello import Hello
 from .messages import Request
 
@@ -49,4 +50,34 @@ class Fault:
         self.in_flight = in_flight
 
 
-Event = Request | CancelReceived | CreditReceived | HelloReceived | Fault
+class ResponseReceived:
+    """The peer has answered the request ``msgid`` of this end: with an error, or a result."""
+
+    __slots__ = ("msgid", "error", "result")
+
+    def __init__(self, msgid: int, error: CallError | None, result: Any) -> None:
+        self.msgid = msgid
+        self.error = error
+        self.result = result
+
+
+class ItemReceived:
+    """An item for the request ``msgid`` of this end, in a message of ``size`` bytes."""
+
+    __slots__ = ("msgid", "item", "size")
+
+    def __init__(self, msgid: int, item: Any, size: int) -> None:
+        self.msgid = msgid
+        self.item = item
+        self.size = size
+
+
+Event = (
+    ResponseReceived
+    | ItemReceived
+    | Request
+    | CancelReceived
+    | CreditReceived
+    | HelloReceived
+    | Fault
+)

@@ -14,13 +14,20 @@ class Hello:
     Args:
         max_answer_bytes: The longest message to it; default: None, what ``--max-answer-bytes`` says.
         signals: Whether it decides what a SIGTERM means, which reached this process; default: False.
+        requests: Whether it answers requests; default: False.
     """
 
-    __slots__ = ("max_answer_bytes", "signals")
+    __slots__ = ("max_answer_bytes", "signals", "requests")
 
-    def __init__(self, max_answer_bytes: int | None = None, signals: bool = False) -> None:
+    def __init__(
+        self,
+        max_answer_bytes: int | None = None,
+        signals: bool = False,
+        requests: bool = False,
+    ) -> None:
         self.max_answer_bytes = max_answer_bytes
         self.signals = signals
+        self.requests = requests
 
     @classmethod
     def from_wire(cls, wire: object) -> Hello:
@@ -37,7 +44,11 @@ class Hello:
                 f"$/hello: max_answer_bytes must be an integer, {_LEAST_ANSWER_BYTES} or more, "
                 f"got {shorten(limit)}"
             )
-        signals = wire.get("signals", False)
-        if type(signals) is not bool:
-            raise RemoteProtocolError(f"$/hello: signals must be a boolean, got {shorten(signals)}")
-        return cls(limit, signals)
+        return cls(limit, _boolean(wire, "signals"), _boolean(wire, "requests"))
+
+
+def _boolean(wire: dict[object, object], key: str) -> bool:
+    value = wire.get(key, False)
+    if type(value) is not bool:
+        raise RemoteProtocolError(f"$/hello: {key} must be a boolean, got {shorten(value)}")
+    return value

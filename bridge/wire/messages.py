@@ -44,9 +44,10 @@ class CallOptions(_Fields):
         session: Passed to the tool; default: None.
         metadata: Passed to the tool; default: None.
         credit: The first items and bytes of a stream; default: None, not a streaming call.
+        within: The id of the caller's request on whose behalf this one is made; default: None.
     """
 
-    __slots__ = ("timeout_s", "session", "metadata", "credit")
+    __slots__ = ("timeout_s", "session", "metadata", "credit", "within")
 
     def __init__(
         self,
@@ -54,11 +55,13 @@ class CallOptions(_Fields):
         session: str | None = None,
         metadata: Mapping[str, str] | None = None,
         credit: tuple[int, int] | None = None,
+        within: int | None = None,
     ) -> None:
         self.timeout_s = timeout_s
         self.session = session
         self.metadata = metadata
         self.credit = credit
+        self.within = within
 
     @classmethod
     def from_wire(cls, wire: object) -> CallOptions:
@@ -91,8 +94,12 @@ class CallOptions(_Fields):
                 if not isinstance(value, dict) or value.keys() != {"items", "bytes"}:
                     raise _bad_option(key, 'a map with "items" and "bytes"', value)
                 options.credit = check_credit(value["items"], value["bytes"])
+            elif key == "within":
+                if type(value) is not int or value < 0:
+                    raise _bad_option(key, "the id of a request", value)
+                options.within = value
             else:
-                known = "timeout_ms, session, metadata, stream"
+                known = "timeout_ms, session, metadata, stream, within"
                 raise RemoteProtocolError(f"unknown option {shorten(key)}; there are {known}")
         return options
 

@@ -78,9 +78,11 @@ def test_the_table_of_codes_is_complete() -> None:
 
 def test_the_table_of_options_is_what_is_read() -> None:
     listed = [row[0].strip("`") for row in table("option")]
-    good = {"timeout_ms": 1, "session": "s", "metadata": {}, "stream": {"items": 1, "bytes": 1}}
+    good = {
+        "timeout_ms": 1, "session": "s", "metadata": {}, "stream": {"items": 1, "bytes": 1}, "within": 7,
+    }  # fmt: skip
     assert listed == list(good)
-    assert CallOptions.from_wire(good) == CallOptions(0.001, "s", {}, (1, 1))
+    assert CallOptions.from_wire(good) == CallOptions(0.001, "s", {}, (1, 1), 7)
 
 
 def test_the_element_types_are_those_of_the_page() -> None:

@@ -20,8 +20,17 @@ from collections import deque
 
 from ...calls import QUICK, InlineRunner, Intake, Watchdog, unhandled
 from ...errors import BridgeError
-from ...wire import CancelReceived, CreditReceived, Fault, HelloReceived, Request
+from ...wire import (
+    CancelReceived,
+    CreditReceived,
+    Fault,
+    HelloReceived,
+    ItemReceived,
+    Request,
+    ResponseReceived,
+)
 from .channel import MAX_BACKLOG_BYTES
+from .elixir import StdioElixir
 from .endable_source import EndableSource
 from .requests import BridgeRequests
 
@@ -77,6 +86,7 @@ class StdioReader(Intake):
         self._peer = peer
         self._dispatcher = dispatcher
         self._requests = BridgeRequests(dispatcher, peer, shutdown)
+        self._elixir = StdioElixir(channel, dispatcher)
         self._gone = gone
         self._watchdog = Watchdog(self._read, _NAME, ended=threads.end)
         #: Held while it is decided whether what was read still counts.
@@ -230,6 +240,10 @@ class StdioReader(Intake):
             self._peer.wake_stream(event.msgid)
         elif kind is HelloReceived:
             self._channel.receive_hello(event.hello)
+            if event.hello.requests:
+                self._peer.elixir = self._elixir
+        elif kind is ResponseReceived or kind is ItemReceived:
+            self._elixir.receive(event)
         elif event.in_flight:
             self._dispatcher.fail(event.msgid, event.error)
         else:

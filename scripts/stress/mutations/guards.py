@@ -35,6 +35,10 @@ REGION = "bridge/calls/region.py"
 REGION_TESTS = "tests/unit/calls/test_region.py::test_"
 STREAM = "bridge/transports/stdio/stream.py"
 STREAM_TESTS = "tests/unit/transports/test_stdio_stream.py::test_"
+NESTING = "bridge/calls/nesting.py"
+NESTING_TESTS = "tests/unit/calls/test_nesting.py::test_"
+ELIXIR = "bridge/transports/stdio/elixir.py"
+ELIXIR_TESTS = "tests/unit/transports/test_stdio_elixir.py::test_"
 
 EXECUTION = "bridge/calls/execution.py"
 #: There is one way to run a tool: without it nothing works, on no thread.
@@ -331,5 +335,41 @@ GUARDS = [
         "        call.interrupt_due = True  # (5) of region.py: first this, then the look\n", "",
         "tests/unit/calls/test_interrupts.py::"
         "test_what_is_noted_is_there_before_a_region_is_looked_for",
+    ),
+    Guard(
+        NESTING, 1, "refuse what comes after the wait",
+        "            if not self._open:  # (1)\n                return False\n",
+        "",
+        NESTING_TESTS + "a_call_that_comes_after_the_wait_is_refused",
+    ),
+    Guard(
+        NESTING, 2, "hand on what is left",
+        "            self._submit(call)\n\n    # -- parts",
+        "            pass\n\n    # -- parts",
+        NESTING_TESTS + "what_was_not_begun_when_the_wait_ends_goes_to_the_pool",
+    ),
+    Guard(
+        NESTING, 3, "take back what found no worker",
+        "            self._handed_on.append(call)  # (3)\n",
+        "",
+        NESTING_TESTS + "a_call_that_found_no_worker_after_all_is_taken_back",
+    ),
+    Guard(
+        ELIXIR, 1, "look for the answer before the wait",
+        "while asked.outcome is None and call.interruption is None:  # (1), (2)",
+        "while call.interruption is None:",
+        ELIXIR_TESTS + "an_answer_that_comes_before_the_wait_is_not_missed",
+    ),
+    Guard(
+        ELIXIR, 2, "look for the interruption after asking",
+        "while asked.outcome is None and call.interruption is None:  # (1), (2)",
+        "while asked.outcome is None:",
+        ELIXIR_TESTS + "a_call_that_is_interrupted_while_it_asks_does_not_wait",
+    ),
+    Guard(
+        ELIXIR, 3, "drop what nobody waits for",
+        "            return  # (3) nobody waits for it\n",
+        "            raise KeyError(event.msgid)\n",
+        ELIXIR_TESTS + "an_answer_after_the_interruption_is_dropped",
     ),
 ]  # fmt: skip

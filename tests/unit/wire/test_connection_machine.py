@@ -23,6 +23,7 @@ from bridge.testing.connection_pair import frame
 from bridge.wire import framing
 from bridge.wire.codec import Encoder, decode_message
 from bridge.wire.connection import CancelReceived, Connection, CreditReceived, Fault
+from bridge.wire.events import ItemReceived, ResponseReceived
 from bridge.wire.framing import HEADER_BYTES, PREFIX_BYTES
 from bridge.wire.messages import CallOptions, Notification, Request, Response
 from tests.equality import deep_equal
@@ -70,7 +71,7 @@ RUBBISH = [
     b"\x94\x03\x01\xa1a\x90",
     b"\x94\xc2\x01\xa1a\x90",
     b"\x93\x02\xc0\x90",
-    b"\x94\x01\x01\xa1a\xc0",
+    b"\x94\x01\x00\xa1a\xc0",
     b"GET / HTTP/1.1\r\n\r\n",
 ]
 
@@ -79,7 +80,7 @@ RUBBISH = [
 def bad_frames(draw: st.DrawFn) -> tuple[bytes, int | None]:
     """The payload of a frame that means nothing but a fault, and the id that it shows, if any."""
     msgid = draw(IDS)
-    kind = draw(st.sampled_from(["rubbish", "end", "damage", "cancel", "credit", "tool", "answer"]))
+    kind = draw(st.sampled_from(["rubbish", "end", "damage", "cancel", "credit", "tool", "item"]))
     if kind == "rubbish":
         return draw(st.sampled_from(RUBBISH)), None
     if kind == "end":
@@ -90,10 +91,9 @@ def bad_frames(draw: st.DrawFn) -> tuple[bytes, int | None]:
         # a name that is none of the bridge's: its outcome would have nowhere to go
         method = draw(st.sampled_from(["tool", "", "$", "cancelRequest"]))
         return ENCODER.value([2, method, draw(PARAMS)]), None
-    if kind == "answer":
-        # to what the bridge never asked, though it may have to answer under the same number
-        error = draw(st.none() | st.just({"code": "internal", "message": ""}))
-        return ENCODER.value([1, msgid, error, None]), None
+    if kind == "item":
+        wrong_item = draw(st.sampled_from([[], [1], [1, 2, 3], ["1", 2], [True, 2], {"id": 1}]))
+        return ENCODER.value([2, "$/item", wrong_item]), None
     method, *rest = {"cancel": ("$/cancelRequest",), "credit": ("$/credit", 1, 1)}[kind]
     wrong: list[Any] = [
         [],
@@ -122,6 +122,10 @@ def is_event(event: Any, expected: Any) -> bool:
         return deep_equal(event, expected)
     if isinstance(event, Fault):
         return (event.msgid, event.error.code, event.in_flight) == expected
+    if isinstance(event, ResponseReceived):
+        return ("answer", event.msgid, event.error and event.error.code) == expected
+    if isinstance(event, ItemReceived):
+        return ("item", event.msgid, event.item) == expected
     return isinstance(event, CancelReceived | CreditReceived) and describe(event) == expected
 
 
@@ -139,6 +143,8 @@ class AnyPeer(RuleBasedStateMachine):
         self.accounts: dict[int, list[int] | None] = {}
         self.credits: dict[int, Any] = {}
         self.old_credits: list[tuple[int, Any]] = []
+        #: Requests of this end: items and bytes of credit that the peer has, None if it is no stream.
+        self.asked: dict[int, list[int] | None] = {}
         #: How many responses the peer is owed under each id.
         self.owed: Counter[int] = Counter()
 
@@ -156,12 +162,18 @@ class AnyPeer(RuleBasedStateMachine):
     # -- the peer writes ----------------------------------------------------------------------
 
     def put(
-        self, payload: bytes, meaning: Callable[[], list[Any]], msgid: int | None = None
+        self,
+        payload: bytes,
+        meaning: Callable[[], list[Any]],
+        msgid: int | None = None,
+        answers: int | None = None,
     ) -> None:
-        """Write a frame; ``msgid`` if it begins like a request."""
+        """Write a frame; ``msgid`` if it begins like a request, ``answers`` if like a response."""
         enough = len(payload)
         if len(payload) > self.limit:
             meaning = partial(self.refused, "resource_exhausted", msgid)
+            if answers is not None:
+                meaning = partial(self.answered, answers, "resource_exhausted")
             enough = min(enough, PREFIX_BYTES)
         self.under_way.append((self.written + HEADER_BYTES + enough, meaning))
         self.wire += frame(payload)
@@ -218,9 +230,37 @@ class AnyPeer(RuleBasedStateMachine):
         payload, msgid = bad
         self.put(payload, partial(self.refused, "invalid_argument", msgid), msgid)
 
-    @rule(method=st.sampled_from(["$/", "$/future", "$/item", "$/ping"]), params=PARAMS)
+    @rule(method=st.sampled_from(["$/", "$/future", "$/items", "$/ping"]), params=PARAMS)
     def write_unknown_notification(self, method: str, params: Any) -> None:
         self.put(ENCODER.value([2, method, params]), list)
+
+    def asked_or_not(self, data: st.DataObject) -> int:
+        return data.draw(st.sampled_from(sorted(self.asked)) | IDS if self.asked else IDS)
+
+    @rule(
+        data=st.data(),
+        code=st.sampled_from([None, "internal", "cancelled"]),
+        size=st.integers(0, 90),
+    )
+    def write_answer(self, data: st.DataObject, code: str | None, size: int) -> None:
+        """Of a request of this end, or of none; it may be too long."""
+        msgid = self.asked_or_not(data)
+        error = None if code is None else {"code": code, "message": "m" * size}
+        payload = ENCODER.value([1, msgid, error, "r" * size if code is None else None])
+        self.put(payload, partial(self.answered, msgid, code), answers=msgid)
+
+    @rule(data=st.data(), wrong=st.sampled_from([7, "text", [], True]))
+    def write_wrong_answer(self, data: st.DataObject, wrong: Any) -> None:
+        """It ends the request all the same."""
+        msgid = self.asked_or_not(data)
+        payload = ENCODER.value([1, msgid, wrong, None])
+        self.put(payload, partial(self.answered, msgid, "invalid_argument"), answers=msgid)
+
+    @rule(data=st.data(), item=st.text(max_size=30))
+    def write_item(self, data: st.DataObject, item: str) -> None:
+        msgid = self.asked_or_not(data)
+        payload = ENCODER.item(msgid, item)
+        self.put(bytes(payload), partial(self.item_came, msgid, item, len(payload)))
 
     # -- what it means when it arrives ----------------------------------------------------------
 
@@ -231,6 +271,23 @@ class AnyPeer(RuleBasedStateMachine):
         self.accounts[request.msgid] = list(grant) if grant else None
         self.owed[request.msgid] += 1
         return [request]
+
+    def answered(self, msgid: int, code: str | None) -> list[Any]:
+        if msgid not in self.asked:
+            too_large = code == "resource_exhausted"
+            return [(None, "resource_exhausted" if too_large else "invalid_argument", False)]
+        del self.asked[msgid]
+        return [("answer", msgid, code)]
+
+    def item_came(self, msgid: int, item: str, size: int) -> list[Any]:
+        if msgid not in self.asked:
+            return []
+        account = self.asked[msgid]
+        if account is None or min(account) <= 0:
+            return [(None, "invalid_argument", False)]
+        account[0] -= 1
+        account[1] -= size
+        return [("item", msgid, item)]
 
     def granted(self, msgid: int, items: int, bytes: int) -> list[Any]:
         account = self.accounts.get(msgid)
@@ -292,6 +349,35 @@ class AnyPeer(RuleBasedStateMachine):
             data = self.connection.error(ENCODER, fault.msgid, fault.error)
             self.count(decode_message(data), fault.msgid, fault.error.code)
             self.forget(fault.msgid)
+
+    # -- the bridge asks ------------------------------------------------------------------------
+
+    @rule(grant=st.none() | st.tuples(st.integers(0, 3), st.integers(0, 60)))
+    def ask(self, grant: tuple[int, int] | None) -> None:
+        options = {} if grant is None else {"stream": {"items": grant[0], "bytes": grant[1]}}
+        msgid, data = self.connection.requester.request(ENCODER, "function", [1], options)
+        request = decode_message(data)
+        assert isinstance(request, Request)
+        assert (request.msgid, request.method, request.params) == (msgid, "function", [1])
+        assert msgid not in self.asked
+        self.asked[msgid] = None if grant is None else list(grant)
+
+    @rule(data=st.data(), items=st.integers(0, 3), size=st.integers(0, 60))
+    def give_credit(self, data: st.DataObject, items: int, size: int) -> None:
+        msgid = self.asked_or_not(data)
+        message = self.connection.requester.grant(ENCODER, msgid, items, size)
+        account = self.asked.get(msgid)
+        assert (message is None) is (account is None)
+        if account is not None:
+            account[0] += items
+            account[1] += size
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """It changes nothing here: the answer is still to come."""
+        msgid = self.asked_or_not(data)
+        message = self.connection.requester.cancel(ENCODER, msgid)
+        assert (message is None) is (msgid not in self.asked)
 
     # -- the bridge writes ----------------------------------------------------------------------
 
@@ -396,6 +482,7 @@ class AnyPeer(RuleBasedStateMachine):
         if not hasattr(self, "connection"):
             return
         assert f", {len(self.accounts)} in flight>" in repr(self.connection)
+        assert len(self.connection.requester) == len(self.asked)
         for msgid, account in self.accounts.items():
             assert self.owed[msgid] == 1
             credit = self.connection.credit(msgid)

@@ -1,0 +1,251 @@
+"""Calls that are made within a call: its tool waits for the program that called, which calls a tool.
+
+On a full pool such a *nested* call would wait for a worker that waits for it. So the thread that
+waits runs it; or another worker, while one is free and the waiting thread is busy.
+
+Guarantees: a nested call that its caller waits for never waits for a worker that waits for it; each
+is run or handed on once. ``wait_until_ended`` and ``close`` belong to the thread that waits, the
+rest is for any thread.
+
+The interleavings, each with its number where it is harmless and why (and its test):
+
+1. A nested call comes when the wait is over. It is refused here, under the lock under which the wait
+   ends, and goes to the pool like any other. (``test_a_call_that_comes_after_the_wait_is_refused``)
+2. The wait ends while nested calls are left: nobody else has them. They are handed to the pool.
+   (``test_what_was_not_begun_when_the_wait_ends_goes_to_the_pool``)
+3. A nested call went to a free worker, which has taken another job meanwhile. The thread looks for
+   it again whenever it has nothing else to do, and takes it back from the queue of the pool.
+   (``test_a_call_that_found_no_worker_after_all_is_taken_back``)
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import abstractmethod
+from collections import deque
+
+from ..errors import CallError, PoolFull
+from ..typing_names import Any
+from .job import Job
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .job import Worker
+    from .pool import Pool
+
+#: How often a thread that waits looks for nested calls which it has handed on.
+_LOOK_S = 0.02
+
+
+class NestableJob(Job):
+    """A call, as far as nesting goes.
+
+    ``outer``: the one within which it was made; None: none, or that is over. ``started``: whether it
+    may have begun. ``nested``: where what is made within it runs while it waits.
+    """
+
+    outer: NestableJob | None
+    started: bool
+    nested: NestedCalls | None
+
+    @property
+    @abstractmethod
+    def tool_name(self) -> str:
+        """What it runs."""
+
+    @property
+    @abstractmethod
+    def answered(self) -> bool:
+        """Whether somebody has claimed the answer."""
+
+
+class NestedCalls:
+    """The nested calls of one thread that waits inside a tool.
+
+    Args:
+        pool: whose worker it is.
+        worker: it; None: the thread is none of the pool's, and takes no calls.
+        refuse: answers a call with an error.
+    """
+
+    def __init__(
+        self, pool: Pool, worker: Worker | None, refuse: Callable[[Any, CallError], object]
+    ) -> None:
+        self._pool = pool
+        self._worker = worker
+        self._refuse = refuse
+        self._changed = threading.Condition(threading.Lock())
+        self._waiting: deque[NestableJob] = deque()
+        #: Those that the pool has got.
+        self._handed_on: list[NestableJob] = []
+        self._idle = False
+        self._open = worker is not None
+        self._ended = False
+
+    def take(self, call: NestableJob) -> bool:
+        """Have a nested call run, here or by the pool. False: nobody waits here any more."""
+        with self._changed:
+            if not self._open:  # (1)
+                return False
+            if self._idle or not self._pool.has_room:
+                self._waiting.append(call)
+                self._changed.notify()
+                return True
+            self._handed_on.append(call)  # (3)
+        self._submit(call)
+        return True
+
+    def discard(self, call: NestableJob) -> None:
+        """Forget a call that was answered, if it has not begun."""
+        with self._changed:
+            if call in self._waiting:
+                self._waiting.remove(call)
+
+    def end_wait(self) -> None:
+        """Have ``wait_until_ended`` return: what it waits for has come."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def wait_until_ended(self, end: float | None) -> bool:
+        """Run nested calls until ``end_wait`` is called; another wait may begin then.
+
+        Args:
+            end: when to give up, an instant of ``time.monotonic()``; None: never.
+
+        Returns:
+            False if that has come. A nested call that runs is not interrupted by it.
+        """
+        while True:
+            with self._changed:
+                self._idle = True
+                while not self._ended and not self._waiting and not self._take_back():
+                    left = None if end is None else end - time.monotonic()
+                    if left is not None and left <= 0:
+                        self._idle = False
+                        return False
+                    look = _LOOK_S if self._handed_on else left
+                    self._changed.wait(look if left is None else min(left, look or left))
+                self._idle = False
+                if self._ended:
+                    self._ended = False
+                    return True
+                call = self._waiting.popleft()
+            self._run(call)
+            # as a worker does before it sleeps
+            self._pool.output.flush()
+
+    def close(self) -> None:
+        """Take no more calls, and hand on those that wait."""
+        with self._changed:
+            self._open = False
+            left = list(self._waiting)
+            self._waiting.clear()
+        for call in left:  # (2)
+            self._submit(call)
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _take_back(self) -> bool:
+        """Whether a call that was handed on, and still waits for a worker, has come back."""
+        self._handed_on = [
+            call for call in self._handed_on if not call.started and not call.answered
+        ]
+        for call in self._handed_on:
+            if self._pool.discard(call):
+                self._handed_on.remove(call)
+                self._waiting.append(call)
+                return True
+        return False
+
+    def _submit(self, call: NestableJob) -> None:
+        try:
+            self._pool.submit(call)
+        except CallError as error:
+            self._refuse(call, error)
+
+    def _run(self, call: NestableJob) -> None:
+        """Run a call in the middle of another one of this thread."""
+        serial, worker = call.serial, self._worker
+        assert worker is not None
+        if serial is not None and not serial.try_enter():
+            self._handed_on.append(call)
+            self._submit(call)
+            return
+        outer, since = worker.job, worker.since
+        worker.job, worker.since = call, time.monotonic()
+        try:
+            call.run(worker, worker.since)
+        finally:
+            worker.job, worker.since = outer, since
+            if serial is not None:
+                self._pool.leave(serial)
+
+
+class Nesting:
+    """Has nested calls run where they are waited for.
+
+    Args:
+        pool: where all others run.
+        refuse: answers a call with an error.
+    """
+
+    def __init__(self, pool: Pool, refuse: Callable[[Any, CallError], object]) -> None:
+        self._pool = pool
+        self._refuse = refuse
+
+    def begin(self, call: NestableJob) -> NestedCalls:
+        """Have what is made within ``call`` run on this thread, while that waits.
+
+        A thread of its tool calls it. One that is no worker may, too, and runs none of them.
+        """
+        here = threading.current_thread()
+        worker = next((each for each in self._pool.everyone() if each.thread is here), None)
+        nested = NestedCalls(self._pool, worker, self._refuse)
+        if worker is not None and call.nested is None:
+            call.nested = nested
+        return nested
+
+    def end(self, call: NestableJob, nested: NestedCalls) -> None:
+        """End what ``begin`` has begun, on the same thread."""
+        if call.nested is nested:
+            call.nested = None
+        nested.close()
+
+    def start(self, call: NestableJob, outer: NestableJob) -> None:
+        """Have a call run that is made within another one.
+
+        Raises:
+            CallError: there is no room, or it would wait for itself.
+        """
+        _check_reentry(call)
+        nested = outer.nested
+        if nested is None or not nested.take(call):
+            self._pool.submit(call)
+
+    def discard(self, call: NestableJob) -> None:
+        """Forget a call that was answered, if it has not begun."""
+        nested = None if call.outer is None else call.outer.nested
+        if nested is not None:
+            nested.discard(call)
+
+
+def _check_reentry(call: NestableJob) -> None:
+    """Refuse a nested call that would wait for a turn which a call has that it is nested in.
+
+    Raises:
+        PoolFull: it would wait for itself.
+    """
+    outer, serial = call.outer, call.serial
+    while outer is not None and serial is not None and serial.busy:
+        if outer.serial is serial:
+            raise PoolFull(
+                f"{call.tool_name} runs {serial.limit} at a time, and this call was made within one "
+                f"of {outer.tool_name}, which has a turn: it might wait for itself. Call another "
+                "tool, or raise max_concurrency (serial=True is 1)",
+                started=False,
+            )
+        outer = outer.outer
