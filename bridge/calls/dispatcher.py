@@ -153,7 +153,15 @@ class Dispatcher:
             tool = self.tools.get(request.method)
             if tool is None:
                 raise self._not_found(request.method)
-            if tool.streaming and (request.options is None or request.options.credit is None):
+            options = request.options
+            if options is not None and options.credit is not None:
+                if not (tool.streaming or peer.plain_streams):
+                    raise InvalidParams(
+                        f"{tool.name} does not stream: it returns one result. Call it without the "
+                        "option stream (Bridge.call/4)",
+                        started=False,
+                    )
+            elif tool.streaming:
                 raise InvalidParams(
                     f"{tool.name} streams: call it with the option stream (Bridge.stream/4), "
                     "over gRPC with CallStream, from Snakepit with execute_stream",

@@ -61,12 +61,16 @@ class Sink(ABC):
 
 
 class Peer(ABC):
-    """Where the outcome of a call goes: a transport. Any thread may call any of these."""
+    """Where the outcome of a call goes: a transport. Any thread may call any of these.
+
+    ``plain_streams``: whether a tool that does not yield may be called as a stream; it sends no items.
+    """
 
     __slots__ = ()
 
     #: The way back to the program that calls; None: there is none.
     elixir: Elixir | None = None
+    plain_streams: bool = True
 
     @abstractmethod
     def send_result(self, key: int, result: Any) -> None:

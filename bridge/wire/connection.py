@@ -62,6 +62,8 @@ class Connection:
         self._in_flight: dict[int, Credit | None] = {}
         #: The requests of this end.
         self.requester = Requester()
+        #: Whether the peer has ever asked for a stream.
+        self.has_streamed = False
 
     def __repr__(self) -> str:
         return f"<Connection {self.state}, {len(self._in_flight)} in flight>"
@@ -91,6 +93,7 @@ class Connection:
                             in_flight[msgid] = None
                         else:
                             in_flight[msgid] = Credit(*options.credit)
+                            self.has_streamed = True
                         events.append(message)
                         continue
                     event: Event | None = self._duplicate(msgid)

@@ -15,19 +15,22 @@ class Hello:
         max_answer_bytes: The longest message to it; default: None, what ``--max-answer-bytes`` says.
         signals: Whether it decides what a SIGTERM means, which reached this process; default: False.
         requests: Whether it answers requests; default: False.
+        plain_streams: Whether tools that do not yield may be called as streams; default: True.
     """
 
-    __slots__ = ("max_answer_bytes", "signals", "requests")
+    __slots__ = ("max_answer_bytes", "signals", "requests", "plain_streams")
 
     def __init__(
         self,
         max_answer_bytes: int | None = None,
         signals: bool = False,
         requests: bool = False,
+        plain_streams: bool = True,
     ) -> None:
         self.max_answer_bytes = max_answer_bytes
         self.signals = signals
         self.requests = requests
+        self.plain_streams = plain_streams
 
     @classmethod
     def from_wire(cls, wire: object) -> Hello:
@@ -44,11 +47,16 @@ class Hello:
                 f"$/hello: max_answer_bytes must be an integer, {_LEAST_ANSWER_BYTES} or more, "
                 f"got {shorten(limit)}"
             )
-        return cls(limit, _boolean(wire, "signals"), _boolean(wire, "requests"))
+        return cls(
+            limit,
+            _boolean(wire, "signals"),
+            _boolean(wire, "requests"),
+            _boolean(wire, "plain_streams", default=True),
+        )
 
 
-def _boolean(wire: dict[object, object], key: str) -> bool:
-    value = wire.get(key, False)
+def _boolean(wire: dict[object, object], key: str, *, default: bool = False) -> bool:
+    value = wire.get(key, default)
     if type(value) is not bool:
         raise RemoteProtocolError(f"$/hello: {key} must be a boolean, got {shorten(value)}")
     return value

@@ -284,7 +284,8 @@ defmodule Bridge do
   ## Errors
 
   An error is raised in the consumer, as `Bridge.Error` with the codes of `call/4`, after the items
-  that came before it. The stream of a tool that does not yield is empty.
+  that came before it. A tool that does not
+  yield is refused with `:invalid_argument`, before it begins.
 
   Raises `ArgumentError` at once for an option that is unknown or wrong.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import CallError
+from bridge.wire import Encoder
 
 
 def test_items_come_in_order_and_the_response_carries_the_return_value(peer):
@@ -68,6 +69,20 @@ def test_a_plain_tool_may_be_streamed_and_sends_no_items(peer):
     msgid = peer.request("echo", [1], stream={"items": 1, "bytes": 1})
     assert peer.result(msgid) == 1
     assert msgid not in peer.items
+
+
+def test_a_plain_tool_is_not_streamed_to_a_peer_that_wants_that_refused(peer):
+    for _ in range(40):
+        peer.call("echo", [1])  # it may be known to be quick
+    peer.send_frame(Encoder().notification("$/hello", [{"plain_streams": False}]))
+    for _ in range(3):
+        msgid = peer.request("echo", [1], stream={"items": 1, "bytes": 1})
+        with pytest.raises(CallError, match="echo does not stream") as caught:
+            peer.result(msgid)
+        assert (caught.value.code, caught.value.started) == ("invalid_argument", False)
+    assert peer.call("echo", [1]) == 1
+    msgid = peer.request("count", [2], stream={"items": 9, "bytes": 999})
+    assert peer.result(msgid) == "counted"
 
 
 def test_negative_credit_ends_the_stream_and_nothing_else(peer):

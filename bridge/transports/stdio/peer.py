@@ -49,6 +49,10 @@ class StdioPeer(Peer):
         data = self._own.encoder.error(_LONG_ID, EXHAUSTED.to_wire())
         self._exhausted = data.split(_LONG_ID.to_bytes(8, "big"))
 
+    @property
+    def plain_streams(self) -> bool:  # type: ignore[override]
+        return self._channel.hello.plain_streams
+
     # -- of the process ---------------------------------------------------------------------
 
     def ready(self, info: dict[str, Any]) -> None:

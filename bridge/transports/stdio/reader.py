@@ -205,11 +205,17 @@ class StdioReader(Intake):
         dispatcher = self._dispatcher
         inline = bool(self._runners) and self._watchdog.watched and not dispatcher.draining
         tools, batch = dispatcher.tools, self._batch
+        streamed = self._connection.has_streamed
         for event in events:
             try:
                 if type(event) is Request:
                     tool = tools.get(event.method)
-                    if tool is not None and inline and tool.latency.state == QUICK:
+                    if (
+                        tool is not None
+                        and inline
+                        and tool.latency.state == QUICK
+                        and not (streamed and _is_stream(event))
+                    ):
                         batch.append((event, tool))
                     elif tool is None and event.method.startswith("$/"):
                         self._requests.serve(event)
@@ -248,3 +254,8 @@ class StdioReader(Intake):
             self._dispatcher.fail(event.msgid, event.error)
         else:
             self._peer.fault(event)
+
+
+def _is_stream(request: Request) -> bool:
+    """Whether items are asked for: the dispatcher knows whether the tool makes any."""
+    return request.options is not None and request.options.credit is not None

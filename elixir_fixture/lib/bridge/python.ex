@@ -213,7 +213,8 @@ defmodule Bridge.Python do
       protocol: @protocol,
       requests: false,
       max_answer_bytes: min(settings.max_answer_bytes || @most_bytes, @most_bytes),
-      signals: true
+      signals: true,
+      plain_streams: false
     }
 
     :erlang.port_command(port, Msgpack.encode!([2, "$/hello", [hello]]), [:nosuspend])

@@ -30,6 +30,18 @@ defmodule Bridge.ClientStreamTest do
       assert_idle(client)
     end
 
+    test "refuses a tool that returns, before it begins", %{client: client} do
+      error =
+        assert_raise Error, ~r/echo does not stream/, fn ->
+          client |> Client.stream("echo", [1]) |> Enum.to_list()
+        end
+
+      assert {error.code, error.started} == {:invalid_argument, false}
+      assert {:ok, %{"calls" => 0}} = Client.stats(client)
+      # as the reverse is
+      assert {:error, %Error{code: :invalid_argument}} = Client.call(client, "counts", [1])
+    end
+
     test "sends nothing until it is enumerated", %{client: client} do
       stream = Client.stream(client, "counts", [3])
       assert {:ok, %{"calls" => 0}} = Client.stats(client)
@@ -101,11 +113,6 @@ defmodule Bridge.ClientStreamTest do
 
       assert %Error{code: :unavailable} =
                catch_error(Enum.to_list(Client.stream(:nobody, "counts", [1])))
-    end
-
-    test "of a tool that is no generator is empty", %{client: client} do
-      assert client |> Client.stream("echo", [1]) |> Enum.to_list() == []
-      assert {:error, %Error{code: :invalid_argument}} = Client.call(client, "counts", [1])
     end
 
     test "is limited by its timeout", %{client: client} do
