@@ -15,7 +15,6 @@ from ..errors import (
     CallError,
     Cancelled,
     DeadlineExceeded,
-    InvalidParams,
     ShuttingDown,
     ToolNotFound,
     shorten,
@@ -154,19 +153,9 @@ class Dispatcher:
             if tool is None:
                 raise self._not_found(request.method)
             options = request.options
-            if options is not None and options.credit is not None:
-                if not (tool.streaming or peer.plain_streams):
-                    raise InvalidParams(
-                        f"{tool.name} does not stream: it returns one result. Call it without the "
-                        "option stream (Bridge.call/4)",
-                        started=False,
-                    )
-            elif tool.streaming:
-                raise InvalidParams(
-                    f"{tool.name} streams: call it with the option stream (Bridge.stream/4), "
-                    "over gRPC with CallStream, from Snakepit with execute_stream",
-                    started=False,
-                )
+            streamed = options is not None and options.credit is not None
+            if streamed != tool.streaming and not (streamed and peer.plain_streams):
+                raise tool.wrong_form()
             args: Any = request.params
             kwargs: dict[str, Any] = {}
             if type(args) is not list or len(args) != tool.arity:  # else bind() would say the same

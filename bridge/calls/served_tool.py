@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..context import running_call
+from ..errors import InvalidParams
 from .latency import LatencyGate
 from .region import run_inside
 
@@ -46,6 +47,16 @@ class ServedTool:
 
     def __repr__(self) -> str:
         return f"<ServedTool {self.tool.signature}>"
+
+    def wrong_form(self) -> InvalidParams:
+        """The answer to a call that wants items of a tool which returns, or the reverse."""
+        text = "does not stream: it returns one result. Call it without the option stream (Bridge.call/4)"
+        if self.streaming:
+            text = (
+                "streams: call it with the option stream (Bridge.stream/4), over gRPC with CallStream, "
+                "from Snakepit with execute_stream"
+            )
+        return InvalidParams(f"{self.name} {text}", started=False)
 
 
 def serve(
