@@ -32,7 +32,7 @@ _LONGEST_WAIT_S = 3600.0
 class Interrupter:
     """Raises ``Interrupted`` in tools that go on although their call is over.
 
-    ``count``: in how many so far. Its thread starts with the first of them.
+    ``count``: in how many so far. Its thread starts with the first that it is to wait for.
 
     Args:
         after_s: so long after the end of its call any tool is interrupted, in seconds, but those
@@ -81,6 +81,9 @@ class Interrupter:
         """
         wait_s = 0.0 if tool.interruptible else self._after_s or 0.0
         with self._changed:
+            if not wait_s:
+                self._interrupt(call)
+                return
             heapq.heappush(self._heap, (call.interrupted_at + wait_s, next(self._numbers), call))
             self._changed.notify()
             if self._thread is None:
@@ -96,7 +99,10 @@ class Interrupter:
 
     def _run(self) -> None:
         while True:
-            self._interrupt(self._next())
+            call = self._next()
+            with self._changed:
+                self._interrupt(call)
+            del call  # what it holds must not live until the next one
 
     def _next(self) -> AbandonedCall:
         with self._changed:
@@ -106,6 +112,7 @@ class Interrupter:
             return heapq.heappop(self._heap)[2]
 
     def _interrupt(self, call: AbandonedCall) -> None:
+        """Under the lock, so that ``forked`` finds the one region where an exception is raised."""
         call.interrupt_due = True  # (5) of region.py: first this, then the look
         self._region = region = call.current_region()
         if region is not None:

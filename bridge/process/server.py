@@ -18,6 +18,7 @@ from .announcement import announce, describe
 from .fork import Forks
 from .group import ProcessGroup
 from .main_queue import MainQueue
+from .memory import MemoryWatch
 from .network import open_grpc
 from .process_log import ProcessLog
 from .shutdown import (
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
 #: How long a thread may keep the GIL while others want it, in seconds. With Python's 5 ms, one tool
 #: that computes makes every answer of the others wait so long, some of them twice.
 SWITCH_INTERVAL_S = 0.0005
-#: How often the main thread looks whether its parent is still there.
-_WATCH_S = 0.5
 #: What the end may take beyond the grace.
 _MARGIN_S = 0.4
 #: Reasons to end after which nobody reads what we write.
@@ -256,8 +255,9 @@ class Server:
     def _wait(
         self, dispatcher: Dispatcher, stdio: StdioTransport | None, grpc: GrpcServer | None
     ) -> str:
+        memory = MemoryWatch()
         while True:
-            reason = self.queue.take(_WATCH_S)
+            reason = self.queue.take(memory.look())  # within half a second
             if reason is not None and (stdio is None or not stdio.hands_over(reason)):
                 return reason
             dispatcher.catch_up()
