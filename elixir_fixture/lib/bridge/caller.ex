@@ -9,16 +9,10 @@ defmodule Bridge.Caller do
   # `{:error, error}`, or, when items or progress came first, with `{:notes, handle, frames}`. The
   # handle is what to ask with for more.
 
-  alias Bridge.{Claim, Connection, Error, Msgpack, Places}
-
-  # When its time is over, a caller waits so long for Python's own word on whether the tool began.
-  @last_word_ms 12
+  alias Bridge.{Claim, Connection, Error, Msgpack, Places, Waiting}
 
   # What is copied rather than sent in parts.
   @small_bytes 4_096
-
-  # How long to wait before a message is tried again that would have suspended the caller.
-  @again_ms 5
 
   @typedoc "The process, not the client's name: its successor would not know the call."
   @type handle :: {pid, Connection.id()}
@@ -90,9 +84,9 @@ defmodule Bridge.Caller do
   @spec ask(Bridge.client(), (reference -> term), timeout) :: term | {:error, Error.t()}
   def ask(client, message, timeout) do
     with {:ok, process} <- find(client) do
-      case wait(process, message, timeout) do
-        {:down, _alias, reason} -> down(client, reason, nil)
-        {:overdue, alias} -> give_up(alias)
+      case Waiting.wait(process, message, timeout) do
+        {:down, _alias, reason} -> Waiting.down(client, reason, nil)
+        {:overdue, alias} -> Waiting.give_up(alias, nil)
         {answer, _alias} -> answer
       end
     end
@@ -103,15 +97,15 @@ defmodule Bridge.Caller do
   defp request(client, body, watch, opts) do
     timeout = Keyword.fetch!(opts, :timeout)
     # only who asks again has to know when it began
-    until = if watch, do: deadline(timeout)
+    until = if watch, do: Waiting.deadline(timeout)
 
     with {:ok, process} <- find(client),
          {:ok, claim} <- enter(process, timeout) do
       message = &{:bridge_request, &1, self(), claim, body, watch, Keyword.fetch(opts, :tag)}
 
-      case wait(process, message, timeout) do
-        {:overdue, key} -> {expire(process, key, key, claim), nil}
-        {:down, _key, reason} -> {down(client, reason, began?(claim)), nil}
+      case Waiting.wait(process, message, timeout) do
+        {:overdue, key} -> {Waiting.expire(process, key, key, claim), nil}
+        {:down, _key, reason} -> {Waiting.down(client, reason, Waiting.began?(claim)), nil}
         {answer, key} -> {answer, %{key: key, until: until}}
       end
     else
@@ -122,9 +116,9 @@ defmodule Bridge.Caller do
   # There is a handle only when the tool has begun.
   defp await({pid, id}, wait) do
     answer =
-      case wait(pid, &{:bridge_await, &1, id}, remaining(wait.until)) do
-        {:overdue, alias} -> expire(pid, wait.key, alias, nil)
-        {:down, _alias, reason} -> down(pid, reason, true)
+      case Waiting.wait(pid, &{:bridge_await, &1, id}, Waiting.remaining(wait.until)) do
+        {:overdue, alias} -> Waiting.expire(pid, wait.key, alias, nil)
+        {:down, _alias, reason} -> Waiting.down(pid, reason, true)
         {answer, _alias} -> answer
       end
 
@@ -138,132 +132,22 @@ defmodule Bridge.Caller do
 
   # A place in the client. On another node the client looks for itself.
   defp enter(process, timeout) do
-    case is_pid(process) and node(process) == node() and Places.of(process) do
-      places when is_reference(places) ->
-        case Places.take(places, timeout) do
-          :ok -> {:ok, Claim.new()}
-          {:full, limit} -> {:error, Connection.full(limit)}
-        end
-
-      _elsewhere ->
-        {:ok, nil}
+    with true <- is_pid(process) and node(process) == node(),
+         places when places != nil <- Places.of(process),
+         {:full, limit} <- Places.take(places, timeout) do
+      {:error, Connection.full(limit)}
+    else
+      :ok -> {:ok, Claim.new()}
+      _elsewhere -> {:ok, nil}
     end
   end
 
   defp find(client) do
     case GenServer.whereis(client) do
-      nil -> down(client, :noproc, false)
+      nil -> Waiting.down(client, :noproc, false)
       process -> {:ok, process}
     end
   end
-
-  ## Waiting
-
-  # Sends what `message` makes of an alias, and waits there for so many milliseconds. The alias is one
-  # of the monitor, which the first answer ends.
-  defp wait(process, message, timeout) do
-    alias = :erlang.monitor(:process, process, alias: :reply_demonitor)
-
-    case deliver(process, message.(alias), timeout) do
-      :late ->
-        {:overdue, alias}
-
-      left ->
-        receive do
-          {^alias, answer} -> {answer, alias}
-          {:DOWN, ^alias, :process, _process, reason} -> {:down, alias, reason}
-        after
-          left -> {:overdue, alias}
-        end
-    end
-  end
-
-  # Sends a message, and says how much time is left.
-  defp deliver(process, message, timeout) when is_pid(process) and node(process) == node() do
-    send(process, message)
-    timeout
-  end
-
-  # To another node: without :nosuspend a full connection would suspend the caller.
-  defp deliver(process, message, timeout) do
-    case :erlang.send(process, message, [:nosuspend]) do
-      :ok ->
-        timeout
-
-      :nosuspend when timeout == 0 ->
-        :late
-
-      :nosuspend ->
-        pause = min(timeout, @again_ms)
-        Process.sleep(pause)
-        deliver(process, message, if(timeout == :infinity, do: timeout, else: timeout - pause))
-    end
-  end
-
-  # The time is over. Whoever has taken the call back knows that it never began; otherwise Python, or
-  # a client on another node, has the last word, if it comes at once.
-  defp expire(process, key, alias, claim) do
-    withdrawn = claim != nil and Claim.withdraw(claim)
-    :erlang.send(process, {:bridge_timeout, self(), key}, [:nosuspend])
-
-    if withdrawn do
-      :erlang.demonitor(alias, [:flush])
-
-      receive do
-        {^alias, {:error, error}} -> {:error, error}
-      after
-        0 -> overdue("the call took longer than its timeout, before it was sent to Python", false)
-      end
-    else
-      receive do
-        {^alias, {:notes, _handle, _frames}} -> give_up(alias, claim)
-        {^alias, answer} -> answer
-        {:DOWN, ^alias, :process, _process, reason} -> down(process, reason, began?(claim))
-      after
-        @last_word_ms -> give_up(alias, claim)
-      end
-    end
-  end
-
-  defp give_up(alias, claim \\ nil) do
-    :erlang.demonitor(alias, [:flush])
-
-    receive do
-      {^alias, {:notes, _handle, _frames}} -> give_up(alias, claim)
-      {^alias, answer} -> answer
-    after
-      0 -> overdue("the call took longer than its timeout", began?(claim))
-    end
-  end
-
-  defp overdue(message, started) do
-    {:error, %Error{code: :deadline_exceeded, message: message, started: started}}
-  end
-
-  # Takes the call back, so that the answer stays true.
-  defp began?(nil), do: nil
-  defp began?(claim), do: not Claim.withdraw(claim)
-
-  defp down(client, :noproc, _began) do
-    message = "the client #{inspect(client)} is not running"
-    {:error, %Error{code: :unavailable, message: message, started: false}}
-  end
-
-  defp down(client, :noconnection, _began) do
-    message = "the node of the client #{inspect(client)} cannot be reached"
-    {:error, %Error{code: :unavailable, message: message}}
-  end
-
-  defp down(client, reason, began) do
-    message = "the client #{inspect(client)} has ended: #{Exception.format_exit(reason)}"
-    {:error, %Error{code: :unavailable, message: message, started: began}}
-  end
-
-  defp deadline(:infinity), do: :infinity
-  defp deadline(ms), do: System.monotonic_time(:millisecond) + ms
-
-  defp remaining(:infinity), do: :infinity
-  defp remaining(until), do: max(until - System.monotonic_time(:millisecond), 0)
 
   ## Encoding
 
