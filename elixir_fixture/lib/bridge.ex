@@ -45,6 +45,13 @@ defmodule Bridge do
   `Bridge.Msgpack`. In short: strings are text, `{:bytes, data}` is bytes, atoms become text and
   stay text.
 
+  `Task.await/1` waits five seconds, as long as a call does by default. Whichever is first decides: the
+  call's `:deadline_exceeded`, or an exit of the caller of `Task.await/1`, which ends the task with it.
+  So let the call be the first:
+
+      tasks = for text <- texts, do: Task.async(fn -> Bridge.call(MyApp.Python, "embed", [text]) end)
+      Task.await_many(tasks, :infinity)
+
   ## Streams
 
   A tool that yields is called with `stream/4`, which is lazy at both ends: nothing is sent until
@@ -343,6 +350,22 @@ defmodule Bridge do
   """
   @spec stats(client) :: {:ok, map} | {:error, Error.t()}
   defdelegate stats(client), to: Client
+
+  @doc """
+  Where every tool is now: under `"threads"` a map for each thread.
+
+  Their keys are `"name"`, `"tool"` (`nil` if it runs none), `"id"` of the call, `"seconds"` since it
+  began, `"abandoned"` (whether nobody awaits it any more), `"stack"` (maps of `"file"`, `"line"` and
+  `"function"`, innermost last) and `"left_out"`. No arguments or values are shown. A tool that holds the
+  GIL keeps this from being answered, like everything else.
+
+      iex> {:ok, %{"threads" => threads}} = Bridge.stacks(MyApp.Python)
+      iex> Enum.all?(threads, &is_binary(&1["name"]))
+      true
+
+  """
+  @spec stacks(client) :: {:ok, map} | {:error, Error.t()}
+  defdelegate stacks(client), to: Client
 
   @doc """
   Python's health: `"status"` is `"serving"` or `"draining"`.

@@ -181,6 +181,10 @@ defmodule Bridge.Client do
   @spec stats(client) :: {:ok, map} | {:error, Error.t()}
   def stats(client), do: call(client, "$/stats")
 
+  @doc "See `Bridge.stacks/1`."
+  @spec stacks(client) :: {:ok, map} | {:error, Error.t()}
+  def stacks(client), do: call(client, "$/stacks")
+
   @doc "See `Bridge.health/1`."
   @spec health(client) :: {:ok, map} | {:error, Error.t()}
   def health(client), do: call(client, "$/health")

@@ -57,6 +57,10 @@ defmodule Bridge.Log do
     Logger.error("Python: " <> printable(Exception.message(Error.from_wire(error))))
   end
 
+  @doc "Logs a line that Python has printed."
+  @spec printed(binary) :: :ok
+  def printed(line), do: Logger.bare_log(:info, printable(line), python_stderr: true)
+
   @doc "Logs what is no message, or one that means nothing here."
   @spec nonsense(term) :: :ok
   def nonsense(what), do: Logger.error("Python sent what is no message: #{printable(what)}")

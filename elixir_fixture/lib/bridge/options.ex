@@ -47,6 +47,7 @@ defmodule Bridge.Options do
           start: :sync | :async,
           start_timeout_ms: non_neg_integer,
           on_failure: :retry | :stop,
+          stderr: :standard_error | :logger,
           stuck_after_ms: pos_integer | :infinity,
           grace_ms: non_neg_integer
         }
@@ -79,6 +80,7 @@ defmodule Bridge.Options do
       start: filled[:start],
       start_timeout_ms: filled[:start_timeout],
       on_failure: filled[:on_failure],
+      stderr: filled[:stderr],
       stuck_after_ms: milliseconds(Keyword.get(opts, :stuck_after, @stuck_after)),
       grace_ms: milliseconds(filled[:grace])
     }

@@ -26,8 +26,13 @@ defmodule Bridge.Server do
     :starter,
     :ending,
     :overdue,
-    :health
+    :health,
+    letting_go: false
   ]
+
+  # Frames beyond so many bytes are let go of after this time at the latest.
+  @large_bytes 65_536
+  @let_go_ms 1_000
 
   @type t :: %__MODULE__{
           life: Lifecycle.t(),
@@ -38,7 +43,8 @@ defmodule Bridge.Server do
           starter: reference | nil,
           ending: {reference, ([String.t()], t -> term)} | nil,
           overdue: Error.t() | nil,
-          health: Connection.id() | nil
+          health: Connection.id() | nil,
+          letting_go: boolean
         }
 
   ## Callbacks
@@ -71,7 +77,9 @@ defmodule Bridge.Server do
 
   @impl true
   def handle_info(request, state) when elem(request, 0) == :bridge_request do
-    {:noreply, %{state | connection: Connection.request(state.connection, request)}}
+    state = %{state | connection: Connection.request(state.connection, request)}
+    # one that is large comes in parts
+    {:noreply, if(is_list(elem(request, 4)), do: let_go(state), else: state)}
   end
 
   def handle_info({port, {:data, frame}}, %{connection: %{port: port}} = state) do
@@ -81,7 +89,8 @@ defmodule Bridge.Server do
 
       {kind, id} when kind in [:response, :item, :progress] ->
         connection = Connection.receive_frame(state.connection, kind, id, frame)
-        {:noreply, %{state | connection: connection}}
+        state = %{state | connection: connection}
+        {:noreply, if(byte_size(frame) > @large_bytes, do: let_go(state), else: state)}
 
       other ->
         receive_message(other, frame, state)
@@ -102,6 +111,11 @@ defmodule Bridge.Server do
 
   def handle_info({:bridge_caller_down, _monitor, :process, pid, _reason}, state) do
     {:noreply, %{state | connection: Connection.caller_down(state.connection, pid)}}
+  end
+
+  def handle_info(:bridge_let_go, state) do
+    :erlang.garbage_collect()
+    {:noreply, %{state | letting_go: false}}
   end
 
   def handle_info(:flush, state) do
@@ -249,6 +263,14 @@ defmodule Bridge.Server do
   defp refuse(what, state) do
     Log.nonsense(what)
     {:noreply, state}
+  end
+
+  # A process that does nothing collects no garbage: the last large frame would stay as long as that.
+  defp let_go(%{letting_go: true} = state), do: state
+
+  defp let_go(state) do
+    Process.send_after(self(), :bridge_let_go, @let_go_ms)
+    %{state | letting_go: true}
   end
 
   defp reply(from, answer), do: send(from, {from, answer})

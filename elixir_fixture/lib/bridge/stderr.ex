@@ -1,8 +1,8 @@
 defmodule Bridge.Stderr do
   @moduledoc false
 
-  # What Python writes to its standard error: passed on to the one of the BEAM, and the last lines
-  # kept, to be told when Python ends.
+  # What Python writes to its standard error: passed on to the one of the BEAM or to the Logger, and
+  # the last lines kept, to be told when Python ends.
   #
   # A port cannot read it beside the protocol, so a second one does, from a named pipe which Python
   # is started with. Its shell holds both ends open: neither side ever waits for the other to open
@@ -13,6 +13,8 @@ defmodule Bridge.Stderr do
   # behind it, so that what comes before the mark is complete.
 
   use GenServer
+
+  alias Bridge.Log
 
   # How many of the last lines are kept, how long one may be, and how far the process may be behind.
   @lines 20
@@ -32,8 +34,8 @@ defmodule Bridge.Stderr do
   """
 
   @doc "Starts it, linked to the calling process. An error is that the machine lacks what it takes."
-  @spec start_link() :: {:ok, pid} | {:error, term}
-  def start_link, do: GenServer.start_link(__MODULE__, nil)
+  @spec start_link(:standard_error | :logger) :: {:ok, pid} | {:error, term}
+  def start_link(to), do: GenServer.start_link(__MODULE__, to)
 
   @doc "The named pipe to which a Python writes."
   @spec path(pid) :: Path.t()
@@ -53,12 +55,12 @@ defmodule Bridge.Stderr do
   ## Callbacks
 
   @impl true
-  def init(nil) do
+  def init(to) do
     path = Path.join(System.tmp_dir!(), "bridge-#{System.pid()}-#{random()}")
 
     with sh when is_binary(sh) <- System.find_executable("sh"),
          {:ok, port} <- open(sh, path) do
-      {:ok, %{port: port, path: path, lines: [], rest: "", marks: %{}}}
+      {:ok, %{port: port, path: path, to: to, lines: [], rest: "", marks: %{}}}
     else
       _missing -> :ignore
     end
@@ -106,11 +108,14 @@ defmodule Bridge.Stderr do
   defp keep(state, text) do
     # whoever writes faster than it is passed on loses what it wrote, rather than our memory
     if elem(Process.info(self(), :message_queue_len), 1) < @behind do
-      IO.binwrite(:standard_error, [text, ?\n])
+      pass_on(state.to, text)
     end
 
     %{state | lines: [printable(text) | Enum.take(state.lines, @lines - 1)]}
   end
+
+  defp pass_on(:standard_error, text), do: IO.binwrite(:standard_error, [text, ?\n])
+  defp pass_on(:logger, text), do: Log.printed(text)
 
   defp cut(rest) when byte_size(rest) > 65_536, do: binary_part(rest, 0, @line_bytes)
   defp cut(rest), do: rest

@@ -20,6 +20,10 @@ defmodule Bridge.ClientTest do
       assert Client.ping(client, "hello") == {:ok, "hello"}
       assert {:ok, %{"status" => "serving"}} = Client.health(client)
       assert {:ok, %{"in_flight" => 16}} = Client.stats(client)
+      assert {:ok, %{"threads" => threads}} = Client.stacks(client)
+      busy = for %{"tool" => "never_returns"} = thread <- threads, do: List.last(thread["stack"])
+      assert length(busy) == 16
+      assert Enum.all?(busy, &(is_binary(&1["file"]) and is_integer(&1["line"])))
       assert {:ok, tools} = Client.tools(client)
 
       assert %{"streaming" => true, "parameters" => [%{"name" => "n", "annotation" => "int"}]} =
@@ -45,6 +49,29 @@ defmodule Bridge.ClientTest do
       text = "(printed by a test)"
       for _ <- 1..3, do: assert(Client.call(client, "prints_everywhere", [text]) == {:ok, text})
       assert Client.ping(client, 1) == {:ok, 1}
+    end
+
+    test "brings what Python prints to the Logger, if it shall" do
+      log =
+        capture_log(fn ->
+          start_supervised!({Client, options(stderr: :logger, name: :printing)})
+          Client.call!(:printing, "prints_everywhere", ["(printed, and logged)"])
+          stop_supervised!(:printing)
+        end)
+
+      assert log =~ ~r/\[info\].*\(printed, and logged\)/
+    end
+
+    test "lets go of large frames in both directions", %{client: client} do
+      large = :binary.copy("x", 1_000_000)
+      assert Client.call(client, "echo", [large]) == {:ok, large}
+
+      large_binaries = fn ->
+        {:binary, binaries} = Process.info(client, :binary)
+        for {_id, size, _count} <- binaries, size >= 1_000_000, do: size
+      end
+
+      eventually(fn -> large_binaries.() == [] end)
     end
 
     test "brings Python's log lines to the Logger", %{client: client} do

@@ -106,6 +106,13 @@ defmodule Bridge.Options.Table do
           "when all workers were held so long by calls that nobody awaits any more, Python is " <>
             "ended, and started again; `:infinity` is never"
       ],
+      stderr: [
+        is: {:one_of, [:standard_error, :logger]},
+        default: :standard_error,
+        doc:
+          "where Python's standard error goes, with all that it prints: to the BEAM's, or line by " <>
+            "line to the `Logger`, with the level `:info` and `python_stderr: true` among the metadata"
+      ],
       name: [is: :any, doc: "a name as `GenServer.start_link/3` takes it"]
     ],
     call:

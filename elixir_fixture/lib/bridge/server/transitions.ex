@@ -60,7 +60,7 @@ defmodule Bridge.Server.Transitions do
   end
 
   defp listen(state) do
-    case Stderr.start_link() do
+    case Stderr.start_link(state.life.settings.stderr) do
       {:ok, pid} -> %{state | stderr: {pid, Stderr.path(pid)}}
       _missing -> state
     end
