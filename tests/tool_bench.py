@@ -115,7 +115,12 @@ class RecordingSink(Sink):
 
 
 class Bench:
-    """Functions marked ``@tool``, a dispatcher that serves them, and a peer. Keys count from 1."""
+    """Functions marked ``@tool``, a dispatcher that serves them, and a peer. Keys count from 1.
+
+    ``max_async``: as of the dispatcher.
+    """
+
+    max_async = 0
 
     def __init__(
         self,
@@ -134,7 +139,11 @@ class Bench:
         self.peer = peer or RecordingPeer()
         self.pool = pool or Pool(max_workers, max_queue, output)
         self.dispatcher = Dispatcher(
-            bind_tools(module), self.pool, elixir=elixir, interrupter=interrupter
+            bind_tools(module),
+            self.pool,
+            elixir=elixir,
+            interrupter=interrupter,
+            max_async=self.max_async,
         )
         self._last_key = 0
         weakref.finalize(self, self.pool.close)  # the threads end with the test

@@ -24,12 +24,13 @@ from .execution import Running, execute, send_failure, unencodable, unprepared
 from .interfaces import CallView
 from .nesting import NestableJob
 from .region import outside, run_inside
-from .stats import ToolStats
+from .stats import ToolStats, count
 from .tool_threads import copy_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextvars import Context as Variables
     from typing import Any
 
     from ..context import Elixir
@@ -132,7 +133,9 @@ class Call(Running, NestableJob, CallView):
             try:
                 variables = worker.variables = self._runtime.threads.begin()
             except BaseException as error:
-                return self._refuse_here(worker, now, error)
+                self.fail_unprepared(error)
+                count(worker.stats, tool, now - self.arrived, 0.0, True)
+                return now
         variables = variables.copy()
         variables.run(running_call.set, self)
         if self._runtime.threads.copied:
@@ -151,19 +154,26 @@ class Call(Running, NestableJob, CallView):
         tool.latency.note(ended - now)
         return ended
 
-    def _refuse_here(self, worker: Worker, now: float, failure: BaseException) -> float:
+    def new_variables(self, variables: Variables) -> Variables:
+        """Those of this call, on a thread whose calls begin with ``variables``."""
+        own = variables.copy()
+        own.run(running_call.set, self)
+        copy_values(own, self._runtime.threads.copied)
+        return own
+
+    def begin(self) -> Any:
+        """Call an asynchronous tool, on the loop's thread: what it returns has yet to run."""
+        tool, arguments = self.tool, self._arguments
+        if tool.wants_context:
+            tool.tool.add_context(arguments[1], arguments[0], Context(self))
+        return tool.function(*arguments.pop(), **arguments.pop())
+
+    def fail_unprepared(self, failure: BaseException) -> None:
         """Answer in the place of the tool: ``setup_worker()`` has failed on this thread."""
-        tool = self.tool
         if self.claim():
-            send_failure(self.peer, self.key, tool.name, unprepared(failure))
+            send_failure(self.peer, self.key, self.tool.name, unprepared(failure))
         else:
             self.answered_elsewhere(None)
-        ended = time.monotonic()
-        stats = worker.stats.get(tool)
-        if stats is None:
-            stats = worker.stats[tool] = ToolStats()
-        stats.add(max(0.0, now - self.arrived), ended - now, True)
-        return ended
 
     def claim(self) -> bool:
         """Whether the answer is the asker's to give: True once. Any thread."""
@@ -208,22 +218,23 @@ class Call(Running, NestableJob, CallView):
                 close()
 
     def _send_items(self, iterator: Iterator[Any], advance: Callable[[Iterator[Any]], Any]) -> Any:
-        self._check()
+        self.check()
         sink = self.peer.open_stream(self)
         while True:
             sink.wait()
-            self._check()
+            self.check()
             try:
                 item = advance(iterator)
             except StopIteration as stop:
                 return stop.value
-            self._check()
+            self.check()
             try:
                 sink.send(item)
             except EncodeError as error:
                 raise unencodable(self.tool.name, error) from None
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise if nobody awaits the call any more."""
         if self.interruption is not None:
             raise self.interruption.again()
 

@@ -16,17 +16,17 @@ from ..errors import (
     Cancelled,
     DeadlineExceeded,
     ShuttingDown,
-    ToolNotFound,
-    shorten,
 )
+from .activity import Activity
+from .async_calls import AsyncCalls
 from .call import Call
 from .deadlines import Deadlines
 from .execution import unhandled
 from .nesting import Nesting
 from .polling import poll
-from .report import Report, is_abandoned
+from .report import Report
 from .runtime import CallRuntime
-from .served_tool import serve
+from .served_tool import not_found, serve
 from .stacks import read_stacks
 from .stuck import StuckWatch
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .job import Worker
     from .pool import Pool
 
+#: How long an answer that was claimed just before may be encoded, at the end of the process.
 _MOMENT_S = 0.1
 
 
@@ -60,6 +61,8 @@ class Dispatcher:
         stuck_after_s: when every worker has been held so long by calls that nobody awaits, in
             seconds, health says ``stuck``; None: never.
         interrupter: ends tools whose calls are over; default: those that are marked so.
+        max_async: how many calls of asynchronous tools are tasks of the event loop at once; 0: none
+            is, and each occupies a worker.
     """
 
     def __init__(
@@ -72,11 +75,16 @@ class Dispatcher:
         reports: Mapping[str, Callable[[], Any]] | None = None,
         stuck_after_s: float | None = None,
         interrupter: Interrupter | None = None,
+        max_async: int = 0,
     ) -> None:
         self.runtime = CallRuntime(pool.threads, elixir, interrupter)
         covers = self.runtime.interrupter.covers
-        self.tools = serve(tools, pool.new_serial_queue, covers)
+        self.tools = serve(tools, pool.new_serial_queue, covers, max_async > 0)
         self.pool = pool
+        #: Calls that need no worker; None: there is no tool for it.
+        self.async_calls = None
+        if any(tool.on_loop for tool in self.tools.values()):
+            self.async_calls = AsyncCalls(pool, max_async)
         self.draining = False
         self.python = dict(python or {})
         #: Calls without an answer, by key; see ``CallRuntime``. Others may look.
@@ -84,15 +92,15 @@ class Dispatcher:
         self._deadlines = Deadlines(self.calls, self._expire)
         #: Calls that are just being interrupted, until their answer is sent.
         self._ending: set[Call] = set()
+        self._activity = Activity(pool, self.async_calls, self.calls, self._ending)
         #: How many calls were ended so, by the code of the error.
         self._interrupted: dict[str, int] = {}
         #: What has calls run that are made within others, while these wait for their callers.
         self.nesting = Nesting(pool, self._refuse)
         #: Whether calls are served. The main thread looks now and then.
-        self.stuck = StuckWatch(pool, stuck_after_s)
-        self._report = Report(
-            self.tools, pool, self.calls, self.python, self.stuck, dict(reports or {})
-        )
+        self.stuck = StuckWatch(pool, stuck_after_s, async_calls=self.async_calls)
+        others, tasks = dict(reports or {}), self.async_calls
+        self._report = Report(self.tools, pool, tasks, self.calls, self.python, self.stuck, others)
 
     def dispatch(self, request: Request, peer: Peer) -> None:
         """Start a call. Whatever happens, its peer gets exactly one answer under its key.
@@ -119,7 +127,7 @@ class Dispatcher:
             elif self.draining:
                 raise ShuttingDown("the bridge is shutting down", started=False)
             else:
-                self.pool.submit(call)
+                self._place(call).submit(call)
         except CallError as error:
             self._refuse(call, error)
             return
@@ -151,7 +159,7 @@ class Dispatcher:
         try:
             tool = self.tools.get(request.method)
             if tool is None:
-                raise self._not_found(request.method)
+                raise not_found(request.method, self.tools)
             options = request.options
             streamed = options is not None and options.credit is not None
             if streamed != tool.streaming and not (streamed and peer.plain_streams):
@@ -184,14 +192,14 @@ class Dispatcher:
             now: an instant of ``time.monotonic()``.
 
         Returns:
-            False if as many calls of the tool run as may, or the place was lost. Then the call was
-            queued, or refused, and some other thread answers it; the calling one may wait for
-            that, as it is no worker any more.
+            False if it needs no worker, as many calls of the tool run as may, or the place was lost.
+            Then the call was queued or refused, and another thread answers it; the calling one may
+            wait for that, as it is no worker any more.
         """
-        serial = call.serial
-        if worker is None or (serial is not None and not serial.try_enter()):
+        serial, place = call.serial, self._place(call)
+        if place is not self.pool or worker is None or (serial and not serial.try_enter()):
             try:
-                self.pool.submit(call)
+                place.submit(call)
             except CallError as error:
                 self._refuse(call, error)
             else:
@@ -236,12 +244,10 @@ class Dispatcher:
         self.runtime.forked(leave)
 
     def drain(self, grace: float, intake: Intake | None = None) -> bool:
-        """Accept nothing more and wait until all is answered. Not on a worker: it would wait for
-        itself.
+        """Accept nothing more and wait until all is answered. Not on a worker: it would hang.
 
         Args:
-            grace: how long to wait, in seconds. What has no answer by then is answered
-                ``unavailable``.
+            grace: how long to wait, in seconds. What is left is answered ``unavailable``.
             intake: where requests come from that may be on their way here. It is stopped once
                 all calls have ended; until then it is heard, for their cancels and credit.
 
@@ -250,16 +256,16 @@ class Dispatcher:
         """
         end = time.monotonic() + grace
         self.refuse_new()
-        ended = poll(lambda: not self._unfinished(), grace)
+        ended = poll(self._activity.is_finished, grace)
         self._cancel_rest()
         if intake is not None:
             intake.stop()
             # what it had taken is run or refused now
             poll(lambda: not intake.hands_on(), max(_MOMENT_S, end - time.monotonic()))
-            ended &= poll(lambda: not self._unfinished(), end - time.monotonic())
+            ended &= poll(self._activity.is_finished, end - time.monotonic())
             self._cancel_rest()
         # a call that was claimed just before may still be encoded
-        poll(lambda: not self._unfinished(), _MOMENT_S)
+        poll(self._activity.is_finished, _MOMENT_S)
         return ended
 
     def _cancel_rest(self) -> None:
@@ -267,13 +273,7 @@ class Dispatcher:
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Wait, at most so long, until no worker runs a tool, abandoned ones included."""
-        return poll(lambda: all(worker.job is None for worker in self.pool.everyone()), seconds)
-
-    def _unfinished(self) -> bool:
-        """Whether a call has its answer not sent yet. A claimed one may still be encoded."""
-        return bool(self.calls or self._ending or self.pool.queued) or any(
-            worker.job is not None and not is_abandoned(worker) for worker in self.pool.everyone()
-        )
+        return poll(self._activity.is_idle, seconds)
 
     # -- what is asked about the process ----------------------------------------------------
 
@@ -296,6 +296,14 @@ class Dispatcher:
         return read_stacks(self.pool)
 
     # -- parts ------------------------------------------------------------------------------
+
+    def _place(self, call: Call) -> Pool | AsyncCalls:
+        """Where a call runs."""
+        tasks = self.async_calls
+        on_loop = (
+            call.tool.on_loop and call.outer is None
+        )  # who waits for that one may run this one
+        return tasks if tasks is not None and on_loop else self.pool
 
     def _refuse(self, call: Call, error: CallError) -> None:
         if call.claim():
@@ -325,7 +333,7 @@ class Dispatcher:
                 self._interrupted[error.code] = self._interrupted.get(error.code, 0) + 1
             try:
                 call.interrupt(error)
-                if not self.pool.discard(call):
+                if not self._place(call).discard(call):
                     self.nesting.discard(call)
             finally:
                 call.peer.send_error(key, error)
@@ -340,8 +348,3 @@ class Dispatcher:
         if call is None or call.deadline is None or call.deadline > time.monotonic():
             return  # a later call has the same key
         self.expire(key)
-
-    def _not_found(self, name: str) -> CallError:
-        names = sorted(self.tools)
-        shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-        return ToolNotFound(f"there is no tool {shorten(name)}; there are {shown}", started=False)

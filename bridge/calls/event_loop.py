@@ -1,7 +1,8 @@
 """The one event loop that runs ``async def`` tools, and hooks of the adapter that are asynchronous.
 
-The call keeps its worker, which waits here: so async tools count against the same capacity as
-all others. The loop starts with the first of them; ``asyncio`` is not imported before.
+The loop starts with the first of them; ``asyncio`` is not imported before. ``AsyncCalls`` runs calls
+as its tasks; what a worker waits for (a tool whose function is asynchronous only at second glance,
+hooks) comes by ``run``.
 
 It has a thread of its own, or is *driven*: where one thread runs all tools, that one runs the loop
 as well, whenever it waits, for work or for a coroutine.
@@ -50,6 +51,49 @@ class EventLoop:
         #: None as long as nobody has needed one.
         self.loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
+        #: What came before there was a loop. Then its thread is starting.
+        self._pending: list[Callable[[], object]] = []
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Run a function on the loop's thread, soon, and after those that were posted before.
+
+        Any thread; never blocks. A driven loop must have been made.
+
+        Raises:
+            PoolFull: no thread can be started for the loop.
+        """
+        loop = self.loop
+        if loop is not None:
+            loop.call_soon_threadsafe(function)
+            return
+        with self._lock:
+            if self.loop is not None:
+                self.loop.call_soon_threadsafe(function)
+                return
+            self._pending.append(function)
+            if len(self._pending) > 1:
+                return
+            if not start_thread(
+                threading.Thread(target=self._live, name="bridge-event-loop", daemon=True)
+            ):
+                self._pending.clear()
+                raise PoolFull(
+                    "no thread can be started for the event loop of async tools: the process may "
+                    "have no more (ulimit -u, the container's limit of pids, memory)",
+                    started=False,
+                )
+
+    def _live(self) -> None:
+        import asyncio  # here: whoever posts shall not wait for it
+
+        loop = asyncio.new_event_loop()
+        with self._lock:
+            for function in self._pending:
+                loop.call_soon(function)
+            self._pending.clear()
+            self.loop = loop
+        while not loop.is_closed():
+            _run_until_stopped(loop)
 
     def new_queue(self) -> SimpleQueue[Any]:
         """A queue. The thread that drives the loop runs it while it waits for an item."""
@@ -86,7 +130,7 @@ class EventLoop:
         ended = self.new_queue()
         result = None
         try:
-            self._get()
+            self.get()
         except BaseException:
             getattr(coroutine, "close", _nothing)()
             raise
@@ -110,7 +154,7 @@ class EventLoop:
         belong to a task. Closing the iterator cancels that task.
         """
         channel = self.new_queue()
-        loop = self._get()
+        loop = self.get()
 
         async def advance() -> None:
             try:
@@ -148,7 +192,7 @@ class EventLoop:
         variables: Variables | None = None,
     ) -> Callable[[], object]:
         """Begin the task; returns what cancels it, from any thread."""
-        loop = self._get()
+        loop = self.get()
         task: asyncio.Task[BaseException | None] | None = None
 
         async def guard() -> BaseException | None:
@@ -178,24 +222,23 @@ class EventLoop:
         on_interrupt(cancel)
         return cancel
 
-    def _get(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self.loop is None:
+    def get(self) -> asyncio.AbstractEventLoop:
+        """The loop. If there is none yet the calling thread waits for it, or makes it to drive it.
+
+        Raises:
+            PoolFull: no thread can be started for it.
+        """
+        if self.loop is None:
+            if self.driven:
                 import asyncio
 
-                loop = asyncio.new_event_loop()
-                if not self.driven and not start_thread(
-                    threading.Thread(
-                        target=_run_for_ever, args=(loop,), name="bridge-event-loop", daemon=True
-                    )
-                ):
-                    loop.close()
-                    raise PoolFull(
-                        "no thread can be started for the event loop of async tools: the process "
-                        "may have no more (ulimit -u, the container's limit of pids, memory)"
-                    )
-                self.loop = loop  # (2)
-            return self.loop
+                self.loop = asyncio.new_event_loop()  # (2)
+            else:
+                ready: SimpleQueue[None] = SimpleQueue()
+                self.post(lambda: ready.put(None))
+                ready.get()
+        assert self.loop is not None
+        return self.loop
 
 
 class _DrivingQueue:
@@ -224,11 +267,6 @@ class _DrivingQueue:
                 return self._items.get_nowait()
             except Empty:
                 _run_until_stopped(loop)  # (1)
-
-
-def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:
-    while not loop.is_closed():
-        _run_until_stopped(loop)
 
 
 def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:

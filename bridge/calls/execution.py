@@ -20,13 +20,24 @@ from ..gil import is_enabled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextvars import Context as Variables
     from types import FrameType
-    from typing import Any
+    from typing import Any, Protocol
 
     from .interfaces import Peer
     from .region import Region
-    from .served_tool import ServedTool
+
+    class Callee(Protocol):
+        """What is called: a ``ServedTool``, or the outcome of one."""
+
+        @property
+        def name(self) -> str: ...
+        @property
+        def function(self) -> Callable[..., Any]: ...
+        @property
+        def deferred(self) -> bool: ...
+
 
 #: What NumPy and others say of an array that must not be written to.
 _READ_ONLY = ("read-only", "readonly", "not writable", "not writeable", "writeable flag")
@@ -70,7 +81,7 @@ class Running(ABC):
 
 def execute(
     running: Running,
-    tool: ServedTool,
+    tool: Callee,
     args: list[Any],
     kwargs: dict[str, Any],
     variables: Variables,

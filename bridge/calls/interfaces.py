@@ -48,6 +48,10 @@ class Sink(ABC):
     def wait(self) -> None:
         """Block until the peer takes another item, or the call is interrupted."""
 
+    def is_ready(self) -> bool:
+        """Whether neither ``wait`` nor ``send`` would block now. The event loop's thread asks."""
+        return False
+
     @abstractmethod
     def send(self, item: Any) -> None:
         """Send an item.

@@ -114,7 +114,7 @@ class Pool:
         self.replacements = Replacements(
             self.workers, self._idle, self._growing, self._start, spare
         )
-        self._closed = False
+        self.closed = False
         self._serves = False  # a worker has started: from then on every job finds one
         self._retry_at = 0.0
         self._lacks_threads = False  # the last one that was wanted could not be started
@@ -168,7 +168,7 @@ class Pool:
         Raises ``PoolFull`` if it would have to wait and the queue is full, or there is no worker
         and no thread for one, ``ShuttingDown`` after ``close``.
         """
-        if self._closed:
+        if self.closed:
             raise ShuttingDown("the bridge is shutting down", started=False)
         if len(self._jobs) >= self.max_queue or self._serial:
             self._check_room(job)
@@ -231,17 +231,11 @@ class Pool:
 
     def close(self) -> None:
         """Accept no more jobs; workers end after what is queued. Does not wait for them."""
-        self._closed = True
+        self.closed = True
         if self._receivers is not None:
             self._receivers.close()
         for _ in range(self.max_workers):
             self._tokens.put(False)
-
-    def join(self, end: float) -> None:
-        """After ``close``: wait until the workers have ended, until an instant at most."""
-        for worker in list(self.workers):
-            if worker.thread is not None:
-                worker.thread.join(max(0.0, end - time.monotonic()))
 
     def _free(self) -> int:
         return len(self._idle) + self.max_workers - len(self.workers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from .activity import is_abandoned
 from .call import Call
 from .stats import add_up
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from .async_calls import AsyncCalls
     from .job import Worker
     from .pool import Pool
     from .served_tool import ServedTool
@@ -24,6 +26,7 @@ class Report:
     Args:
         tools: what is served, by name.
         pool: where it runs.
+        async_calls: those that need no worker; None: there are none.
         calls: those without an answer, by key.
         python: the interpreter.
         stuck: knows whether calls are served.
@@ -34,6 +37,7 @@ class Report:
         self,
         tools: Mapping[str, ServedTool],
         pool: Pool,
+        async_calls: AsyncCalls | None,
         calls: Mapping[int, Call],
         python: Mapping[str, Any],
         stuck: StuckWatch,
@@ -41,6 +45,7 @@ class Report:
     ) -> None:
         self._tools = tools
         self._pool = pool
+        self._async_calls = async_calls
         self._calls = calls
         self._python = python
         self._stuck = stuck
@@ -52,20 +57,28 @@ class Report:
         return [self._tools[name].tool.describe() for name in sorted(self._tools)]
 
     def health(self, draining: bool) -> dict[str, Any]:
-        """Whether it serves, and has room. ``abandoned``: threads whose caller has gone."""
+        """Whether it serves, and has room. ``abandoned``: threads whose caller has gone.
+
+        ``async_running``: calls that occupy no worker, ``async_abandoned`` included.
+        """
         pool, queued = self._pool, self._pool.queued
         busy = sum(worker.job is not None for worker in pool.workers)
         abandoned = sum(is_abandoned(worker) for worker in pool.workers)
         replaced = len(pool.replacements.workers)
         elsewhere = sum(worker.job is not None for worker in pool.guests)
+        tasks = self._async_calls
+        running, left = (0, 0) if tasks is None else (tasks.occupied, tasks.abandoned)
         return {
             "status": "draining" if draining else self._stuck.status(),
-            "in_flight": queued + busy + elsewhere - abandoned,
+            "in_flight": queued + busy + elsewhere - abandoned + max(0, running - left),
             "queued": queued,
             "max_queue": pool.max_queue,
             "max_workers": pool.max_workers,
             "busy": busy,
             "abandoned": abandoned + replaced,
+            "max_async": 0 if tasks is None else tasks.limit,
+            "async_running": running,
+            "async_abandoned": left,
             "python": self._python,
         }
 
@@ -80,13 +93,15 @@ class Report:
         ``readers``: threads that run quick calls on their own, and are none of the workers.
         """
         pool, now = self._pool, time.monotonic()
+        accounts = [*pool.everyone(), pool.replacements.retired]
+        if self._async_calls is not None:
+            accounts.append(self._async_calls.account)
         in_flight: dict[str, int] = {}
         for call in list(self._calls.values()):
             in_flight[call.tool.name] = in_flight.get(call.tool.name, 0) + 1
         tools = {}
         for name, tool in self._tools.items():
-            workers = [*pool.everyone(), pool.replacements.retired]
-            parts = (worker.stats.get(tool) for worker in workers)
+            parts = (worker.stats.get(tool) for worker in accounts)
             total = add_up(part for part in parts if part is not None)
             tools[name] = {**total.describe(), "in_flight": in_flight.get(name, 0)}
         return {
@@ -101,11 +116,6 @@ class Report:
             "readers": [_describe_worker(worker, now) for worker in pool.guests],
             **{name: report() for name, report in self._others.items()},
         }
-
-
-def is_abandoned(worker: Worker) -> bool:
-    """Whether a worker runs a call that has its answer already."""
-    return isinstance(worker.job, Call) and worker.job.interruption is not None
 
 
 def _describe_worker(worker: Worker, now: float) -> dict[str, Any]:

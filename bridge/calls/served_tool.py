@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..context import running_call
-from ..errors import InvalidParams
+from ..errors import InvalidParams, ToolNotFound, shorten
+from ..signature import CO_ASYNC_GENERATOR, CO_COROUTINE
 from .latency import LatencyGate
 from .region import run_inside
 
@@ -23,14 +24,21 @@ class ServedTool:
     the result yet, but a coroutine or a stream. ``serial``: calls of this tool wait here for each
     other; None: any number may run together. ``latency``: whether it is quick enough to run on the
     thread that reads. ``interruptible``: whether it is ended when nobody awaits its result.
+    ``on_loop``: whether a call is a task of the event loop, and needs no worker.
     """
 
     __slots__ = (
         *("tool", "name", "function", "bind", "arity", "streaming", "is_async"),
-        *("wants_context", "deferred", "serial", "latency", "interruptible"),
+        *("wants_context", "deferred", "serial", "latency", "interruptible", "on_loop"),
     )
 
-    def __init__(self, tool: Tool, serial: SerialQueue | None, interruptible: bool = False) -> None:
+    def __init__(
+        self,
+        tool: Tool,
+        serial: SerialQueue | None,
+        interruptible: bool = False,
+        on_loop: bool = False,
+    ) -> None:
         self.tool = tool
         self.name = tool.name
         self.function = interruptibly(tool.function) if interruptible else tool.function
@@ -42,6 +50,7 @@ class ServedTool:
         self.wants_context = tool.wants_context
         self.deferred = tool.streaming or tool.is_async
         self.serial = serial
+        self.on_loop = on_loop
         # what waits for others must not wait on the thread that reads
         self.latency = LatencyGate(never=self.deferred or tool.wants_context or serial is not None)
 
@@ -63,19 +72,23 @@ def serve(
     tools: Mapping[str, Tool],
     new_queue: Callable[[int], SerialQueue],
     is_interruptible: Callable[[Tool], bool],
+    loop: bool,
 ) -> dict[str, ServedTool]:
     """The tools as they are served, by name.
 
     Args:
-        tools: all of them.
-        new_queue: makes one with a limit of its own.
+        tools: what is served.
+        new_queue: makes a queue with a limit of its own.
         is_interruptible: whether a tool may be ended by force.
+        loop: whether calls of asynchronous tools are tasks of the event loop.
     """
     served = {}
     for name, tool in tools.items():
         limit = tool.max_concurrency
         queue = None if limit is None else new_queue(limit)
-        served[name] = ServedTool(tool, queue, is_interruptible(tool))
+        on_loop = loop and _is_asynchronous(tool)
+        # a task is cancelled
+        served[name] = ServedTool(tool, queue, not on_loop and is_interruptible(tool), on_loop)
     return served
 
 
@@ -87,3 +100,19 @@ def interruptibly(function: Callable[..., Any]) -> Callable[..., Any]:
         return run_inside(running, function, *args, **kwargs)
 
     return call
+
+
+def _is_asynchronous(tool: Tool) -> bool:
+    """Whether to call the function runs none of its code, which would hold up the event loop.
+
+    Of the function itself: what wraps an asynchronous one may run it, and do anything else.
+    """
+    flags = getattr(getattr(tool.function, "__code__", None), "co_flags", 0)
+    return bool(flags & (CO_ASYNC_GENERATOR if tool.streaming else CO_COROUTINE))
+
+
+def not_found(name: str, tools: Mapping[str, object]) -> ToolNotFound:
+    """The answer to a call of a tool that is not served."""
+    names = sorted(tools)
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return ToolNotFound(f"there is no tool {shorten(name)}; there are {shown}", started=False)

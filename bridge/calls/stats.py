@@ -99,6 +99,16 @@ def keep(stats: dict[Any, ToolStats], total: dict[Any, ToolStats]) -> None:
         total[tool] = add_up((total.get(tool, ToolStats()), counted))
 
 
+def count(
+    stats: dict[Any, ToolStats], tool: object, wait_s: float, run_s: float, failed: bool
+) -> None:
+    """Count one call of a tool in what a thread has counted by tool."""
+    own = stats.get(tool)
+    if own is None:
+        own = stats[tool] = ToolStats()
+    own.add(max(0.0, wait_s), run_s, failed)
+
+
 def add_up(parts: Iterable[ToolStats]) -> ToolStats:
     """The sum over workers."""
     total = ToolStats()

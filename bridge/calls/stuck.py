@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .async_calls import AsyncCalls
     from .pool import Pool
 
 #: Every worker is held for a moment whenever many calls run out of time at once. From this time on
@@ -26,6 +27,7 @@ class StuckWatch:
         stuck_after_s: so long every worker must be held until the process counts as stuck, in
             seconds; None: it never does.
         clock: tells the time; default: that of calls.
+        async_calls: those that need no worker; default: there are none.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class StuckWatch:
         pool: Pool,
         stuck_after_s: float | None,
         clock: Callable[[], float] = time.monotonic,
+        async_calls: AsyncCalls | None = None,
     ) -> None:
         self._pool = pool
+        self._async_calls = async_calls
         self._clock = clock
         self._stuck_after_s = stuck_after_s
         #: Since when, in the episode that was logged; None: it serves, as far as the log knows.
@@ -67,7 +71,13 @@ class StuckWatch:
         return status
 
     def _held_since(self) -> float | None:
-        """When the last worker was abandoned; None: not all are."""
+        """When the last worker was abandoned, or since when no async call begins; None: neither."""
+        since = self._workers_held_since()
+        if since is None and self._async_calls is not None:
+            since = self._async_calls.held_since()
+        return since
+
+    def _workers_held_since(self) -> float | None:
         pool = self._pool
         if not pool.workers or not pool.is_full:
             return None
@@ -83,9 +93,11 @@ class StuckWatch:
         from ..log import logger
 
         logger().error(
-            "stuck: no call is served any more. Every worker (%d) has been held for %g s or longer "
-            "by calls that nobody awaits. They are here:\n%s",
-            len(self._pool.workers),
+            "stuck: no call is served any more. %s for %g s or longer by calls that nobody awaits. "
+            "They are here:\n%s",
+            "The event loop of async tools has been held"
+            if self._workers_held_since() is None
+            else f"Every worker ({len(self._pool.workers)}) has been held",
             self._stuck_after_s,
             show_stacks(read_stacks(self._pool)),
         )

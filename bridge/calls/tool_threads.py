@@ -97,7 +97,7 @@ class ToolThreads:
 
     def end_loop(self) -> None:
         """Have the thread of the event loop do what it does last."""
-        if self._loop_has_begun and self.closes_workers:
+        if self.closes_workers and not self.single and self.event_loop.loop is not None:
             self.event_loop.call(self.end)
 
     # -- for a thread that runs tools -------------------------------------------------------

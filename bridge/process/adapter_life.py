@@ -73,11 +73,17 @@ def set_up(pool: Pool, adapter: LoadedAdapter) -> None:
         raise AdapterError(f"setup_worker() of {adapter.name} failed\n{trace}") from error
 
 
+def max_async(adapter: LoadedAdapter, limit: int) -> int:
+    """How many async calls may run at once. None may, and each takes its turn on the worker, where
+    the adapter does not say that its tools may: tasks take turns in the middle of a call."""
+    return limit if adapter.thread_safe else 0
+
+
 def close(
     pool: Pool,
     adapter: LoadedAdapter,
     idle: bool,
-    end_readers: Callable[[float], object] = lambda end: None,
+    end_readers: Callable[[float], object] | None = None,
 ) -> None:
     """End the threads that run tools, and close the adapter. What ``close()`` raises comes through.
 
@@ -106,8 +112,11 @@ def close(
     pool.close()
     if threads.closes_workers:
         end = time.monotonic() + (1e6 if idle else _MOMENT_S)
-        end_readers(end)
-        pool.join(end)
+        if end_readers is not None:
+            end_readers(end)
+        for worker in pool.workers:
+            if worker.thread is not None:
+                worker.thread.join(max(0.0, end - time.monotonic()))
         threads.end_loop()
     adapter.close(threads.run_hook)
 

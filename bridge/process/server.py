@@ -13,7 +13,7 @@ from ..gil import GilWatch, describe_python
 from ..loading import build, check_workers, resolve
 from ..threads import start_thread
 from ..transports.stdio import StdioTransport
-from .adapter_life import build_adapter, close, make_pool, set_up
+from .adapter_life import build_adapter, close, make_pool, max_async, set_up
 from .announcement import announce, describe
 from .fork import Forks
 from .group import ProcessGroup
@@ -52,8 +52,7 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .watcher import Watcher
 
-#: How long a thread may keep the GIL while others want it, in seconds. With Python's 5 ms, one tool
-#: that computes makes every answer of the others wait so long, some of them twice.
+#: How long a thread may keep the GIL, in seconds: while one computes, the others wait for that.
 SWITCH_INTERVAL_S = 0.0005
 #: What the end may take beyond the grace.
 _MARGIN_S = 0.4
@@ -150,6 +149,7 @@ class Server:
                 stuck_after_s=settings.stuck_after_s,
                 # what looks for races has locks of its own in the code of the tools
                 interrupter=Interrupter(settings.interrupt_abandoned_s, allowed=checker is None),
+                max_async=max_async(adapter, settings.max_async),
             )
             forks.add(lambda: dispatcher.forked(leave_fork))
             handle_signals(self.end)
@@ -170,9 +170,9 @@ class Server:
             _warn_of_gil(gil.modules)
         reader = None
         if stdio is not None:
-            # one worker means that the tools must not run at the same time
-            inline = settings.inline and settings.max_workers > 1
             try:
+                # one worker means that the tools must not run at the same time
+                inline = settings.inline and settings.max_workers > 1
                 reader = stdio.serve(dispatcher, inline=inline)
             except BridgeError as error:
                 return self._refuse(error, stdio, log)
@@ -299,8 +299,7 @@ class Server:
             grpc.close(idle)
         self._write_report(checker)
         try:
-            end_readers = (lambda end: None) if reader is None else reader.end
-            close(dispatcher.pool, adapter, idle, end_readers)
+            close(dispatcher.pool, adapter, idle, None if reader is None else reader.end)
         except (Exception, SystemExit) as error:
             complain(f"close() of {adapter.name} failed: {error!r}")
         if stdio is not None and reason not in _GONE:

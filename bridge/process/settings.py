@@ -112,10 +112,17 @@ class Settings(Options):
         default_factory=default_workers,
         default_text="cores + 4, at least 16 and at most 32",
     )
+    max_async: int = option(
+        "--max-async",
+        WholeNumber(1),
+        "Calls of async tools that run at once, without a worker; see docs/set-up.md for one worker.",
+        group=CALLS,
+        default=256,
+    )
     max_queue: int = option(
         "--max-queue",
         WholeNumber(0),
-        "Calls that may wait for a worker; one more is refused at once.",
+        "Calls that may wait for their turn; one more is refused at once.",
         group=CALLS,
         default=1024,
     )

@@ -833,10 +833,9 @@ def test_an_async_call_that_is_cancelled_before_its_first_step_is_quiet(start, m
     blocking = peer.request("async_blocks_everybody", [meeting.port, "a"])
     visitor = meeting.visitor("a")
     behind = peer.request("async_raises")
-    wait_until(lambda: stats(peer, "busy") == 2, "both to run")
+    wait_until(lambda: stats(peer, "async_running") == 2, "both to be with the loop")
     peer.cancel(behind)
     assert error_of(peer, behind).code == "cancelled"
-    wait_until(lambda: stats(peer, "abandoned") == 1, "the cancel")
     visitor.go("on")
     assert peer.result(blocking) == "on"
     settle(peer)

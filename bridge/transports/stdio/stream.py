@@ -72,6 +72,10 @@ class Stream(Sink):
         if self._paused.get(call.key) is self:  # (4)
             del self._paused[call.key]
 
+    def is_ready(self) -> bool:
+        credit = self._credit
+        return not self._channel.is_flooded and (credit is None or credit.available)
+
     def send(self, item: Any) -> None:
         channel, key, credit = self._channel, self._call.key, self._credit
         connection, writer = channel.connection, channel.writer

@@ -6,11 +6,19 @@ import functools
 import sys
 import threading
 
+import pytest
+
 from bridge import current_context, tool
 from tests.tool_bench import Bench, RecordingPeer
 from tests.waiting import WAIT_S, passed, wait_until
 
 variable = contextvars.ContextVar("variable", default="unset")
+
+
+@pytest.fixture(params=[0, 8], ids=["on workers", "on the loop"], autouse=True)
+def max_async(request, monkeypatch):
+    """Calls occupy a worker each, or are tasks of the loop: the same happens."""
+    monkeypatch.setattr(Bench, "max_async", request.param)
 
 
 @tool
@@ -76,7 +84,7 @@ def test_a_cancel_reaches_the_coroutine_where_it_waits():
     assert [answer.code for answer in bench.peer.answers(key)] == ["cancelled"]
 
 
-def test_a_coroutine_that_ignores_its_cancellation_occupies_its_worker():
+def test_a_coroutine_that_ignores_its_cancellation_occupies_its_place():
     started, ignored, leave = threading.Event(), threading.Event(), threading.Event()
 
     @tool
@@ -93,7 +101,9 @@ def test_a_coroutine_that_ignores_its_cancellation_occupies_its_worker():
     passed(started)
     bench.dispatcher.cancel(key)
     passed(ignored)
-    assert bench.dispatcher.health()["abandoned"] == 1
+    health = bench.dispatcher.health()
+    assert health["abandoned"] + health["async_abandoned"] == 1
+    assert health["in_flight"] == 0
     leave.set()
     bench.settle()
     assert len(bench.peer.answers(key)) == 1

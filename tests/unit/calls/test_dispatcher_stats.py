@@ -54,6 +54,9 @@ def test_an_idle_bridge_serves_and_has_room():
         "max_workers": 1,
         "busy": 0,
         "abandoned": 0,
+        "max_async": 0,
+        "async_running": 0,
+        "async_abandoned": 0,
         "python": {},
     }
 

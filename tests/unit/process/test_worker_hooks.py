@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import Any
 
 from bridge import ThreadSafeAdapter, tool
+from bridge.calls import Worker
 from bridge.calls.inline import InlineRunner, Watchdog
 from bridge.wire import Request
 from tests.waiting import in_thread, join, passed
@@ -97,17 +99,19 @@ class Fails(Workers):
 
 def test_a_thread_that_cannot_be_set_up_answers_its_calls_and_tries_again(serve: Any) -> None:
     served = serve(Fails, 3)
-    served.target.fails = True
-    # the one thread that has begun is busy, so others are started
-    served.dispatcher.dispatch(Request(99, "meet", []), served.peer)
-    error = served.call("add", 1, 2)
+    worker = Worker("a worker that begins")
+
+    def run(key: int, fails: bool) -> None:
+        served.target.fails = fails
+        request = Request(key, "add", [1, 2])
+        call = served.dispatcher.admit(request, served.peer, time.monotonic())
+        served.dispatcher.run_here(call, worker, time.monotonic())
+
+    join(in_thread(lambda: [run(101, True), run(102, False)]))
+    error = served.peer.answer(101)
     assert "setup_worker() failed on the thread of this call: no licence left" in error.message
     assert (error.type, error.started) == ("builtins.OSError", False)
-    served.target.fails = False
-    assert served.call("add", 1, 2) == 3
-    for key in (101, 102):
-        served.dispatcher.dispatch(Request(key, "meet", []), served.peer)
-    assert served.peer.answer(99) is True
+    assert served.peer.answer(102) == 3
 
 
 def run_inline(served: Served, watchdog: Watchdog, *keys: int) -> tuple[threading.Thread, Any]:

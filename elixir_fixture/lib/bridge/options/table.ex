@@ -35,6 +35,12 @@ defmodule Bridge.Options.Table do
         flag: true,
         doc: "how many calls run at the same time; the others wait in a queue"
       ],
+      max_async: [
+        is: {:integer, 1},
+        without: "Python's choice",
+        flag: true,
+        doc: "how many calls of `async def` tools run at the same time; they need no worker"
+      ],
       max_queue: [
         is: {:integer, 0},
         without: "Python's choice",
