@@ -9,7 +9,7 @@ defmodule Bridge.Caller do
   # `{:error, error}`, or, when items or progress came first, with `{:notes, handle, frames}`. The
   # handle is what to ask with for more.
 
-  alias Bridge.{Claim, Connection, Error, Msgpack, Places, Waiting}
+  alias Bridge.{Claim, Connection, Error, Msgpack, Places, Requests, Waiting}
 
   # What is copied rather than sent in parts.
   @small_bytes 4_096
@@ -31,7 +31,7 @@ defmodule Bridge.Caller do
   def call(client, tool, args, opts) do
     on_progress = opts[:on_progress]
 
-    with {:ok, body} <- encode(tool, args, opts) do
+    with {:ok, body} <- encode(tool, args, within(client, opts)) do
       client |> request(body, if(on_progress, do: :progress), opts) |> result(on_progress)
     end
   end
@@ -39,7 +39,7 @@ defmodule Bridge.Caller do
   @doc "Opens a stream with checked options. Waits for the first items, or for its end."
   @spec open(Bridge.client(), Bridge.tool(), Bridge.args(), keyword) :: stream
   def open(client, tool, args, opts) do
-    case encode(tool, args, opts) do
+    case encode(tool, args, within(client, opts)) do
       {:ok, body} -> request(client, body, :item, opts)
       error -> {error, nil}
     end
@@ -176,7 +176,20 @@ defmodule Bridge.Caller do
   defp wire_option(:timeout, timeout) when is_integer(timeout), do: [timeout_ms: timeout]
   defp wire_option(:credit, credit), do: [stream: Map.new(credit)]
   defp wire_option(key, value) when key in [:session, :metadata], do: [{key, value}]
+  defp wire_option(:within, id), do: [within: id]
   defp wire_option(_key, _value), do: []
+
+  # A call is within one of Python's only for the client that this one belongs to.
+  defp within(client, opts) do
+    case Keyword.get_lazy(opts, :within, &Requests.within/0) do
+      nil ->
+        opts
+
+      {process, id} ->
+        opts = Keyword.delete(opts, :within)
+        if GenServer.whereis(client) == process, do: [{:within, id} | opts], else: opts
+    end
+  end
 
   defp params(args) when is_list(args) do
     named = if by_name?(args), do: Map.new(args), else: args

@@ -276,6 +276,12 @@ defmodule Bridge.Connection do
     write(connection, connection.next_id, Msgpack.encode!(message))
   end
 
+  @doc "Sends Python messages that are encoded already."
+  @spec send_frames(t, [iodata]) :: t
+  def send_frames(connection, frames) do
+    Enum.reduce(frames, connection, &write(&2, &2.next_id, &1))
+  end
+
   defp write(%{next_id: number} = connection, number, frame) do
     outbox = Outbox.write(connection.outbox, connection.port, number, frame)
     %{connection | next_id: number + 1, outbox: outbox}

@@ -49,7 +49,10 @@ defmodule Bridge.Options do
           on_failure: :retry | :stop,
           stderr: :standard_error | :logger,
           stuck_after_ms: pos_integer | :infinity,
-          grace_ms: non_neg_integer
+          grace_ms: non_neg_integer,
+          functions: Bridge.Functions.offered(),
+          max_elixir_calls: pos_integer,
+          processes: %{optional(String.t()) => GenServer.server()}
         }
 
   @doc """
@@ -82,7 +85,10 @@ defmodule Bridge.Options do
       on_failure: filled[:on_failure],
       stderr: filled[:stderr],
       stuck_after_ms: milliseconds(Keyword.get(opts, :stuck_after, @stuck_after)),
-      grace_ms: milliseconds(filled[:grace])
+      grace_ms: milliseconds(filled[:grace]),
+      functions: filled[:functions] || %{},
+      max_elixir_calls: filled[:max_elixir_calls],
+      processes: filled[:processes]
     }
   end
 
@@ -203,6 +209,8 @@ defmodule Bridge.Options do
   defp words(:map), do: "a map"
   defp words({:function, arity}), do: "a function of #{arity} arguments"
   defp words(:credit), do: "[items: n, bytes: m], both positive"
+  defp words(:functions), do: "a map of functions by name, or a module that uses Bridge.Functions"
+  defp words(:processes), do: "a map of processes by name"
   defp words(:any), do: "any term"
 
   defp valid?(:text, value), do: is_binary(value) and value != ""
@@ -229,6 +237,8 @@ defmodule Bridge.Options do
   defp valid?(:map, value), do: is_map(value)
   defp valid?({:function, arity}, value), do: is_function(value, arity)
   defp valid?(:credit, value), do: Keyword.keyword?(value) and Enum.all?(value, &credit?/1)
+  defp valid?(:functions, value), do: Bridge.Functions.valid?(value)
+  defp valid?(:processes, value), do: is_map(value) and Enum.all?(Map.keys(value), &is_binary/1)
   defp valid?(:any, _value), do: true
 
   # One whose directory is known: it is on the path of the code.

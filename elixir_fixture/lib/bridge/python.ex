@@ -211,7 +211,7 @@ defmodule Bridge.Python do
       client: "elixir",
       version: version(),
       protocol: @protocol,
-      requests: false,
+      requests: settings.functions != %{} or settings.processes != %{},
       max_answer_bytes: min(settings.max_answer_bytes || @most_bytes, @most_bytes),
       signals: true,
       plain_streams: false

@@ -11,15 +11,16 @@ defmodule Bridge.Server do
 
   require Logger
 
-  alias Bridge.{Connection, Error, Frame, Lifecycle, Log, Places, Python}
+  alias Bridge.{Connection, Error, Frame, Lifecycle, Log, Places, Python, Requests}
   alias Bridge.Server.Transitions
 
   # `starter` is told of the first start. `ending` waits for the last lines of the standard error;
   # `overdue` is why Python is being ended; `health` is the id of the question for its health.
-  @enforce_keys [:life, :connection, :places, :parent]
+  @enforce_keys [:life, :connection, :requests, :places, :parent]
   defstruct [
     :life,
     :connection,
+    :requests,
     :places,
     :parent,
     :stderr,
@@ -37,6 +38,7 @@ defmodule Bridge.Server do
   @type t :: %__MODULE__{
           life: Lifecycle.t(),
           connection: Connection.t(),
+          requests: Requests.t(),
           places: Places.t(),
           parent: pid,
           stderr: {pid, Path.t()} | nil,
@@ -59,6 +61,7 @@ defmodule Bridge.Server do
     state = %__MODULE__{
       life: Lifecycle.new(settings),
       connection: Connection.new(places),
+      requests: Requests.new(settings),
       places: places,
       parent: parent,
       starter: if(settings.start == :sync, do: starter)
@@ -116,6 +119,21 @@ defmodule Bridge.Server do
   def handle_info(:bridge_let_go, state) do
     :erlang.garbage_collect()
     {:noreply, %{state | letting_go: false}}
+  end
+
+  def handle_info({:bridge_function, id, pid, kind, frame}, state) do
+    answer(state, Requests.answered(state.requests, id, pid, kind, frame))
+  end
+
+  def handle_info({:bridge_function_overdue, id, monitor}, state) do
+    answer(state, Requests.overdue(state.requests, id, monitor))
+  end
+
+  def handle_info({:DOWN, monitor, :process, _pid, reason} = message, state) do
+    case Requests.down(state.requests, monitor, reason) do
+      :unknown -> unexpected(message, state)
+      answered -> answer(state, answered)
+    end
   end
 
   def handle_info(:flush, state) do
@@ -197,10 +215,7 @@ defmodule Bridge.Server do
 
   def handle_info({:bridge_stderr, _told, _lines}, state), do: {:noreply, state}
 
-  def handle_info(message, state) do
-    Logger.warning("#{inspect(Bridge.Client)} got an unexpected message: #{inspect(message)}")
-    {:noreply, state}
-  end
+  def handle_info(message, state), do: unexpected(message, state)
 
   @impl true
   def terminate(_reason, state) do
@@ -210,6 +225,11 @@ defmodule Bridge.Server do
     Connection.detach(state.connection, Transitions.unavailable("the client has ended"),
       held: :answer
     )
+  end
+
+  defp unexpected(message, state) do
+    Logger.warning("#{inspect(Bridge.Client)} got an unexpected message: #{inspect(message)}")
+    {:noreply, state}
   end
 
   ## What Python says
@@ -250,15 +270,35 @@ defmodule Bridge.Server do
     {:noreply, state}
   end
 
+  defp receive_message([2, "$/cancelRequest", [id]], state) do
+    answer(state, Requests.cancel(state.requests, id))
+  end
+
+  defp receive_message([2, "$/credit", [id, items, bytes]], state) do
+    Requests.credit(state.requests, id, items, bytes)
+    {:noreply, state}
+  end
+
+  defp receive_message([2, "$/send", [name, message]], state) do
+    with {:error, text} <- Requests.deliver(state.requests, name, message),
+         do: Logger.warning("#{state.life.name}: #{text}")
+
+    {:noreply, state}
+  end
+
   defp receive_message([2, "$/" <> _unknown, _params], state), do: {:noreply, state}
 
-  defp receive_message([0, id, method | _params], state) when is_integer(id) do
-    message = "this client serves no requests, got #{Log.printable(method)}"
-    response = [1, id, %{code: :unimplemented, message: message}, nil]
-    {:noreply, %{state | connection: Connection.send_message(state.connection, response)}}
+  defp receive_message([0, id, _method, _params | _options] = request, state)
+       when is_integer(id) do
+    answer(state, Requests.request(state.requests, tl(request)))
   end
 
   defp receive_message(other, state), do: refuse(other, state)
+
+  defp answer(state, {requests, frames}) do
+    connection = Connection.send_frames(state.connection, frames)
+    {:noreply, %{state | requests: requests, connection: connection}}
+  end
 
   defp refuse(what, state) do
     Log.nonsense(what)

@@ -9,7 +9,12 @@ defmodule Bridge.Options.Table do
   @of_calls [
     session: [is: :text, doc: "names what this call belongs to, for tools that ask"],
     metadata: [is: :map, doc: "text by text for the tool, such as `traceparent`"],
-    tag: [is: :any, doc: "the term to give to `Bridge.cancel/2`"]
+    tag: [is: :any, doc: "the term to give to `Bridge.cancel/2`"],
+    within: [
+      is: :any,
+      without: "`Bridge.Functions.within/0`",
+      doc: "the call of Python on whose behalf this one is made, see `Bridge.Functions`"
+    ]
   ]
 
   # Each option of a function: what its value must be (`is`), and what it is for. A `default` is
@@ -118,6 +123,23 @@ defmodule Bridge.Options.Table do
         doc:
           "where Python's standard error goes, with all that it prints: to the BEAM's, or line by " <>
             "line to the `Logger`, with the level `:info` and `python_stderr: true` among the metadata"
+      ],
+      functions: [
+        is: :functions,
+        without: "none",
+        doc: "what Python's tools may call here: see `Bridge.Functions`"
+      ],
+      max_elixir_calls: [
+        is: {:integer, 1},
+        default: 256,
+        doc: "how many of these functions run at the same time; one more is refused"
+      ],
+      processes: [
+        is: :processes,
+        default: %{},
+        doc:
+          "processes by the names under which `ctx.send_elixir` reaches them; they get " <>
+            "`{Bridge, name, message}`"
       ],
       name: [is: :any, doc: "a name as `GenServer.start_link/3` takes it"]
     ],

@@ -17,6 +17,7 @@ defmodule Bridge.Server.Transitions do
     Places,
     ProcessGroup,
     Python,
+    Requests,
     Server,
     Stderr
   }
@@ -38,7 +39,8 @@ defmodule Bridge.Server.Transitions do
   @spec start(Server.t()) :: result
   def start(state) do
     settings = state.life.settings
-    state = %{listen(state) | ending: nil, overdue: nil, health: nil}
+    requests = Requests.reset(state.requests)
+    state = %{listen(state) | requests: requests, ending: nil, overdue: nil, health: nil}
 
     case Python.open(settings, with({_pid, path} <- state.stderr, do: path)) do
       {:ok, python} ->
@@ -185,7 +187,9 @@ defmodule Bridge.Server.Transitions do
       ProcessGroup.kill(before.python.os_pid)
     end
 
-    state = %{state | life: life, connection: connection, overdue: nil, health: nil}
+    requests = Requests.reset(state.requests)
+    state = %{state | life: life, connection: connection, requests: requests}
+    state = %{state | overdue: nil, health: nil}
     await_tail(state, &told(error, before, pause, stops, &1, &2))
   end
 

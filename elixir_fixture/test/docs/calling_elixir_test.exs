@@ -1,0 +1,31 @@
+defmodule Bridge.CallingElixirPageTest do
+  @moduledoc """
+  The agent of `docs/calling-elixir.md`, as the page has it.
+  """
+
+  use Bridge.TestCase, async: true
+
+  @moduletag :tmp_dir
+
+  @page Path.expand("../../../docs/calling-elixir.md", __DIR__)
+
+  defp blocks(language) do
+    for [_all, code] <- Regex.scan(~r/^```#{language}\n(.*?)^```/ms, File.read!(@page)), do: code
+  end
+
+  test "the agent answers", %{tmp_dir: tmp_dir} do
+    [agent] = blocks("python")
+    File.write!(Path.join(tmp_dir, "agent.py"), agent)
+    [offered, program] = blocks("elixir")
+    Code.eval_string(offered)
+
+    options = options(app_dir: tmp_dir) |> Keyword.take([:env, :app_dir, :grace]) |> inspect()
+    program = String.replace(program, ~s(app_dir: "python",), "", global: false)
+    program = String.replace(program, "Bridge.start_link(", "Bridge.start_link(#{options} ++ [")
+    program = String.replace(program, "self()}\n  )", "self()}\n  ])")
+    {_messages, bindings} = Code.eval_string(program)
+
+    assert ["weather", "says:" | _facts] = bindings[:words]
+    Bridge.stop(bindings[:python])
+  end
+end
