@@ -8,7 +8,7 @@ from typing import Any
 from ...calls import Dispatcher
 from ...tool import Tool
 from ...wire import MAX_ITEMS, decode_value
-from .behavior import mark
+from .behavior import Place, mark
 from .exchange import Exchange, Responses
 from .executor import GrpcExecutor
 from .sender import Drops, Sender
@@ -113,7 +113,7 @@ class ToolCaller:
 
     def aside(self, behavior: Callable[..., Any]) -> Callable[..., Any]:
         """``behavior``, but run on threads that no tool occupies. Not for long work."""
-        return mark(behavior, experimental_thread_pool=self._executor.control)
+        return mark(behavior, place=Place.ASIDE)
 
     def describe_tools(self) -> list[dict[str, Any]]:
         """All tools as ``$/tools`` has them, sorted by name."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from ...errors import UsageError
@@ -40,13 +39,9 @@ class Endpoint:
         """Whether calls must carry a token."""
         return self._token is not None
 
-    def guards(self, aside: Callable[[Callable[..., Any]], Callable[..., Any]]) -> list[Guard]:
-        """The interceptors of a ``grpc.Server`` that listens here.
-
-        Args:
-            aside: has a behavior run where no worker is needed.
-        """
-        return [] if self._token is None else [Guard(self._token, aside)]
+    def guards(self) -> list[Guard]:
+        """The interceptors of a ``grpc.Server`` that listens here."""
+        return [] if self._token is None else [Guard(self._token)]
 
     def listen(self, server: Any) -> int | str:
         """Have a ``grpc.Server`` that is not started yet listen here.

@@ -6,38 +6,39 @@ occupies one worker, a queued one none, and a tool cannot tell where its call ca
 run on a few threads of the transport, however busy the workers are.
 
 **Guarantees.** ``submit`` never raises and never blocks. A request that it was given is handled
-exactly once: by a worker, or refused by a control thread. A worker whose client does not send the
-message gets a new thread within ``_PATIENCE_S`` to two times that. gRPC learns of every request
-that it is over.
+exactly once: by a worker, or by a control thread, or it is refused. No thread waits for a message
+but a worker, for ``_PATIENCE_S`` at most, and shorter once some have waited in vain. Requests without
+a message are bounded in number and in time, those of callers without a token apart. gRPC learns of
+every request that it is over.
 
 **Assumes** of ``grpc.server``: it calls ``submit`` and ``add_done_callback`` on its one serving
 thread, holding a lock that everything else of the server needs; what raises there ends that thread.
-The function receives the message on the thread that runs it, and answers there. A callback that
+The function takes the message from what ``Reception`` gives it, and answers on the thread that runs
+it. A callback that
 ``context.add_callback`` has taken runs on the serving thread when the request is over, for whatever
-reason; if it says False, the request was over before. Of the pool: ``worker.since`` is written
-before ``worker.job``, and a thread that comes back from a job ends if ``worker.thread`` is another.
+reason; if it says False, the request was over before.
 
 **Which thread runs what**
 
 ==================  ===============================================================================
 serving thread      ``submit``, ``add_done_callback``, most callbacks of requests that were handled,
-                    the end of a request (``Exchange._end``)
-a worker            ``Rpc.run``: message, behavior, tool, answer
-a thread that was   the same from where it was replaced on; its tool runs on some worker, and it
-a worker            waits for that and answers
+                    the arrival of messages, refusals of callers without a token, the end of a
+                    request (``Exchange._end``)
+a worker            ``Rpc.run``: it has the message received, then behavior, tool, answer
 a control thread    refused requests, health checks, lists and statistics
-the watch           ``look``: replaces threads, and settles what the serving thread has no time for
+the watch           ``look``: refuses what has waited too long for its message, and settles what the
+                    serving thread has no time for
 ==================  ===============================================================================
 
 **Interleavings**, each with the test in ``test_grpc_executor.py`` that forces it:
 
-1. The message arrives just as the watch replaces the thread that waits for it. Both take the worker
-   under the lock of the request, and the watch keeps that lock until the new thread is in place: the
-   old thread either keeps its place or finds itself replaced, never both, and never half.
-   (``test_a_message_that_comes_while_its_thread_is_replaced_finds_it_replaced``)
-2. The watch has read that a worker waits in a request, and the worker goes on to other work before
-   the watch acts. The worker takes itself out of the request, so the watch finds nobody there.
-   (``test_a_worker_that_has_gone_on_is_not_replaced``)
+1. The message comes just as its worker gives up waiting. Whoever brings it notes that first and looks
+   then whether the request waits elsewhere; the worker has it wait there first, and looks then whether
+   the message has come. One of the two takes it out from there, and that one goes on with it.
+   (``test_a_message_that_comes_as_its_worker_gives_up_is_handled_once``)
+2. The message comes just as the request is refused because it has waited too long, or because there
+   is one too many. Whoever takes it out from where it waits decides, and nobody else can.
+   (``test_a_message_that_comes_as_its_request_is_refused_is_not_handled_too``)
 3. A request is handled before gRPC has said whom to tell, or while it says so. It says so first and
    looks then whether the request was handled; the handler marks it first and has it settled then.
    One of the two finds the callback, and taking it is atomic.
@@ -76,16 +77,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ...calls import Dispatcher
-from ...errors import CallError, ShuttingDown
+from ...errors import CallError, DeadlineExceeded, ShuttingDown
+from .awaited import Awaited
+from .behavior import Place
+from .reception import Reception
 from .rpc import PerThread, Rpc
+from .status import CallStatus
 
 #: stdio's ids are below; the dispatcher wants keys that are unique in the process.
 _FIRST_KEY = 2**64 + 1
-#: Threads, as many as are needed, for what must be answered while every worker is busy. Clients
-#: that are slow to send their request can hold some of them.
+#: Threads, as many as are needed, for what must be answered while every worker is busy.
 _CONTROL_THREADS = 64
-#: How long a worker waits for the message of a request before another thread takes its place.
-_PATIENCE_S = 0.2
+#: How long a worker waits for the message of a request before it goes on to others, and how long
+#: once more than so many requests have not sent theirs.
+_PATIENCE_S, _IMPATIENCE_S, _FEW = 0.2, 0.002, 4
+#: Requests to call tools that may be without a message, and how long each.
+_MAX_CALLS, _CALL_S = 256, 60.0
+#: Those to be answered aside; those of callers without a token.
+_MAX_ASIDE, _MAX_OPEN, _ASIDE_S = 64, 32, 10.0
+#: Streams of requests, each of which has a thread.
+_MAX_STREAMS, _STREAM_S = 16, 60.0
+_LOOK_S = 0.2
 #: Threads that receive messages for one worker.
 _RECEIVERS = 8
 
@@ -95,9 +107,14 @@ class GrpcExecutor:
 
     Args:
         dispatcher: whose pool handles the requests, and whose drain they follow.
+        receive: how the message of a request comes that has these arguments; default: as from gRPC.
     """
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        receive: Callable[[tuple[Any, ...]], Reception | None] = Reception.of,
+    ) -> None:
         self.threads = PerThread()
         #: Whether no further tool shall begin.
         self.stopped = False
@@ -113,16 +130,36 @@ class GrpcExecutor:
         #: Requests that were handled, which gRPC does not know yet.
         self._handled: deque[Rpc] = deque()
         self._closed = threading.Event()
+        self._receptions = receive
+        #: Calls whose message has not come while a worker waited for it.
+        self._calls = Awaited(_MAX_CALLS, _CALL_S)
+        #: What is to be answered aside, until its message comes.
+        self._aside = {
+            Place.ASIDE: Awaited(_MAX_ASIDE, _ASIDE_S),
+            Place.OPEN: Awaited(_MAX_OPEN, _ASIDE_S),
+        }
+        self._streams = Awaited(_MAX_STREAMS, _STREAM_S)
+        self._stream_threads = ThreadPoolExecutor(_MAX_STREAMS, "bridge-grpc-stream")
 
     def submit(self, function: Callable[..., object], *args: Any) -> Rpc:
-        """Have a request to call a tool handled by a worker, or refused. gRPC calls it.
+        """Have a request handled, by a worker or where its behavior says, or refused. gRPC calls it.
 
         Never raises, never blocks.
         """
-        rpc = Rpc(next(self._keys), function, args, self.threads, self._handled.append)
+        reception = self._receptions(args)
+        key, done = next(self._keys), self._handled.append
+        rpc = Rpc(key, function, args, self.threads, done, self._receive, reception)
         try:
             self._settle()
-            self._queue(rpc)
+            place = None if reception is None else getattr(reception.behavior, "place", None)
+            if place is None:
+                self._queue(rpc)
+            elif place is Place.AT_ONCE:
+                rpc.handle()
+            elif place is Place.STREAM:
+                self._run_stream(rpc)
+            else:
+                self._answer_aside(rpc, self._aside[place])
         except Exception as error:
             # no thread can be started, for example: that is no reason to stop serving
             sys.excepthook(type(error), error, error.__traceback__)
@@ -143,28 +180,105 @@ class GrpcExecutor:
         """
         self.stopped = True  # 8
         queued = [job for job in self._pool.withdraw() if isinstance(job, Rpc)]
-        return [self._refuse(rpc, shutting_down()) for rpc in queued]
+        waiting = self._calls.take_all()
+        return [self._refuse(rpc, shutting_down()) for rpc in (*queued, *waiting)]
 
     def watch(self) -> None:
-        """Keep the workers for tools, not for clients that do not send what they have begun."""
+        """End requests whose clients do not send what they have begun."""
         threading.Thread(target=self._watch, name="bridge-grpc-watch", daemon=True).start()
 
     def close(self) -> None:
         """End the threads, once the server has stopped. Does not wait for them."""
         self._closed.set()
         self.control.shutdown(wait=False)
+        self._stream_threads.shutdown(wait=False)
 
     def look(self, now: float) -> None:
-        """Replace the threads that have waited too long for a message. The watch calls it.
+        """Refuse the requests that have waited too long for their message. The watch calls it.
 
         Args:
             now: an instant of ``time.monotonic()``.
         """
         self._settle()
-        for worker in self._pool.workers:
-            rpc = worker.job
-            if isinstance(rpc, Rpc) and now - worker.since > _PATIENCE_S:
-                rpc.replace_thread(self._pool.relieve)  # 2: if the worker is still there
+        for rpc in self._calls.take_overdue(now):  # 2
+            self._refuse(rpc, _too_late(self._calls))
+        for awaited in self._aside.values():
+            for rpc in awaited.take_overdue(now):  # 2
+                _turn_away(rpc, _too_late(awaited))
+        for rpc in self._streams.take_overdue(now):
+            if (reception := rpc.reception) is not None:
+                reception.cancel()
+
+    # -- messages ---------------------------------------------------------------------------
+
+    def _receive(self, rpc: Rpc) -> bool:
+        """Whether the message of a request is here; if not, it is queued again once it is.
+
+        On a worker, which waits a moment: nearly always it is on its way.
+        """
+        reception = rpc.reception
+        if rpc.has_come or reception is None or not reception.is_unary:
+            return True
+        if not reception.begin(lambda: self._bring(rpc)):
+            return True
+        few = len(self._calls) < _FEW
+        if rpc.message.acquire(timeout=_PATIENCE_S if few else _IMPATIENCE_S):
+            return True
+        one_too_many = self._calls.add(rpc)  # 1: first this
+        if one_too_many is not None:
+            self._refuse(one_too_many, _too_many(self._calls))  # 2
+        if self.stopped and self._calls.take(rpc):  # 8
+            self._refuse(rpc, shutting_down())
+        return rpc.has_come and self._calls.take(rpc)  # 1: and then the look
+
+    def _bring(self, rpc: Rpc) -> None:
+        """The message of a call has come. On the serving thread."""
+        rpc.has_come = True  # 1: first this
+        if not self._calls.take(rpc):  # 1: and then the look
+            rpc.message.release()
+            return
+        try:
+            self._queue(rpc)
+        except Exception as error:
+            sys.excepthook(type(error), error, error.__traceback__)
+
+    def _answer_aside(self, rpc: Rpc, awaited: Awaited) -> None:
+        """Have a request answered on a control thread when its message is here."""
+        reception = rpc.reception
+        assert reception is not None
+        one_too_many = awaited.add(rpc)
+        if one_too_many is not None:
+            _turn_away(one_too_many, _too_many(awaited))
+
+        def bring() -> None:
+            if awaited.take(rpc):  # 2
+                self._control(rpc)
+
+        if not reception.begin(bring) and awaited.take(rpc):
+            rpc.end()
+
+    def _control(self, rpc: Rpc) -> Future[None] | None:
+        try:
+            return self.control.submit(rpc.handle)
+        except RuntimeError as error:
+            # no thread can be had, or all is over
+            sys.excepthook(type(error), error, error.__traceback__)
+            return None
+
+    def _run_stream(self, rpc: Rpc) -> None:
+        """Have a stream of requests answered on a thread of its own, if there is one left."""
+        if len(self._streams) >= _MAX_STREAMS:
+            _turn_away(rpc, _too_many(self._streams))
+            return
+        self._streams.add(rpc)
+
+        def run() -> None:
+            try:
+                rpc.handle()
+            finally:
+                self._streams.take(rpc)
+
+        self._stream_threads.submit(run)
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -204,10 +318,31 @@ class GrpcExecutor:
                 return  # another thread was faster
 
     def _watch(self) -> None:
-        while not self._closed.wait(_PATIENCE_S):
+        while not self._closed.wait(_LOOK_S):
             self.look(time.monotonic())
 
 
 def shutting_down() -> ShuttingDown:
     """The answer to a request whose tool shall not begin any more."""
     return ShuttingDown("the bridge is shutting down", started=False)
+
+
+def _turn_away(rpc: Rpc, error: CallError) -> None:
+    """Answer a request with an error, without its message and without a thread."""
+    if rpc.reception is not None:
+        rpc.reception.refuse(CallStatus(error))
+    rpc.end()
+
+
+def _too_many(awaited: Awaited) -> CallError:
+    return CallError(
+        f"more than {awaited.limit} requests have begun and not gone on, of this connection most",
+        code="resource_exhausted",
+        started=False,
+    )
+
+
+def _too_late(awaited: Awaited) -> CallError:
+    return DeadlineExceeded(
+        f"the message of the request did not come within {awaited.patience_s:g} s", started=False
+    )

@@ -14,6 +14,7 @@ from typing import Any
 from ...calls import Job, SerialQueue, Worker
 from ...errors import CallError
 from ...wire import Encoder
+from .reception import Reception
 
 
 class PerThread(threading.local):
@@ -30,15 +31,20 @@ class Rpc(Job):
 
     Args:
         key: under which the call of its tool is known in the process.
-        function: has gRPC receive the request, call its behavior, and answer. Runs once.
+        function: has gRPC take the message, call the behavior, and answer. Runs once.
         args: those of ``function``.
         threads: where the thread that handles the request finds it.
         done: called with the request once it was handled, on the thread that did.
+        receive: whether the message is here; if not, it is waited for elsewhere, and the request
+            comes again. Called on a worker. Default: it is here.
+        reception: how the message comes; None: it is here, or ``function`` waits for it.
     """
 
     serial: SerialQueue | None = None
     #: Why no tool shall run; set before the request is handled.
     refusal: CallError | None = None
+    #: Whether the message has come, or it is known that none will.
+    has_come = False
 
     def __init__(
         self,
@@ -47,68 +53,76 @@ class Rpc(Job):
         args: tuple[Any, ...],
         threads: PerThread,
         done: Callable[[Rpc], object],
+        receive: Callable[[Rpc], bool] | None = None,
+        reception: Reception | None = None,
     ) -> None:
         self.key = key
         self.arrived = time.monotonic()
+        self.reception = reception
+        #: Released when the message has come while a worker waits for it.
+        self.message = threading.Lock()
+        self.message.acquire()
         self._function = function
         self._args = args
         self._threads = threads
         self._done = done
+        self._receive = receive
         self._moving = threading.Lock()
-        #: The worker that waits here for the message; None before, and once it has other work.
-        self._waiting: Worker | None = None
+        #: The worker that handles the request, until it has a call to run.
+        self._worker: Worker | None = None
         #: The worker that runs the tool; None before, once it has other work, or was replaced.
         self._running: Worker | None = None
         self._callbacks: deque[Callable[[Rpc], object]] = deque()
         self._handled = False
 
+    @property
+    def peer(self) -> str:
+        """The other end of its connection; empty: not known."""
+        return "" if self.reception is None else self.reception.peer()
+
     # -- its worker -------------------------------------------------------------------------
 
     def run(self, worker: Worker, now: float) -> float:
-        """Handle the request on a worker. The pool calls it; see ``Job``."""
-        self._waiting = worker
-        try:
-            self.handle()
-        finally:
-            with self._moving:  # 2, 9: later the worker has other work
-                self._waiting = self._running = None
+        """Handle the request on a worker, if its message is here. The pool calls it; see ``Job``."""
+        if self._receive is None or self._receive(self):
+            self._worker = worker
+            try:
+                self.handle()
+            finally:
+                with self._moving:  # 9: later the worker has other work
+                    self._worker = self._running = None
         return time.monotonic()
 
     def handle(self) -> None:
-        """Have gRPC receive the request, call its behavior, and answer. On any thread, once."""
+        """Have gRPC call the behavior, and answer. On any thread, once."""
         self._threads.rpc = self
         try:
-            self._function(*self._args)
+            reception, args = self.reception, self._args
+            if reception is not None and reception.is_unary:
+                args = reception.arguments(self._take_message)
+            self._function(*args)
         finally:
             # what they hold must not live until the thread's next request
             self._threads.rpc = None
-            del self._function, self._args
-            self._handled = True  # 3: first this, then whoever looks for it
-            self._done(self)
+            self.end()
+
+    def end(self) -> None:
+        """Note that the request is over, and let go of it. Once, by whoever has handled it."""
+        del self._function, self._args, self.reception
+        self.reception = None
+        self._handled = True  # 3: first this, then whoever looks for it
+        self._done(self)
 
     def take_worker(self) -> Worker | None:
-        """The message is here: the worker that shall run the tool, which is the calling thread.
-
-        Returns:
-            None if the thread is no worker: another one has its place, or it never had one.
-        """
-        with self._moving:  # 1: not between a decision to replace the thread and the new one
-            worker = self._running = self._waiting
-            self._waiting = None
+        """The worker that shall run the tool, which is the calling thread; None if it is none."""
+        with self._moving:
+            worker = self._running = self._worker
+            self._worker = None
         return worker
 
-    def replace_thread(self, replace: Callable[[Worker], bool]) -> None:
-        """Have another thread take the place of the one that still waits for the message.
-
-        Any thread may call it.
-
-        Args:
-            replace: puts a new thread in the place of a worker, and returns whether it could; called
-                if one waits here.
-        """
-        with self._moving:  # 1
-            if self._waiting is not None and replace(self._waiting):
-                self._waiting = None
+    def _take_message(self) -> Any:
+        # a behavior that calls tools is told of the refusal when it calls one
+        return b"" if self.refusal is not None else self.reception and self.reception.take()
 
     def replace_worker(self, replace: Callable[[Worker], bool]) -> None:
         """Have another worker take the place of the one whose tool runs, but for nobody.

@@ -23,8 +23,8 @@ from .service import Service, ServiceFactory
 from .settings import GrpcSettings
 from .standard import Health, Reflection
 
-#: How many requests beyond those that call tools may be in the process.
-_CONTROL_ROOM = 256
+#: How many requests beyond those that wait for a worker, or have one, may be in the process.
+_ROOM = 1024
 #: Until the last answers are on their way; until all that were queued are refused.
 _FLUSH_S, _REFUSE_S = 0.1, 1.0
 _OPTIONS = [
@@ -42,6 +42,8 @@ _OPTIONS = [
     # so may the server: gRPC's default is two hours
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
+    # a connection that is not one after so long is closed: gRPC's default is two minutes
+    ("grpc.server_handshake_timeout_ms", 20_000),
 ]
 
 
@@ -91,8 +93,8 @@ class GrpcTransport:
         make_server: Any = grpc.server  # takes any executor, other than pyright's stubs of gRPC say
         server = make_server(
             executor,
-            interceptors=self._endpoint.guards(caller.aside),
-            maximum_concurrent_rpcs=pool.max_workers + pool.max_queue + _CONTROL_ROOM,
+            interceptors=self._endpoint.guards(),
+            maximum_concurrent_rpcs=pool.max_workers + pool.max_queue + _ROOM,
             options=[
                 *_OPTIONS,
                 ("grpc.max_receive_message_length", size),
@@ -103,7 +105,7 @@ class GrpcTransport:
         for service in services:
             server.add_registered_method_handlers(service.name, service.handlers())
         names = [service.name for service in services]
-        health = Health(executor.control)
+        health = Health()
         health.add_to(server)
         health.set_all(("", *names), True)
         if self._reflection is not None:

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass
-class Guard:
-    """``number``: as in the header of ``file``. ``old`` becomes ``new``, and ``test`` fails."""
-
-    file: str
-    number: int
-    says: str
-    old: str
-    new: str
-    test: str
-
+from .grpc_guards import GRPC
+from .guard import Guard
 
 POOL = "bridge/calls/pool.py"
 RPC = "bridge/transports/grpc/rpc.py"
@@ -58,6 +46,7 @@ ONE_WAY = [
 
 GUARDS = [
     *ONE_WAY,
+    *GRPC,
     Guard(
         LOOP, 1, "stop a loop that does not run yet",
         "        if loop is not None:\n            loop.call_soon_threadsafe(loop.stop)",

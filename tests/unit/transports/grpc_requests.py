@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from bridge import tool
@@ -12,6 +13,7 @@ from bridge.calls.job import Job
 from bridge.calls.pool import Pool
 from bridge.calls.tool_threads import ToolThreads
 from bridge.errors import CallError
+from bridge.transports.grpc.behavior import Place
 from bridge.transports.grpc.caller import ToolCaller
 from bridge.transports.grpc.exchange import Responses
 from bridge.transports.grpc.executor import GrpcExecutor
@@ -115,6 +117,47 @@ class Context:
             callback()
 
 
+class ScriptedReception:
+    """gRPC's end of a request whose message comes when the test says so.
+
+    ``begun``: it has been asked for. ``status``: what the request was answered with without a handler.
+    """
+
+    is_unary = True
+
+    def __init__(self, peer: str = "somebody", place: Place | None = None) -> None:
+        self.begun = threading.Event()
+        self.behavior = SimpleNamespace(place=place)
+        self.status: Any = None
+        self.cancelled = False
+        self.come: Callable[[], object] = nothing
+        self._peer = peer
+
+    def peer(self) -> str:
+        return self._peer
+
+    def begin(self, came: Callable[[], object]) -> bool:
+        self.come = came
+        self.begun.set()
+        return True
+
+    def arguments(self, message: Callable[[], Any]) -> tuple[Any, ...]:
+        return (message,)
+
+    def take(self) -> bytes:
+        return b"the message"
+
+    def refuse(self, status: Any) -> None:
+        self.status = status
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    @staticmethod
+    def of(args: tuple[Any, ...]) -> ScriptedReception | None:
+        return args[0] if args and isinstance(args[0], ScriptedReception) else None
+
+
 class Visit:
     """One request. Its thread waits for ``message``, then has a tool called and keeps the outcome.
 
@@ -125,6 +168,7 @@ class Visit:
         self.context = Context()
         self.message, self.waits, self.done = (threading.Event() for _ in range(3))
         self.handled = 0
+        self.came_with: bytes | None = None
         self.thread: threading.Thread | None = None
         self.rpc: Rpc | None = None
         self._outcome: bytes | CallError | None = None
@@ -132,8 +176,9 @@ class Visit:
         self._tool = tool
         self._args = list(args)
 
-    def handle(self) -> None:
+    def handle(self, message: Callable[[], Any] = nothing) -> None:
         """What gRPC gives to its pool."""
+        self.came_with = message()
         self.handled += 1
         self.thread = threading.current_thread()
         self.waits.set()
@@ -158,7 +203,8 @@ class GrpcBench(Bench):
     def __init__(self, *functions: Callable[..., Any], max_workers: int = 1) -> None:
         self.scripted = ScriptedPool(max_workers, 100)
         super().__init__(*functions, pool=self.scripted)
-        self.executor = GrpcExecutor(self.dispatcher)
+        receive: Any = ScriptedReception.of
+        self.executor = GrpcExecutor(self.dispatcher, receive)
         self.caller = ToolCaller(self.dispatcher, self.executor, 1 << 20)
         weakref.finalize(self, self.executor.control.shutdown, wait=False)
 
@@ -166,6 +212,12 @@ class GrpcBench(Bench):
         """A request that is submitted; ``message``: it is here already."""
         visit = self.prepare(tool, *args, message=message)
         visit.rpc = self.executor.submit(visit.handle)
+        return visit
+
+    def visit_late(self, reception: ScriptedReception, tool: str, *args: Any) -> Visit:
+        """A request that is submitted, and whose message comes by ``reception``."""
+        visit = self.prepare(tool, *args)
+        visit.rpc = self.executor.submit(visit.handle, reception)
         return visit
 
     def prepare(self, tool: str, *args: Any, message: bool = True) -> Visit:

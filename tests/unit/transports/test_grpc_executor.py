@@ -9,13 +9,19 @@ import pytest
 
 pytest.importorskip("grpc")
 
-from bridge import Context, tool
-from bridge.errors import CallError, Cancelled, PoolFull, ShuttingDown
-from bridge.transports.grpc import exchange
-from bridge.transports.grpc.rpc import PerThread, Rpc
-from tests.waiting import in_thread, join, passed, wait_until
+import grpc
 
-from .grpc_requests import GrpcBench, Hold, ScriptedLock, nothing
+from bridge import Context, tool
+from bridge.errors import CallError, Cancelled, DeadlineExceeded, PoolFull, ShuttingDown
+from bridge.transports.grpc import exchange, executor
+from bridge.transports.grpc.awaited import Awaited
+from bridge.transports.grpc.behavior import Place
+from bridge.transports.grpc.rpc import PerThread, Rpc
+from tests.waiting import WAIT_S, in_thread, join, passed, wait_until
+
+from .grpc_requests import GrpcBench, Hold, ScriptedLock, ScriptedReception, nothing
+
+RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 @tool
@@ -73,28 +79,6 @@ def test_a_waiting_request_occupies_no_worker(hold):
     assert second.outcome == b"2"
 
 
-def test_a_thread_that_waits_too_long_for_a_message_is_replaced_and_its_call_runs_all_the_same():
-    bench = GrpcBench(echo, thread)
-    slow = bench.visit("thread", message=False)
-    passed(slow.waits)
-    bench.executor.look(time.monotonic() + 1)
-    assert bench.visit("echo", 1).outcome == b"1"
-    slow.message.set()
-    assert slow.outcome.decode() == bench.pool.workers[0].name
-    join(slow.thread)  # it was no worker any more
-    bench.settle()
-
-
-def test_a_thread_that_waits_a_moment_keeps_its_place():
-    bench = GrpcBench(thread)
-    visit = bench.visit("thread", message=False)
-    passed(visit.waits)
-    bench.executor.look(bench.pool.workers[0].since)
-    assert bench.pool.workers[0].thread is visit.thread
-    visit.message.set()
-    assert visit.outcome.decode() == visit.thread.name
-
-
 def test_a_full_pool_refuses_without_a_worker(hold):
     bench = GrpcBench(hold.tool, echo)
     bench.visit("hold", "a")
@@ -137,80 +121,181 @@ def test_submit_never_raises(complaints, failing):
     assert [type(error) for error in complaints] == [RuntimeError]
 
 
-# -- 1: the message comes while the thread is replaced ------------------------------------------
+# -- 1: the message comes as its worker gives up ------------------------------------------------
 
 
-def test_a_message_that_comes_while_its_thread_is_replaced_finds_it_replaced():
-    bench = GrpcBench(thread)
-    visit = bench.visit("thread", message=False)
-    passed(visit.waits)
-    (worker,) = bench.pool.workers
-    moving = visit.rpc._moving = ScriptedLock()
+class Hooked(Awaited):
+    """Requests that wait, with a step of the test's before and after one is added or is overdue."""
 
-    def replace(worker):
-        visit.message.set()
-        passed(moving.contended)  # its thread is here, and must not go on before there is another
-        return bench.pool.relieve(worker)
+    def __init__(self, limit=256, **steps):
+        super().__init__(limit, 60.0)
+        self.steps = steps
 
-    visit.rpc.replace_thread(replace)
-    assert visit.outcome.decode() == worker.name
-    join(visit.thread)
-    assert worker.thread is not visit.thread
-    assert worker.thread.is_alive()
+    def _step(self, name):
+        self.steps.pop(name, nothing)()
 
+    def add(self, rpc):
+        self._step("before_add")
+        gone = super().add(rpc)
+        self._step("after_add")
+        return gone
 
-def test_a_thread_that_has_its_message_just_before_the_watch_comes_keeps_its_place():
-    bench = GrpcBench(thread)
-    visit = bench.visit("thread", message=False)
-    passed(visit.waits)
-    replaced, came = [], []
-
-    class WatchComes(ScriptedLock):
-        def release(self):
-            super().release()
-            if not came:
-                came.append(True)
-                visit.rpc.replace_thread(replaced.append)
-
-    visit.rpc._moving = WatchComes()
-    visit.message.set()
-    assert visit.outcome.decode() == visit.thread.name
-    assert (came, replaced) == ([True], [])
+    def take_overdue(self, now):
+        found = super().take_overdue(now)
+        self._step("after_take_overdue")
+        return found
 
 
-def test_a_thread_that_cannot_be_replaced_keeps_its_place(monkeypatch):
-    bench = GrpcBench(thread)
-    visit = bench.visit("thread", message=False)
-    passed(visit.waits)
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", fail)
-        bench.executor.look(time.monotonic() + 1)
-    visit.message.set()
-    assert visit.outcome.decode() == visit.thread.name
+@pytest.fixture
+def impatient(monkeypatch):
+    """Workers do not wait for messages."""
+    monkeypatch.setattr(executor, "_PATIENCE_S", 0.0)
+
+
+@pytest.mark.parametrize("step", ["before_add", "after_add"])
+def test_a_message_that_comes_as_its_worker_gives_up_is_handled_once(impatient, step):
+    bench, late = GrpcBench(echo), ScriptedReception()
+    bench.executor._calls = Hooked(**{step: lambda: late.come()})
+    visit = bench.visit_late(late, "echo", 1)
+    assert visit.outcome == b"1"
+    assert visit.came_with == b"the message"
     bench.settle()
-    assert bench.visit("thread").outcome.decode() == visit.thread.name
-    assert bench.dispatcher.stats()["workers"][0]["calls"] == 2
+    assert visit.handled == 1
+    assert len(bench.executor._calls) == 0
 
 
-# -- 2: the worker has gone on --------------------------------------------------------------------
+def test_a_message_that_comes_soon_is_waited_for(monkeypatch):
+    monkeypatch.setattr(executor, "_PATIENCE_S", WAIT_S)
+    bench, late = GrpcBench(thread), ScriptedReception()
+    visit = bench.visit_late(late, "thread")
+    passed(late.begun)
+    late.come()
+    assert visit.outcome.decode() == visit.thread.name == bench.pool.workers[0].name
+    assert len(bench.executor._calls) == 0
 
 
-def test_a_worker_that_has_gone_on_is_not_replaced(hold):
-    bench = GrpcBench(hold.tool)
-    replaced = []
-    visit = bench.visit("hold", "a")
-    passed(hold.began)  # the watch has read that it waits for a message, and acts only now
-    visit.rpc.replace_thread(replaced.append)
-    assert replaced == []
+def test_a_request_without_a_message_occupies_no_worker(impatient):
+    bench, late = GrpcBench(echo), ScriptedReception()
+    visit = bench.visit_late(late, "echo", 1)
+    wait_until(lambda: len(bench.executor._calls) == 1)
+    assert bench.visit("echo", 2).outcome == b"2"
+    assert visit.handled == 0
+    late.come()
+    assert visit.outcome == b"1"
+    assert len(bench.pool.workers) == 1
 
-    hold.leave.set()
-    assert visit.outcome == b"a"
-    over = threading.Event()
-    no_call = bench.executor.submit(over.set)  # a request that comes to no call
-    passed(over)
+
+def test_a_few_that_send_nothing_are_enough_to_wait_no_longer(monkeypatch, impatient):
+    bench = GrpcBench(echo)
+    for _ in range(executor._FEW):
+        bench.visit_late(ScriptedReception(), "echo", 1)
+    wait_until(lambda: len(bench.executor._calls) == executor._FEW)
+    monkeypatch.setattr(executor, "_PATIENCE_S", 100 * WAIT_S)
+    bench.visit_late(ScriptedReception(), "echo", 1)
+    assert bench.visit("echo", 2).outcome == b"2"
+
+
+# -- 2: the message comes as its request is refused ----------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ["too late", "one too many"])
+def test_a_message_that_comes_as_its_request_is_refused_is_not_handled_too(impatient, reason):
+    bench, late = GrpcBench(echo), ScriptedReception()
+    calls = bench.executor._calls = Hooked(limit=1)
+    visit = bench.visit_late(late, "echo", 1)
+    wait_until(lambda: len(calls) == 1)
+    queued = []
+    bench.pool.before_submit = queued.append
+    if reason == "too late":
+        calls.steps["after_take_overdue"] = lambda: late.come()
+        bench.executor.look(time.monotonic() + 61)
+        assert isinstance(visit.outcome, DeadlineExceeded)
+    else:
+        calls.steps["after_add"] = lambda: late.come()
+        bench.visit_late(ScriptedReception(), "echo", 2)
+        assert visit.outcome.code == "resource_exhausted"
+    assert refused(visit)
+    assert visit.rpc not in queued
     bench.settle()
-    no_call.replace_thread(replaced.append)
-    assert replaced == []
+    assert visit.handled == 1
+
+
+def test_of_too_many_the_connection_that_has_most_loses_its_oldest(impatient):
+    bench = GrpcBench(echo)
+    calls = bench.executor._calls = Awaited(3, 60.0)
+    visits = []
+    for number, peer in enumerate(["steady", "greedy", "greedy", "other"], 1):
+        visits.append(bench.visit_late(ScriptedReception(peer), "echo", number))
+        wait_until(lambda n=number: len(calls) == min(n, 3) and not bench.pool.queued)
+    assert refused(visits[1])
+    assert [visit.handled for visit in visits] == [0, 1, 0, 0]
+
+
+def test_at_the_end_what_has_no_message_is_refused(impatient):
+    bench = GrpcBench(echo)
+    visit = bench.visit_late(ScriptedReception(), "echo", 1)
+    wait_until(lambda: len(bench.executor._calls) == 1)
+    for future in bench.executor.stop():
+        future.result(WAIT_S)
+    assert isinstance(visit.outcome, ShuttingDown)
+
+
+# -- what is answered elsewhere -------------------------------------------------------------------
+
+
+def test_what_is_answered_aside_waits_for_its_message_without_a_thread():
+    bench, handled = GrpcBench(echo), []
+    greedy = [ScriptedReception("greedy", Place.ASIDE) for _ in range(200)]
+    other, late = (ScriptedReception("other", Place.ASIDE) for _ in range(2))
+
+    def handle(message):
+        handled.append((message(), threading.current_thread().name))
+
+    for reception in (other, *greedy, late):
+        bench.executor.submit(handle, reception)
+    other.come()
+    wait_until(lambda: handled)
+    message, name = handled.pop()
+    assert message == b"the message"
+    assert name.startswith("bridge-grpc-control")
+    assert {each.status.code for each in greedy if each.status} == {RESOURCE_EXHAUSTED}
+    assert sum(each.status is None for each in greedy) == executor._MAX_ASIDE - 2
+    bench.executor.look(time.monotonic() + 11)
+    assert late.status.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    late.come()
+    bench.executor.control.shutdown()
+    assert handled == []
+
+
+def test_callers_without_a_token_take_no_room_from_others():
+    bench = GrpcBench(echo)
+    caller = ScriptedReception("a", Place.ASIDE)
+    bench.executor.submit(nothing, caller)
+    strangers = [ScriptedReception("a", Place.OPEN) for _ in range(300)]
+    for reception in strangers:
+        bench.executor.submit(nothing, reception)
+    assert caller.status is None
+    assert sum(each.status is None for each in strangers) == executor._MAX_OPEN
+
+
+def test_a_refusal_needs_no_thread_and_no_message():
+    bench, threads = GrpcBench(echo), []
+    reception = ScriptedReception(place=Place.AT_ONCE)
+    bench.executor.submit(lambda message: threads.append(threading.current_thread()), reception)
+    assert threads == [threading.current_thread()]
+    assert not reception.begun.is_set()
+
+
+def test_streams_are_bounded_in_number_and_time():
+    bench, over = GrpcBench(echo), threading.Event()
+    streams = [ScriptedReception(place=Place.STREAM) for _ in range(executor._MAX_STREAMS + 1)]
+    for reception in streams:
+        bench.executor.submit(lambda message: passed(over), reception)
+    assert [each.status is None for each in streams] == [True] * executor._MAX_STREAMS + [False]
+    bench.executor.look(time.monotonic() + 61)
+    assert [each.cancelled for each in streams] == [True] * executor._MAX_STREAMS + [False]
+    over.set()
+    bench.executor.close()
 
 
 # -- 3: gRPC says whom to tell while the request is handled ---------------------------------------

@@ -14,8 +14,9 @@ pytest.importorskip("grpc_health")
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from bridge.transports.grpc.behavior import mark
 from bridge.transports.grpc.standard import Health
-from tests.waiting import WAIT_S
+from tests.waiting import WAIT_S, wait_until
 
 WORKERS, APART = "worker", "apart"
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -53,7 +54,9 @@ def release(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def channel(threads: dict[str, ThreadPoolExecutor], release: None) -> Iterator[grpc.Channel]:
     """To a server whose one worker is busy until the test ends."""
-    health = Health(threads[APART])
+    health = Health(
+        lambda method, **marks: mark(method, **marks, experimental_thread_pool=threads[APART])
+    )
     server = grpc.server(threads[WORKERS])
     health.add_to(server)
     health.set("", SERVING)
@@ -95,3 +98,56 @@ def test_the_list_has_every_service(channel):
         "": SERVING,
         "a.Service": SERVING,
     }
+
+
+class Context:
+    """gRPC's, of a stream that does not end."""
+
+    def add_callback(self, callback: Any) -> bool:
+        return True
+
+    def abort(self, code: grpc.StatusCode, details: str) -> None:
+        raise RuntimeError(code, details)
+
+
+def watch(health: Health, send: Any, service: str = "") -> None:
+    health.Watch(health_pb2.HealthCheckRequest(service=service), Context(), send)
+
+
+def test_whoever_does_not_read_what_changes_holds_nobody_up() -> None:
+    health, blocked, free = Health(), threading.Event(), threading.Event()
+    seen: list[Any] = []
+
+    def stuck(response: Any) -> None:
+        blocked.set()
+        assert free.wait(WAIT_S)
+
+    health.set("", SERVING)
+    watch(health, stuck)
+    watch(health, seen.append)
+    assert blocked.wait(WAIT_S)
+    assert health.Check(health_pb2.HealthCheckRequest(), Context()).status == SERVING
+    health.enter_graceful_shutdown()
+    wait_until(lambda: [each.status for each in seen] == [SERVING, NOT_SERVING])
+    free.set()
+
+
+def test_names_that_there_are_not_are_not_remembered() -> None:
+    health = Health()
+    health.set("", SERVING)
+    seen: list[Any] = []
+    for number in range(50):
+        watch(health, seen.append, f"service {number}")
+    wait_until(lambda: len(seen) == 50)
+    unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+    assert {each.status for each in seen} == {unknown}
+    assert len(health._send_response_callbacks) == 1
+
+
+def test_more_watches_than_there_is_room_for_are_refused() -> None:
+    health = Health()
+    for _ in range(128):
+        watch(health, lambda response: None)
+    with pytest.raises(RuntimeError, match="RESOURCE_EXHAUSTED"):
+        watch(health, lambda response: None)
+    health._watch_for_anybody(health_pb2.HealthCheckRequest(), Context(), lambda response: None)

@@ -1,0 +1,71 @@
+"""Requests whose clients have yet to send the message, or to end: bounded in number and in time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .rpc import Rpc
+
+
+class Awaited:
+    """Requests that wait for their clients. Whoever takes one out decides what becomes of it.
+
+    Any thread may call any of the methods, none of which blocks.
+
+    Args:
+        limit: how many there may be.
+        patience_s: how long each may wait.
+    """
+
+    def __init__(self, limit: int, patience_s: float) -> None:
+        self.limit = limit
+        self.patience_s = patience_s
+        self._lock = threading.Lock()
+        #: Since when each waits, the oldest first.
+        self._since: dict[Rpc, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._since)
+
+    def add(self, rpc: Rpc) -> Rpc | None:
+        """Have one more wait.
+
+        Returns:
+            The one that has to go for it, already taken out: of the connection that has most of them
+            it is the one that waits longest. None if there was room.
+        """
+        with self._lock:
+            self._since[rpc] = time.monotonic()
+            if len(self._since) <= self.limit:
+                return None
+            counts = Counter(each.peer for each in self._since)
+            most = max(counts.values())
+            for each in self._since:
+                if counts[each.peer] == most:
+                    del self._since[each]
+                    return each
+        raise AssertionError("one of several is the first")
+
+    def take(self, rpc: Rpc) -> bool:
+        """Take one out. False if somebody else has."""
+        with self._lock:
+            return self._since.pop(rpc, None) is not None
+
+    def take_overdue(self, now: float) -> list[Rpc]:
+        """Take out those that have waited too long by ``now``, an instant of ``time.monotonic()``."""
+        with self._lock:
+            found = [rpc for rpc, since in self._since.items() if now - since > self.patience_s]
+            for rpc in found:
+                del self._since[rpc]
+        return found
+
+    def take_all(self) -> list[Rpc]:
+        """Take all out."""
+        with self._lock:
+            found = list(self._since)
+            self._since.clear()
+        return found
