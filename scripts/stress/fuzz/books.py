@@ -8,7 +8,7 @@ from typing import Any
 from bridge.errors import CallError, LocalProtocolError, RemoteProtocolError
 from bridge.testing import describe
 from bridge.wire.codec import Encoder, decode_message
-from bridge.wire.connection import CancelReceived, Connection, CreditReceived, Fault
+from bridge.wire.connection import CancelReceived, Connection, CreditReceived, Fault, HelloReceived
 from bridge.wire.framing import encode_header
 from bridge.wire.messages import Notification, Request, Response
 
@@ -137,7 +137,7 @@ class Book:
             rule((self.whole.credit(event.msgid) is not None) == has_credit, "credit", event)
         elif isinstance(event, CancelReceived | CreditReceived):
             rule(event.msgid in self.in_flight, "an event of what is not in flight", event.msgid)
-        else:
+        elif not isinstance(event, HelloReceived):
             rule(isinstance(event, Fault), "an unknown event", event)
             rule(not event.in_flight or event.msgid in self.in_flight, "a fault of", event.msgid)
             if event.in_flight:
@@ -154,4 +154,7 @@ def _show(event: Any) -> Any:
     # requests hold NaN and arrays, which are not equal to themselves
     if isinstance(event, Request):
         return "request", event.msgid, event.method, str(type(event.params)), len(event.params)
+    if isinstance(event, HelloReceived):
+        hello = event.hello
+        return "hello", hello.max_answer_bytes, hello.signals, hello.requests, hello.plain_streams
     return describe(event)

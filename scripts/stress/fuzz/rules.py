@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from bridge.errors import RemoteProtocolError
 from bridge.wire import buffers, framing
 from bridge.wire.codec import decode_message
+from bridge.wire.hello import Hello
 from bridge.wire.messages import Notification
 
 
@@ -28,9 +30,16 @@ def small_buffers() -> Iterator[None]:
         framing.READ_BYTES, buffers.LARGE_BYTES = before
 
 
-def expected_of_notification(message: Notification, in_flight: dict[int, Any]) -> int:
-    """How many events, or answers if nothing is in flight, a notification has."""
+def expected_of_notification(
+    message: Notification, in_flight: dict[int, Any], *, taken: int = 1
+) -> int:
+    """How many events, or answers if nothing is in flight, a notification has.
+
+    ``taken``: how many of them one has that is right, and is no answer.
+    """
     params = message.params
+    if message.method == "$/hello":
+        return taken if type(params) is list and len(params) == 1 and _is_hello(params[0]) else 1
     if not message.method.startswith("$/"):
         return 1
     if message.method not in ("$/cancelRequest", "$/credit"):
@@ -48,6 +57,14 @@ def expected_of_notification(message: Notification, in_flight: dict[int, Any]) -
     return int(request.options is not None and request.options.credit is not None)
 
 
+def _is_hello(value: Any) -> bool:
+    try:
+        Hello.from_wire(value)
+    except RemoteProtocolError:
+        return False
+    return True
+
+
 def answers_to(frame: bytes, limit: int) -> int:
     """How many responses and ``$/error`` a frame has; one may come much later.
 
@@ -56,7 +73,7 @@ def answers_to(frame: bytes, limit: int) -> int:
     if b"$/" in frame and len(frame) <= limit:
         message = try_to_decode(frame)
         if isinstance(message, Notification):
-            return expected_of_notification(message, {})
+            return expected_of_notification(message, {}, taken=0)
     return 1
 
 
