@@ -236,6 +236,21 @@ class Faults(ThreadSafeAdapter):
 
         raise Unprintable
 
+    @tool
+    def returns_what_exits_when_it_is_shown(self) -> Any:
+        class Leaving:
+            def __repr__(self) -> str:
+                raise SystemExit(3)
+
+            model_dump = __repr__
+
+        return {"a": [Leaving()], Leaving(): 1}
+
+    @tool
+    def has_no_more_threads(self) -> None:
+        """As under a limit of pids: no stack of this size can be had."""
+        threading.stack_size(1 << 46)
+
     # -- what the whole process shares ----------------------------------------------------------
 
     @tool

@@ -118,6 +118,18 @@ def test_items_that_are_missing_doubled_or_late_are_found():
     assert ledger.duplicated == 1
 
 
+def test_progress_after_the_answer_is_found():
+    ledger = Ledger()
+    shot = call(ledger)
+    ledger.progress(1, shot.signature)
+    ledger.note(1, shot.signature)
+    ledger.answer(1, None, shot.expected, 1.0)
+    ledger.note(1, shot.signature)
+    assert ledger.findings == []
+    ledger.progress(1, shot.signature)
+    assert ledger.duplicated == 1
+
+
 def test_percentiles_are_right_to_three_percent():
     times = Histogram()
     for micros in range(1, 100_001):

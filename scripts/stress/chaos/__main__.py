@@ -51,6 +51,10 @@ def main(argv: list[str] | None = None) -> int:
         },
         "raises-system-exit": harm.goes_on("raises_system_exit", code="internal"),
         "raises-keyboard-interrupt": harm.goes_on("raises_keyboard_interrupt", code="internal"),
+        "returns-what-exits-when-it-is-shown": harm.goes_on(
+            "returns_what_exits_when_it_is_shown", code="internal"
+        ),
+        "has-no-more-threads": harm.goes_on("has_no_more_threads", code="ok", once=True),
         "closes-fd-1": harm.goes_on("closes_fd_1", code="ok", once=True),
         "forks-and-both-return": harm.goes_on("forks_and_both_return", 1, code="ok"),
         "starts-threads-that-never-end": harm.goes_on("starts_threads_that_never_end", 0, code="ok"),

@@ -15,14 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from random import SystemRandom
 
-from . import live
+from . import hostile, live
 from .corpus import read_frames, seeds, write_frames
 from .live_bridge import Finding
 from .targets import TARGETS
 
 CRASHES = Path(__file__).parent / "crashes"
 ROOT = Path(__file__).parents[3]
-_ALL = [*TARGETS, "live", "grpc"]
+_ALL = [*TARGETS, "live", "grpc", "hostile"]
 _MISSING_ATHERIS = "there is no atheris for this Python: only live and grpc can run"
 
 _DESCRIPTION = """\
@@ -35,6 +35,7 @@ Look for input that the bridge does not survive, or answers wrongly.
   live        mutated frames against a real process: every frame gets the answers that
               protos/stdio.md says, every good request between them is answered once and rightly
   grpc        the same against a process that serves gRPC, some thousand calls
+  hostile     results, names and moments that are hard on a real process
 
 Each target gets the same share of the time. What is found is written to scripts/stress/fuzz/crashes/,
 together with the command that shows it again; the exit code is 1 then. Ctrl-C ends it with what
@@ -45,6 +46,7 @@ _EPILOG = """\
   scripts/fuzz 600 --target codec                 ten minutes of one target
   scripts/fuzz --target live --frames 10000000    so many frames, however long it takes
   scripts/fuzz --target codec --replay FILE       once more what was found
+  scripts/fuzz --target hostile --kind drain      one kind of hostility, again and again
 
 A finding that was mended belongs into scripts/stress/fuzz/corpus.txt, which the tests try always.
 """
@@ -65,9 +67,11 @@ def main() -> int:
     add("--seed", type=int, metavar="N", help="what chance begins with (default: another one)")
     add("--no-inline", action="store_true", help="live: have every call run on a worker")
     add("--replay", type=Path, metavar="FILE", help="try only what is in this file")
+    add("--kind", choices=list(hostile.KINDS), help="hostile: only this one")
+    add("--package", metavar="DIR", help="hostile: try the bridge that is in this directory")
     options = parser.parse_args()
     if options.replay:
-        if options.target == "all":
+        if options.target in ("all", "hostile"):
             parser.error("--replay needs the --target that the file is for")
         return _replay(options.target, options.replay)
     seed = SystemRandom().randrange(2**31) if options.seed is None else options.seed
@@ -85,6 +89,8 @@ def main() -> int:
                 found |= _search(target, seconds, seed)
             elif target == "live":
                 found |= _drive(seconds, frames, seed, options.no_inline)
+            elif target == "hostile":
+                found |= _be_hostile(seconds, seed, options.kind, options.package)
             else:
                 found |= _call_over_grpc(seconds, frames, seed)
     except KeyboardInterrupt:
@@ -231,6 +237,23 @@ def _keep(target: str, seed: int, finding: Finding) -> None:
             file = CRASHES / f"{target}-seed-{seed}-small"
             file.write_bytes(write_frames(fewer))
             _report(target, f"with {len(fewer)} of {len(finding.frames)} frames", file)
+
+
+def _be_hostile(seconds: float, seed: int, kind: str | None, package: str | None) -> bool:
+    try:
+        done = hostile.run(
+            seed,
+            seconds=seconds,
+            kinds=[kind] if kind else None,
+            package=str(Path(package or ROOT).resolve()),
+            progress=_progress("hostile"),
+        )
+    except Finding as finding:
+        again = f"scripts/fuzz --target hostile --seed {seed}"
+        print(f"\nFOUND by hostile: {finding}\n  again: {again}", flush=True)
+        return True
+    _summary("hostile", dict(done))
+    return False
 
 
 def _call_over_grpc(seconds: float, calls: int | None, seed: int) -> bool:

@@ -231,7 +231,7 @@ class Caller:
                 if kind == "item":
                     self._ledger.item(number, decode_value(message.item.msgpack))
                 elif kind == "progress":
-                    self._ledger.note(number, message.progress.text)
+                    self._ledger.progress(number, message.progress.text)
                 elif kind == "log":
                     self._ledger.note(number, message.log.text)
                 else:

@@ -84,8 +84,18 @@ class Ledger:
         return shot
 
     def note(self, number: int, text: str | None) -> None:
-        """Progress, or a log line. One that comes after the answer is in order."""
+        """A log line. One that comes after the answer is in order."""
+        self._note(self.in_flight.get(number), text)
+
+    def progress(self, number: int, text: str | None) -> None:
+        """Progress. After the answer there may be none."""
         shot = self.in_flight.get(number)
+        if shot is None:
+            self.duplicated += 1
+            self._tell(f"progress after the end of call {number}: {text!r:.200}")
+        self._note(shot, text)
+
+    def _note(self, shot: Shot | None, text: str | None) -> None:
         if shot is not None and text != shot.signature:
             self._wrong(shot, f"progress or log of {text!r}")
         self.notes += 1

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from ..fuzz.hostile_tools import VALUES
 from .tools import crunch, sign
 
 #: The largest payload of an echo.
@@ -28,6 +29,7 @@ _CANCELLED = _POOL | {"cancelled"}
 _TIMED = _POOL | {"deadline_exceeded"}
 
 _STEPS = {steps: crunch(steps) for steps in (50, 200, 1000, 5000)}
+_HOSTILE = sorted(VALUES.keys() - {"huge integer"})  # which travels
 _BLOB = random.Random(1).randbytes(2 * MAX_BYTES)
 
 
@@ -88,6 +90,8 @@ class Mix:
             (80, self._raises),
             (50, self._refuses),
             (50, self._unencodable),
+            (30, self._hostile),
+            (20, self._reports_from_a_thread),
             (50, self._unknown_tool),
             (50, self._bad_arguments),
             (100, self._alone),
@@ -181,6 +185,11 @@ class Mix:
         shot.streams = True  # over gRPC only streams carry them
         return self._with_stream(shot, 0)
 
+    def _reports_from_a_thread(self) -> Shot:
+        shot = self._shot("progress of a thread", "reports_from_a_thread")
+        shot.streams = True
+        return self._with_stream(shot, 0)
+
     # -- that go wrong ----------------------------------------------------------------------
 
     def _raises(self) -> Shot:
@@ -192,6 +201,13 @@ class Mix:
     def _unencodable(self) -> Shot:
         shot = self._shot("unencodable", "returns_unencodable", codes="internal")
         shot.signature = "result[1]"
+        return shot
+
+    def _hostile(self) -> Shot:
+        shot = self._shot(
+            "hostile", "returns_hostile", self.random.choice(_HOSTILE), codes="internal"
+        )
+        shot.signature = ""  # what can be said of it depends on what it is
         return shot
 
     def _unknown_tool(self) -> Shot:

@@ -347,7 +347,7 @@ class StdioLoad:
             else:
                 self._grant(number, shot)
         elif method == "$/progress":
-            self.ledger.note(params[0], params[3])
+            self.ledger.progress(params[0], params[3])
         elif method == "$/log":
             if params[4] is not None:
                 self.ledger.note(params[4], params[2])

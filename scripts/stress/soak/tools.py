@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import sys
+import threading
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from bridge import CallError, Context, ThreadSafeAdapter, tool
+from scripts.stress.fuzz.hostile_tools import VALUES
 
 _MASK = 0x5A5A5A
 
@@ -127,6 +129,26 @@ class Tools(ThreadSafeAdapter):
     @tool
     def returns_unencodable(self, caller: str, token: int) -> list[Any]:
         return [sign(caller, token), object()]
+
+    @tool
+    def returns_hostile(self, caller: str, token: int, kind: str) -> Any:
+        """What breaks when it is encoded, or when somebody wants to say why."""
+        return VALUES[kind]()
+
+    @tool
+    def reports_from_a_thread(self, caller: str, token: int, ctx: Context) -> list[Any]:
+        """Its thread reports while the answer is given."""
+        signature = sign(caller, token)
+        going = threading.Event()
+
+        def report() -> None:
+            going.set()
+            for step in range(20):
+                ctx.progress(step, 20, signature)
+
+        threading.Thread(target=report).start()
+        going.wait()
+        return [signature]
 
     # -- tools with something special -------------------------------------------------------
 
