@@ -37,6 +37,7 @@ from math import isfinite
 from typing import Any
 
 from ..errors import EncodeError
+from ..wire import is_missing, is_time
 from ..wire.json_text import encode_json, to_json
 
 _MARK, _TYPE, _REPR = "__ffi_unserializable__", "__type__", "__repr__"
@@ -143,8 +144,8 @@ class Graceful:
             return self.plain(float(value))
         if isinstance(value, list | tuple) and not (self._named_tuples and _has(value, "_asdict")):
             return [self.plain(item) for item in value]
-        if type(value).__name__ == "NaTType":
-            return None  # pandas has no time there
+        if is_missing(value):
+            return None
         if not isinstance(value, type):  # a class has the methods of its instances
             converted = self._convert(value)
             if converted is not _NOTHING:
@@ -178,7 +179,8 @@ class Graceful:
         if _is_larger(value, self._elements):
             return _NOTHING  # it is not even made
         try:
-            listed = value.tolist()
+            # times have one meaning whatever their unit, which tolist() does not know
+            listed = to_json(value) if is_time(value) else value.tolist()
         except Exception:  # MemoryError too
             return _NOTHING
         if isinstance(listed, list) and _count(listed, self._elements) > self._elements:

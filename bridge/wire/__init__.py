@@ -28,6 +28,7 @@ from .messages import CallOptions, Message, Notification, Request, Response
 from .reading import MAX_ITEMS, too_many_items
 from .requester import Requester
 from .substitutes import MAX_TEXT_BYTES, sendable
+from .times import is_missing, is_time
 from .values import told_key
 
 __all__ = [
@@ -37,5 +38,5 @@ __all__ = [
     "Message", "Request", "Response", "Notification", "CallOptions",
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
     "HEADER_BYTES", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",
-    "MAX_ANSWER_BYTES", "MAX_ITEMS", "told_key", "too_many_items",
+    "MAX_ANSWER_BYTES", "MAX_ITEMS", "is_missing", "is_time", "told_key", "too_many_items",
 ]  # fmt: skip

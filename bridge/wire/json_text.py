@@ -17,6 +17,7 @@ from ..errors import EncodeError, RemoteProtocolError, shorten
 from .keys import explain_same_keys, has_same_keys
 from .reading import MAX_ITEMS, too_many_items
 from .tensors import to_lists
+from .times import is_missing, is_time, plain_time
 from .values import to_wire, walk
 
 TYPE_CHECKING = False
@@ -79,8 +80,10 @@ def to_json(value: Any) -> Any:
     """
     if isinstance(value, bytes | bytearray | memoryview):
         raise TypeError("JSON has no form for bytes")
-    if isinstance(value, datetime):
+    if isinstance(value, datetime) and not is_missing(value):
         return value.isoformat()
+    if is_time(value):
+        return plain_time(value) if value.ndim == 0 else list(value)
     if callable(getattr(value, "tolist", None)):
         return to_lists(value)  # arrays and scalars of NumPy, tensors of torch
     plain = to_wire(value)

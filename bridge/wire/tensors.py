@@ -132,6 +132,11 @@ def _split(array: numpy.ndarray[Any, Any]) -> tuple[bytes, numpy.ndarray[Any, An
     name = _TYPE_NAMES.get(array.dtype.newbyteorder("<").str)
     if array.dtype.name == "bfloat16":
         name = "bf16"
+    if array.dtype.kind in "mM":
+        raise TypeError(
+            f"no tensor on the wire for an array of {array.dtype}; list() makes a list of times of "
+            "it, astype('int64') numbers in its unit"
+        )
     if name is None or array.ndim > MAX_RANK:
         raise TypeError(
             f"no tensor on the wire for an array of dtype {array.dtype} and rank {array.ndim}; "

@@ -16,6 +16,9 @@ Decimal, UUID, path        text
 naive ``datetime``, date,  ISO 8601 text
 time
 timedelta                  seconds, as a float
+``datetime64``             as a naive ``datetime``, with as many digits as it has
+``timedelta64``            as a timedelta
+``NaT``, ``pandas.NA``     nil
 =========================  ===================================================
 
 The layouts are specified byte by byte in ``protos/stdio.md``. A type can only be met if somebody
@@ -35,6 +38,7 @@ from ..errors import EncodeError, RemoteProtocolError, shorten
 from ..typing_names import Any
 from .keys import explain_same_keys
 from .tensors import TENSOR, decode_tensor, encode_tensor
+from .times import is_missing, is_time, plain_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,7 +122,7 @@ def _one_step(value: Any) -> Any:
         if isinstance(value, numpy.ndarray):
             return encode_tensor(value)
         if isinstance(value, numpy.generic):
-            return value.item()
+            return plain_time(value) if is_time(value) else value.item()
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return encode_tensor(value.numpy(force=True))
@@ -126,6 +130,8 @@ def _one_step(value: Any) -> Any:
     if enum is not None and isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, datetime):
+        if is_missing(value):
+            return None
         return value.isoformat() if value.tzinfo is None else _encode_timestamp(value)
     if isinstance(value, date | time):
         return value.isoformat()
@@ -145,6 +151,8 @@ def _one_step(value: Any) -> Any:
     for module, name in (("decimal", "Decimal"), ("uuid", "UUID")):
         if module in sys.modules and isinstance(value, getattr(sys.modules[module], name)):
             return str(value)
+    if is_missing(value):
+        return None
     raise _no_form(value)
 
 
@@ -211,7 +219,8 @@ def _encode_timestamp(value: datetime) -> Timestamp:
     # integer arithmetic: a float of seconds does not hold microseconds this century
     since = value - _EPOCH
     seconds = since.days * 86_400 + since.seconds
-    return Timestamp(seconds, since.microseconds * 1000)
+    # a time of pandas counts those as well
+    return Timestamp(seconds, since.microseconds * 1000 + getattr(since, "nanoseconds", 0))
 
 
 def _find_unencodable(path: str, value: Any, form: Form) -> tuple[str, str] | None:

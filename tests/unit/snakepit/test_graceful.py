@@ -119,6 +119,9 @@ def test_arrays_are_lists_up_to_the_limit():
     assert encode(numpy.array([1.0, numpy.nan])) == [1.0, None]
     assert encode(numpy.arange(5), **limit)["__type__"] == "numpy.ndarray"
     assert encode(numpy.arange(5), SNAKEPIT_TOLIST_MAX_ELEMENTS="any")[4] == 4
+    times = numpy.array([["2024-01-01", "NaT"]], "datetime64[ns]")
+    assert encode(times) == [["2024-01-01T00:00:00", None]]
+    assert encode(numpy.timedelta64(1500, "ms")) == 1.5
 
 
 class Sparse:
@@ -152,8 +155,8 @@ def test_a_list_for_which_there_is_no_memory_is_a_marker():
 
 
 def test_a_missing_time_of_pandas_is_nil():
-    NaTType = type("NaTType", (), {"isoformat": lambda self: "NaT"})
-    assert encode(NaTType()) is None
+    members = {"isoformat": lambda self: "NaT", "__module__": "pandas._libs.tslibs.nattype"}
+    assert encode(type("NaTType", (), members)()) is None
 
 
 @pytest.mark.parametrize("keys", [(1, "1"), (None, "null"), (Enum("E", {"K": "key"}).K, "key")])

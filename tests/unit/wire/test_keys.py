@@ -66,7 +66,7 @@ SAME: list[dict[Any, Any]] = [
     {time(1): 1, "01:00:00": 2},
     {datetime(2024, 1, 1): 1, "2024-01-01T00:00:00": 2},
     {datetime(1970, 1, 1, tzinfo=UTC): 1, Timestamp(0, 0): 2},
-    {np.datetime64("2024-01-01"): 1, date(2024, 1, 1): 2},
+    {np.datetime64("2024-01-01"): 1, datetime(2024, 1, 1): 2},
     {np.float32(0.1): 1, Decimal("0.1"): 2, "0.1": 3},
     {frozenset([1]): 1, (1,): 2},
     {range(1): 1, (0,): 2},

@@ -31,7 +31,7 @@ def test_a_tensor_of_torch_becomes_an_array(monkeypatch: pytest.MonkeyPatch) -> 
     assert deep_equal(passed(Tensor()), np.array([1.0, 2.0]))
 
 
-@pytest.mark.parametrize("array", [np.array(["a"]), np.array([object()]), np.zeros(2, "M8[s]")])
+@pytest.mark.parametrize("array", [np.array(["a"]), np.array([object()])])
 def test_an_array_of_something_else_is_refused(array: Any) -> None:
     with pytest.raises(
         EncodeError, match=rf"array of dtype {re.escape(str(array.dtype))} .*; there are u8"
