@@ -201,7 +201,7 @@ defmodule Bridge.Python do
       busy_limits_msgq: :disabled,
       args: arguments,
       # what the port starts has its process group to itself
-      env: [{'BRIDGE_OWN_GROUP', '1'} | settings.env]
+      env: [{~c(BRIDGE_OWN_GROUP), ~c(1)} | settings.env]
     ] ++ if(settings.cd, do: [cd: settings.cd], else: [])
   end
 

@@ -193,7 +193,12 @@ defmodule Bridge.Server do
   end
 
   def handle_info({:EXIT, pid, _reason}, %{stderr: {pid, _path}} = state) do
-    {:noreply, %{state | stderr: nil}}
+    state = %{state | stderr: nil}
+
+    case state.ending do
+      {_reference, told} -> told.([], %{state | ending: nil})
+      nil -> {:noreply, state}
+    end
   end
 
   def handle_info(:bridge_health, %{life: %{state: :ready}, health: nil} = state) do

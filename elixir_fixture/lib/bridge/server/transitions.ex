@@ -22,8 +22,9 @@ defmodule Bridge.Server.Transitions do
     Stderr
   }
 
-  # How long the last lines of the standard error may take to come.
-  @tail_ms 300
+  # How long the last lines of the standard error may take to come. They come within milliseconds,
+  # unless the machine is very busy, or somebody has ended what reads them.
+  @tail_ms 10_000
 
   # How long a Python that is not ready in time may take to say where it is.
   @stack_ms 500
