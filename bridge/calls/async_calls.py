@@ -81,6 +81,11 @@ class AsyncCalls:
         return self._turns.running
 
     @property
+    def is_full(self) -> bool:
+        """Whether one more would have to wait."""
+        return self._turns.busy
+
+    @property
     def abandoned(self) -> int:
         """How many run that nobody awaits any more."""
         return sum(call.interruption is not None for call in list(self.running))

@@ -253,6 +253,10 @@ class Call(Running, NestableJob, CallView):
         return self.tool.name
 
     @property
+    def on_loop(self) -> bool:
+        return self.tool.on_loop
+
+    @property
     def running_tool(self) -> str:
         return self.tool.name
 

@@ -123,7 +123,8 @@ class Dispatcher:
         try:
             # only now, so that a drain which has begun either is seen here or sees the call
             if call.outer is not None:
-                self.nesting.start(call, call.outer)  # in a drain, too: that one may end
+                # in a drain, too: that one may end
+                self.nesting.start(call, call.outer, self._place(call))
             elif self.draining:
                 raise ShuttingDown("the bridge is shutting down", started=False)
             else:
@@ -300,10 +301,7 @@ class Dispatcher:
     def _place(self, call: Call) -> Pool | AsyncCalls:
         """Where a call runs."""
         tasks = self.async_calls
-        on_loop = (
-            call.tool.on_loop and call.outer is None
-        )  # who waits for that one may run this one
-        return tasks if tasks is not None and on_loop else self.pool
+        return tasks if tasks is not None and call.tool.on_loop else self.pool
 
     def _refuse(self, call: Call, error: CallError) -> None:
         if call.claim():

@@ -32,9 +32,21 @@ from .job import Job
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from .job import Worker
     from .pool import Pool
+
+    class Place(Protocol):
+        """Where calls run."""
+
+        @property
+        def is_full(self) -> bool:
+            """Whether one more would have to wait."""
+
+        def submit(self, call: Any) -> None:
+            """Run it soon."""
+
 
 #: How often a thread that waits looks for nested calls which it has handed on.
 _LOOK_S = 0.02
@@ -55,6 +67,11 @@ class NestableJob(Job):
     @abstractmethod
     def tool_name(self) -> str:
         """What it runs."""
+
+    @property
+    @abstractmethod
+    def on_loop(self) -> bool:
+        """Whether it is a task of the event loop, and needs no worker."""
 
     @property
     @abstractmethod
@@ -215,16 +232,32 @@ class Nesting:
             call.nested = None
         nested.close()
 
-    def start(self, call: NestableJob, outer: NestableJob) -> None:
+    def start(self, call: NestableJob, outer: NestableJob, place: Place) -> None:
         """Have a call run that is made within another one.
 
+        Args:
+            call: it.
+            outer: the other one.
+            place: where it would run by itself: the pool, or the event loop.
+
         Raises:
-            CallError: there is no room, or it would wait for itself.
+            CallError: there is no room, or it might wait for itself.
         """
-        _check_reentry(call)
+        _check_turns(call)
+        if place is not self._pool:
+            if place.is_full and _is_any(outer, lambda each: each.on_loop):
+                raise _refusal(
+                    call, f"{outer.tool_name} awaits it on a full event loop", "--max-async"
+                )
+            place.submit(call)
+            return
         nested = outer.nested
-        if nested is None or not nested.take(call):
-            self._pool.submit(call)
+        if nested is not None and nested.take(call):
+            return
+        if not outer.on_loop and not self._pool.has_room:
+            # no thread waits for it that could run it, but one is held up until it ends
+            raise _refusal(call, f"{outer.tool_name} holds one of them", "--max-workers")
+        self._pool.submit(call)
 
     def discard(self, call: NestableJob) -> None:
         """Forget a call that was answered, if it has not begun."""
@@ -233,19 +266,31 @@ class Nesting:
             nested.discard(call)
 
 
-def _check_reentry(call: NestableJob) -> None:
-    """Refuse a nested call that would wait for a turn which a call has that it is nested in.
+def _check_turns(call: NestableJob) -> None:
+    """Refuse a call that would wait for a turn which a call has that it is made within."""
+    serial = call.serial
+    if serial is None or not serial.busy:
+        return
+    if _is_any(call.outer, lambda each: each.serial is serial):
+        raise PoolFull(
+            f"{call.tool_name} runs {serial.limit} at a time, and this call was made within one that "
+            "has such a turn: it might wait for itself. Call another tool, or raise "
+            "max_concurrency (serial=True is 1)",
+            started=False,
+        )
 
-    Raises:
-        PoolFull: it would wait for itself.
-    """
-    outer, serial = call.outer, call.serial
-    while outer is not None and serial is not None and serial.busy:
-        if outer.serial is serial:
-            raise PoolFull(
-                f"{call.tool_name} runs {serial.limit} at a time, and this call was made within one "
-                f"of {outer.tool_name}, which has a turn: it might wait for itself. Call another "
-                "tool, or raise max_concurrency (serial=True is 1)",
-                started=False,
-            )
+
+def _is_any(outer: NestableJob | None, wanted: Callable[[NestableJob], bool]) -> bool:
+    """Whether a call, or one that it was made within, is such a one."""
+    while outer is not None:
+        if wanted(outer):
+            return True
         outer = outer.outer
+    return False
+
+
+def _refusal(call: NestableJob, why: str, option: str) -> PoolFull:
+    return PoolFull(
+        f"{call.tool_name} finds no room, and {why}: it might wait for itself ({option})",
+        started=False,
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from bridge import Context, ElixirError, ThreadSafeAdapter, current_context, tool
 
@@ -40,11 +41,8 @@ class Asks(ThreadSafeAdapter):
 
     @tool
     def ask_from_a_thread(self, name: str, args: list, ctx: Context):
-        answers = []
-        thread = threading.Thread(target=lambda: answers.append(ctx.call_elixir(name, *args)))
-        thread.start()
-        thread.join()
-        return answers
+        with ThreadPoolExecutor(1) as pool:
+            return [pool.submit(ctx.call_elixir, name, *args).result()]
 
     @tool
     def total(self, name: str, args: list, ctx: Context):

@@ -140,6 +140,25 @@ def test_nested_calls_need_no_further_worker(started, workers):
         assert list(pool.map(lambda _: peer.call("fathom", [3]), range(200))) == [3] * 200
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_nested_calls_of_async_tools_need_no_worker(started, workers):
+    _, peer = started("--max-workers", workers)
+    assert peer.call("fathom_async", [20]) == 20
+
+
+def test_a_chain_for_which_there_is_no_room_is_refused(started):
+    _, peer = started("--max-async", "2")
+    with pytest.raises(CallError, match=r"it might wait for itself \(--max-async\)"):
+        peer.call("fathom_async", [20])
+    assert peer.call("ask_async", ["add", [1, 2]]) == 3
+
+
+def test_a_thread_of_a_tool_that_waits_cannot_run_what_is_made_within(started):
+    _, peer = started("--max-workers", "1")
+    with pytest.raises(CallError, match=r"it might wait for itself \(--max-workers\)"):
+        peer.call("ask_from_a_thread", ["descend", [0]])
+
+
 def test_nested_calls_of_one_function_run_beside_each_other_or_one_by_one(started):
     _, peer = started("--max-workers", "1")
     assert peer.call("ask", ["both", []]) == ["a", "b"]
