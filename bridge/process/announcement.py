@@ -28,6 +28,8 @@ def describe(
         "features": FEATURES,
         "limits": {
             "max_message_bytes": settings.max_message_bytes,
+            "max_message_items": settings.max_message_items,
+            "max_answer_bytes": settings.max_answer_bytes,
             "max_workers": settings.max_workers,
             "max_queue": settings.max_queue,
         },

@@ -18,6 +18,8 @@ def test_ready_says_what_the_bridge_is(start):
     assert peer.ready["pid"] == peer.process.pid
     assert peer.ready["limits"] == {
         "max_message_bytes": 64 << 20,
+        "max_message_items": 2 << 20,
+        "max_answer_bytes": 2047 << 20,
         "max_workers": 3,
         "max_queue": 5,
     }

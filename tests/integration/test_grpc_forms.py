@@ -89,6 +89,11 @@ def test_lists_and_maps_are_counted_in_either_form(small, value):
     assert "10 lists and maps" in as_json["message"]
 
 
+def test_the_limits_are_told(small):
+    limits = small.call("$/stats")["limits"]
+    assert limits == {"max_message_bytes": 1 << 20, "max_message_items": 10}
+
+
 def test_as_many_lists_and_maps_as_may_be_are_taken(small):
     params = [[FILLING, *[[]] * 8]]
     message = pb.CallRequest(tool="returns", params=pb.Payload(json=ParseDict(params, Value())))

@@ -120,8 +120,14 @@ class ToolCaller:
         return self._dispatcher.describe_tools()
 
     def stats(self) -> dict[str, Any]:
-        """What is going on and what was counted, as ``$/stats`` has it, and the notes ``dropped``."""
-        return {**self._dispatcher.stats(), "dropped": self._drops.count}
+        """What is going on and what was counted, as ``$/stats`` has it, the notes ``dropped``, and
+        the ``limits`` of messages.
+        """
+        limits = {
+            "max_message_bytes": self._max_message_bytes,
+            "max_message_items": self.max_message_items,
+        }
+        return {**self._dispatcher.stats(), "dropped": self._drops.count, "limits": limits}
 
     def stacks(self) -> dict[str, Any]:
         """Where every tool is now, as ``$/stacks`` has it."""

@@ -94,7 +94,7 @@ _PATIENCE_S, _IMPATIENCE_S, _FEW = 0.2, 0.002, 4
 #: Requests to call tools that may be without a message, and how long each.
 _MAX_CALLS, _CALL_S = 256, 60.0
 #: Those to be answered aside; those of callers without a token.
-_MAX_ASIDE, _MAX_OPEN, _ASIDE_S = 64, 32, 10.0
+_MAX_ASIDE, _MAX_OPEN, _ASIDE_S = 256, 64, 10.0
 #: Streams of requests, each of which has a thread.
 _MAX_STREAMS, _STREAM_S = 16, 60.0
 _LOOK_S = 0.2

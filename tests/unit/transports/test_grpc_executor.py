@@ -245,7 +245,7 @@ def test_at_the_end_what_has_no_message_is_refused(impatient):
 
 def test_what_is_answered_aside_waits_for_its_message_without_a_thread():
     bench, handled = GrpcBench(echo), []
-    greedy = [ScriptedReception("greedy", Place.ASIDE) for _ in range(200)]
+    greedy = [ScriptedReception("greedy", Place.ASIDE) for _ in range(400)]
     other, late = (ScriptedReception("other", Place.ASIDE) for _ in range(2))
 
     def handle(message):
