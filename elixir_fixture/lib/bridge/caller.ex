@@ -9,7 +9,7 @@ defmodule Bridge.Caller do
   # `{:error, error}`, or, when items or progress came first, with `{:notes, handle, frames}`. The
   # handle is what to ask with for more.
 
-  alias Bridge.{Claim, Connection, Error, Msgpack, Places, Requests, Waiting}
+  alias Bridge.{Admission, Claim, Connection, Error, Msgpack, Places, Requests, Waiting}
 
   # What is copied rather than sent in parts.
   @small_bytes 4_096
@@ -135,7 +135,7 @@ defmodule Bridge.Caller do
     with true <- is_pid(process) and node(process) == node(),
          places when places != nil <- Places.of(process),
          {:full, limit} <- Places.take(places, timeout) do
-      {:error, Connection.full(limit)}
+      {:error, Admission.full(limit)}
     else
       :ok -> {:ok, Claim.new()}
       _elsewhere -> {:ok, nil}

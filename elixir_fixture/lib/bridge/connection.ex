@@ -13,7 +13,7 @@ defmodule Bridge.Connection do
 
   require Logger
 
-  alias Bridge.{Call, Callers, Claim, Error, Frame, Msgpack, Outbox, Places}
+  alias Bridge.{Admission, Call, Callers, Claim, Error, Frame, Msgpack, Outbox, Places}
 
   # `port` is nil while there is no Python, `refusal` the answer to calls while there will be none.
   @enforce_keys [:places, :outbox]
@@ -118,7 +118,7 @@ defmodule Bridge.Connection do
   """
   @spec request(t, request) :: t
   def request(connection, {:bridge_request, key, pid, claim, body, watch, tag}) do
-    case admit(connection, pid, claim) do
+    case Admission.admit(connection.places, connection.refusal, pid, claim) do
       {:ok, claim} ->
         id = connection.next_id
 
@@ -288,36 +288,6 @@ defmodule Bridge.Connection do
   end
 
   ## Calls in flight
-
-  # Whether a request becomes a call. The mailbox may have kept it for long: its caller may be dead.
-  # (Of one on another node its monitor tells.)
-  defp admit(connection, _remote, nil) do
-    Places.take_anyway(connection.places)
-
-    case {connection.refusal, Places.overdrawn?(connection.places)} do
-      {nil, false} -> {:ok, Claim.new()}
-      {nil, {true, limit}} -> {:error, full(limit)}
-      {refusal, _any} -> {:error, refusal}
-    end
-  end
-
-  defp admit(connection, pid, claim) do
-    cond do
-      not Process.alive?(pid) -> :gone
-      connection.refusal == nil -> {:ok, claim}
-      true -> {:error, connection.refusal}
-    end
-  end
-
-  @doc "The error of a call for which there is no place."
-  @spec full(limit :: non_neg_integer) :: Error.t()
-  def full(limit) do
-    %Error{
-      code: :resource_exhausted,
-      message: "#{limit} calls wait for Python already, which is the :max_queue of the client",
-      started: false
-    }
-  end
 
   # Gives the caller what there is for it, if it waits.
   defp hand_over(connection, id, call) do
