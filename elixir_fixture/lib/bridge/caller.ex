@@ -32,9 +32,33 @@ defmodule Bridge.Caller do
     on_progress = opts[:on_progress]
 
     with {:ok, body} <- encode(tool, args, within(client, opts)) do
-      client |> request(body, if(on_progress, do: :progress), opts) |> result(on_progress)
+      client
+      |> request(body, if(on_progress, do: :progress), opts)
+      |> last(on_progress)
+      |> result()
     end
   end
+
+  @doc "The same, with the bytes of the arguments and of the result; nil where there were none."
+  @spec measured_call(Bridge.client(), Bridge.tool(), Bridge.args(), keyword) ::
+          {{:ok, term} | {:error, Error.t()}, non_neg_integer | nil, non_neg_integer | nil}
+  def measured_call(client, tool, args, opts) do
+    on_progress = opts[:on_progress]
+
+    case encode(tool, args, within(client, opts)) do
+      {:ok, body} ->
+        answer =
+          client |> request(body, if(on_progress, do: :progress), opts) |> last(on_progress)
+
+        {result(answer), :erlang.iolist_size(body), received(answer)}
+
+      error ->
+        {error, nil, nil}
+    end
+  end
+
+  defp received({{:response, frame}, _wait}), do: byte_size(frame)
+  defp received(_error), do: nil
 
   @doc "Opens a stream with checked options. Waits for the first items, or for its end."
   @spec open(Bridge.client(), Bridge.tool(), Bridge.args(), keyword) :: stream
@@ -64,7 +88,7 @@ defmodule Bridge.Caller do
   def next_items({:more, handle, wait}), do: {await(handle, wait), wait} |> next_items()
 
   def next_items(outcome) do
-    case result(outcome, nil) do
+    case result(outcome) do
       {:ok, _return_value} -> {:halt, :ended}
       {:error, error} -> raise error
     end
@@ -215,7 +239,15 @@ defmodule Bridge.Caller do
 
   ## The answer
 
-  defp result({{:response, frame}, _wait}, _on_progress) do
+  # Reports what comes before the end of a call.
+  defp last({{:notes, handle, frames}, wait}, on_progress) do
+    report(handle, frames, on_progress)
+    last({await(handle, wait), wait}, on_progress)
+  end
+
+  defp last(answer, _on_progress), do: answer
+
+  defp result({{:response, frame}, _wait}) do
     case decode(frame) do
       {:ok, [_response, _id, nil, result]} -> {:ok, result}
       {:ok, [_response, _id, error, _nil]} -> {:error, Error.from_wire(error)}
@@ -223,12 +255,7 @@ defmodule Bridge.Caller do
     end
   end
 
-  defp result({{:notes, handle, frames}, wait}, on_progress) do
-    report(handle, frames, on_progress)
-    result({await(handle, wait), wait}, on_progress)
-  end
-
-  defp result({{:error, error}, _wait}, _on_progress), do: {:error, error}
+  defp result({{:error, error}, _wait}), do: {:error, error}
 
   defp report(handle, frames, on_progress) do
     for frame <- frames do

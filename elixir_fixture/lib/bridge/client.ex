@@ -42,7 +42,7 @@ defmodule Bridge.Client do
   # and what each event does to them; `Call` is one in flight, `Claim` whether it is Python's, `Places`
   # how many wait, `Frame` what a frame is, `Outbox` the frames that wait.
 
-  alias Bridge.{Caller, Error, Options, Python, Server}
+  alias Bridge.{Caller, Error, Options, Python, Server, Telemetry}
 
   @typedoc "See `t:Bridge.client/0`."
   @type client :: Bridge.client()
@@ -147,7 +147,13 @@ defmodule Bridge.Client do
   @doc "See `Bridge.call/4`."
   @spec call(client, tool, args, keyword) :: {:ok, term} | {:error, Error.t()}
   def call(client, tool, args \\ [], opts \\ []) do
-    Caller.call(client, tool, args, Options.call!(opts))
+    opts = Options.call!(opts)
+
+    if Telemetry.loaded?() do
+      Telemetry.call(client, tool, fn -> Caller.measured_call(client, tool, args, opts) end)
+    else
+      Caller.call(client, tool, args, opts)
+    end
   end
 
   @doc "See `Bridge.call!/4`."
@@ -164,7 +170,12 @@ defmodule Bridge.Client do
   def stream(client, tool, args \\ [], opts \\ []) do
     opts = Options.stream!(opts)
     open = fn -> Caller.open(client, tool, args, opts) end
-    Stream.resource(open, &Caller.next_items/1, &Caller.close/1)
+
+    if Telemetry.loaded?() do
+      Telemetry.stream(client, tool, open, &Caller.next_items/1, &Caller.close/1)
+    else
+      Stream.resource(open, &Caller.next_items/1, &Caller.close/1)
+    end
   end
 
   @doc "See `Bridge.cancel/2`."

@@ -36,6 +36,7 @@ defmodule Bridge.Lifecycle do
     :timer,
     :next_try,
     :ready_at,
+    :started_at,
     state: :starting,
     failures: 0,
     starts: 0,
@@ -59,6 +60,7 @@ defmodule Bridge.Lifecycle do
           timer: reference | nil,
           next_try: integer | nil,
           ready_at: integer | nil,
+          started_at: integer | nil,
           state: state,
           failures: non_neg_integer,
           starts: non_neg_integer,
@@ -72,7 +74,8 @@ defmodule Bridge.Lifecycle do
   @doc "Python was started."
   @spec started(t, Python.t()) :: t
   def started(life, python) do
-    %{life | state: :starting, python: python, ready: nil, next_try: nil, starts: life.starts + 1}
+    life = %{life | state: :starting, python: python, ready: nil, next_try: nil}
+    %{life | starts: life.starts + 1, started_at: System.monotonic_time()}
   end
 
   @doc "Python is ready to serve."

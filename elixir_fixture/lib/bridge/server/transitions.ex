@@ -19,7 +19,8 @@ defmodule Bridge.Server.Transitions do
     Python,
     Requests,
     Server,
-    Stderr
+    Stderr,
+    Telemetry
   }
 
   # How long the last lines of the standard error may take to come. They come within milliseconds,
@@ -49,6 +50,7 @@ defmodule Bridge.Server.Transitions do
         connection = Connection.attach(state.connection, python.port)
         state = %{state | life: life, connection: connection}
         send_overdue(state, :start, settings.start_timeout_ms)
+        tell(:start, %{system_time: System.system_time()}, life)
         {:noreply, state}
 
       {:error, error} ->
@@ -74,6 +76,7 @@ defmodule Bridge.Server.Transitions do
   def ready(ready, state) do
     for waiter <- state.life.waiters, do: send(waiter, {waiter, :ok})
     if state.starter, do: send(state.parent, {state.starter, :ready})
+    tell(:ready, %{duration: System.monotonic_time() - state.life.started_at}, state.life)
     settings = state.life.settings
     Places.change(state.places, max_queue(ready, settings), true)
     if settings.stuck_after_ms != :infinity, do: ask_health_later(settings)
@@ -154,6 +157,7 @@ defmodule Bridge.Server.Transitions do
 
       :start ->
         Logger.info("#{life.name}: the Python process #{Python.ending(reason)}, and starts again")
+        tell(:restart, %{system_time: System.system_time()}, life)
         connection = Connection.detach(state.connection, error, held: :keep)
         start(%{state | connection: connection, life: Lifecycle.left(life)})
     end
@@ -176,6 +180,7 @@ defmodule Bridge.Server.Transitions do
     {life, pause} = Lifecycle.failed(before, answer)
     stops = state.starter != nil or life.settings.on_failure == :stop
     Places.change(state.places, life.settings.max_queue, false)
+    tell(:down, %{pause_ms: pause}, before, %{error: error})
 
     connection = Connection.detach(state.connection, answer, held: :answer)
 
@@ -276,6 +281,12 @@ defmodule Bridge.Server.Transitions do
   end
 
   def health(_frame, state), do: state
+
+  defp tell(event, measurements, life, more \\ %{}) do
+    os_pid = life.python && life.python.os_pid
+    metadata = Map.merge(more, %{client: self(), name: life.name, os_pid: os_pid})
+    Telemetry.python(event, measurements, metadata)
+  end
 
   @doc "An error without a Python."
   @spec unavailable(String.t()) :: Error.t()

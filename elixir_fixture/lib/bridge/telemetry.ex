@@ -1,0 +1,131 @@
+defmodule Bridge.Telemetry do
+  @moduledoc """
+  The events of `:telemetry`, if that library is loaded. It is no dependency.
+
+  | event | measurements | metadata |
+  | --- | --- | --- |
+  | `[:bridge, :call, :start]` | `monotonic_time`, `system_time` | `client`, `node`, `tool`, `kind` |
+  | `[:bridge, :call, :stop]` | `duration`, `bytes_out`, `bytes_in`, `items` | the same, `code` and `error` |
+  | `[:bridge, :call, :exception]` | `duration` | the same, `reason` and `stacktrace` |
+  | `[:bridge, :python, :start]` | `system_time` | `client`, `name`, `os_pid` |
+  | `[:bridge, :python, :ready]` | `duration` of the start | the same |
+  | `[:bridge, :python, :down]` | `pause_ms` until the next try | the same, `error` |
+  | `[:bridge, :python, :restart]` | `system_time` | the same; `Bridge.restart/1` was called |
+
+  Times and durations are in the runtime's native unit. The events of a call come in the process that
+  calls. `kind` is `:call` or `:stream`; a stream starts when it is enumerated, and stops when it is no
+  more. `code` is `:ok`, or that of the `Bridge.Error` that `error` is; `:exception` is for what is
+  raised in the caller's own process, by `:on_progress` or by wrong arguments. `bytes_out` and `bytes_in`
+  are those of the arguments and of the result, `nil` for streams, which count `items`. All events of one
+  call have the same `telemetry_span_context`.
+  """
+
+  alias Bridge.Error
+
+  @typep span :: %{context: reference, began: integer, meta: map}
+
+  @doc "Whether anybody can listen."
+  @spec loaded?() :: boolean
+  def loaded?, do: function_exported?(:telemetry, :execute, 3)
+
+  @doc """
+  Makes a call, and tells of it. `call` returns its result, and how many bytes went out and came in.
+  """
+  @spec call(Bridge.client(), Bridge.tool(), (() -> {result, integer | nil, integer | nil})) ::
+          result
+        when result: {:ok, term} | {:error, Error.t()}
+  def call(client, tool, call) do
+    span = start(client, tool, :call)
+
+    try do
+      call.()
+    catch
+      kind, reason ->
+        failed(span, kind, reason, __STACKTRACE__)
+        :erlang.raise(kind, reason, __STACKTRACE__)
+    else
+      {result, bytes_out, bytes_in} ->
+        stop(span, result, %{bytes_out: bytes_out, bytes_in: bytes_in, items: nil})
+        result
+    end
+  end
+
+  @doc "A stream as `Stream.resource/3` makes it of the same functions, which tells of itself."
+  @spec stream(Bridge.client(), Bridge.tool(), (() -> acc), next, (acc -> term)) :: Enumerable.t()
+        when acc: term, next: (acc -> {list, acc} | {:halt, acc})
+  def stream(client, tool, open, next, close) do
+    Stream.resource(
+      fn ->
+        span = start(client, tool, :stream)
+        {open.(), span, 0}
+      end,
+      fn {stream, span, items} -> stream |> next_items(next, span) |> counted(span, items) end,
+      fn {stream, span, items} ->
+        close.(stream)
+        # what ended it, if that was an error
+        result = Process.delete(span.context) || {:ok, nil}
+        stop(span, result, %{bytes_out: nil, bytes_in: nil, items: items})
+      end
+    )
+  end
+
+  defp next_items(stream, next, span) do
+    next.(stream)
+  rescue
+    error in Error ->
+      Process.put(span.context, {:error, error})
+      reraise error, __STACKTRACE__
+  end
+
+  defp counted({:halt, stream}, span, items), do: {:halt, {stream, span, items}}
+  defp counted({more, stream}, span, items), do: {more, {stream, span, items + length(more)}}
+
+  @doc "Tells that a Python starts, is ready, or is gone. In the client's process."
+  @spec python(:start | :ready | :down | :restart, map, map) :: :ok
+  def python(event, measurements, metadata) do
+    if loaded?(), do: execute([:bridge, :python, event], measurements, metadata), else: :ok
+  end
+
+  @spec start(Bridge.client(), Bridge.tool(), :call | :stream) :: span
+  defp start(client, tool, kind) do
+    began = System.monotonic_time()
+    context = make_ref()
+
+    meta = %{
+      client: client,
+      node: node_of(client),
+      tool: to_string(tool),
+      kind: kind,
+      telemetry_span_context: context
+    }
+
+    times = %{monotonic_time: began, system_time: System.system_time()}
+    execute([:bridge, :call, :start], times, meta)
+    %{context: context, began: began, meta: meta}
+  end
+
+  defp stop(span, result, measurements) do
+    meta =
+      case result do
+        {:ok, _result} -> Map.merge(span.meta, %{code: :ok, error: nil})
+        {:error, error} -> Map.merge(span.meta, %{code: error.code, error: error})
+      end
+
+    execute([:bridge, :call, :stop], Map.put(measurements, :duration, since(span)), meta)
+  end
+
+  defp failed(span, kind, reason, stacktrace) do
+    meta = Map.merge(span.meta, %{reason: {kind, reason}, stacktrace: stacktrace})
+    execute([:bridge, :call, :exception], %{duration: since(span)}, meta)
+  end
+
+  defp since(span), do: System.monotonic_time() - span.began
+
+  defp node_of({_name, node}) when is_atom(node), do: node
+  defp node_of(pid) when is_pid(pid), do: node(pid)
+  defp node_of(_name), do: node()
+
+  defp execute(event, measurements, metadata) do
+    apply(:telemetry, :execute, [event, measurements, metadata])
+  end
+end
