@@ -50,6 +50,7 @@ defmodule Bridge.Options do
           stderr: :standard_error | :logger,
           stuck_after_ms: pos_integer | :infinity,
           grace_ms: non_neg_integer,
+          watched: Path.t() | nil,
           functions: Bridge.Functions.offered(),
           max_elixir_calls: pos_integer,
           processes: %{optional(String.t()) => GenServer.server()}
@@ -86,6 +87,7 @@ defmodule Bridge.Options do
       stderr: filled[:stderr],
       stuck_after_ms: milliseconds(Keyword.get(opts, :stuck_after, @stuck_after)),
       grace_ms: milliseconds(filled[:grace]),
+      watched: if(filled[:reload], do: Path.expand(path(filled[:app_dir] || filled[:cd] || "."))),
       functions: filled[:functions] || %{},
       max_elixir_calls: filled[:max_elixir_calls],
       processes: filled[:processes]
@@ -209,6 +211,7 @@ defmodule Bridge.Options do
   defp words(:map), do: "a map"
   defp words({:function, arity}), do: "a function of #{arity} arguments"
   defp words(:credit), do: "[items: n, bytes: m], both positive"
+  defp words(:boolean), do: "true or false"
   defp words(:functions), do: "a map of functions by name, or a module that uses Bridge.Functions"
   defp words(:processes), do: "a map of processes by name"
   defp words(:any), do: "any term"
@@ -237,6 +240,7 @@ defmodule Bridge.Options do
   defp valid?(:map, value), do: is_map(value)
   defp valid?({:function, arity}, value), do: is_function(value, arity)
   defp valid?(:credit, value), do: Keyword.keyword?(value) and Enum.all?(value, &credit?/1)
+  defp valid?(:boolean, value), do: is_boolean(value)
   defp valid?(:functions, value), do: Bridge.Functions.valid?(value)
   defp valid?(:processes, value), do: is_map(value) and Enum.all?(Map.keys(value), &is_binary/1)
   defp valid?(:any, _value), do: true

@@ -11,7 +11,7 @@ defmodule Bridge.Server do
 
   require Logger
 
-  alias Bridge.{Connection, Error, Frame, Lifecycle, Log, Places, Python, Requests}
+  alias Bridge.{Connection, Error, Frame, Lifecycle, Log, Places, Python, Reload, Requests}
   alias Bridge.Server.Transitions
 
   # `starter` is told of the first start. `ending` waits for the last lines of the standard error;
@@ -57,6 +57,7 @@ defmodule Bridge.Server do
     Process.flag(:trap_exit, true)
     Process.link(parent)
     places = Places.open(settings.max_queue)
+    if settings.watched, do: {:ok, _pid} = Reload.start_link(settings.watched, settings.title)
 
     state = %__MODULE__{
       life: Lifecycle.new(settings),

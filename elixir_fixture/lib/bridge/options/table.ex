@@ -124,6 +124,13 @@ defmodule Bridge.Options.Table do
           "where Python's standard error goes, with all that it prints: to the BEAM's, or line by " <>
             "line to the `Logger`, with the level `:info` and `python_stderr: true` among the metadata"
       ],
+      reload: [
+        is: :boolean,
+        default: false,
+        doc:
+          "for development: Python starts again, once running calls have ended, when a Python file " <>
+            "below `:app_dir` has changed"
+      ],
       functions: [
         is: :functions,
         without: "none",

@@ -1,0 +1,59 @@
+defmodule Bridge.PagesTest do
+  @moduledoc """
+  The snippets of pages in `docs/`, with the first adapter of the README.
+  """
+
+  use Bridge.TestCase, async: true
+
+  @moduletag :tmp_dir
+  @repository Path.expand("../../..", __DIR__)
+
+  defp blocks(page, language) do
+    text = File.read!(Path.join(@repository, page))
+    for [_all, code] <- Regex.scan(~r/^```#{language}\n(.*?)^```/ms, text), do: code
+  end
+
+  # As somebody with the package in an active environment has it, in a directory with `python/`.
+  setup %{tmp_dir: tmp_dir} do
+    [adapter | _more] = blocks("README.md", "python")
+    File.mkdir_p!(Path.join(tmp_dir, "python"))
+    File.write!(Path.join(tmp_dir, "python/my_tools.py"), adapter)
+
+    %{
+      run: fn code ->
+        app_dir = inspect(Path.join(tmp_dir, "python"))
+        env = inspect(options()[:env])
+
+        code
+        |> String.replace(~s(app_dir: "python"), "app_dir: #{app_dir}, env: #{env}")
+        |> Code.eval_string()
+      end
+    }
+  end
+
+  test "docs/upgrading.md", %{run: run} do
+    [snippet] = blocks("docs/upgrading.md", "elixir")
+    run.(snippet)
+  end
+
+  test "docs/development.md", %{run: run} do
+    [iex, config, children, test_module, sums] = blocks("docs/development.md", "elixir")
+    run.(iex)
+    assert [my_app: [{MyApp.Python, reload: true}]] = config |> write() |> Config.Reader.read!()
+    assert {[{Bridge, opts}], _bindings} = run.(children)
+    assert opts[:name] == MyApp.Python
+    run.(sums)
+    stub = Module.concat(MyApp.Sums, Stub)
+    assert stub.add(1, 2) == {:ok, 3}
+    assert {:error, %Bridge.Error{}} = stub.add(0, 2)
+    # what it defines would be run by ExUnit; here it only has to be what ExUnit takes
+    assert {:ok, {:defmodule, _meta, _args}} = Code.string_to_quoted(test_module)
+  end
+
+  defp write(code) do
+    path = Path.join(System.tmp_dir!(), "config-#{System.unique_integer([:positive])}.exs")
+    ExUnit.Callbacks.on_exit(fn -> File.rm(path) end)
+    File.write!(path, code)
+    path
+  end
+end
