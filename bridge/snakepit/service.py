@@ -79,7 +79,7 @@ class SnakepitService(Service):
             mark(self._execute_streaming_tool, experimental_non_blocking=True)
         )
         handlers["StreamTelemetry"] = grpc.stream_stream_rpc_method_handler(
-            self._caller.aside(self._telemetry.stream),
+            self._caller.lasting(self._telemetry.stream),
             request_deserializer=pb.TelemetryControl.FromString,
             response_serializer=_serialize,
         )

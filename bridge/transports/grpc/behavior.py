@@ -16,8 +16,10 @@ class Place(Enum):
     OPEN = "open"
     #: On the serving thread, at once, without a message. It must do no more than refuse.
     AT_ONCE = "at once"
-    #: On threads for streams of requests, as many as there are.
+    #: On threads for streams of requests, as many as there are, for a limited time.
     STREAM = "stream"
+    #: As ``STREAM``, but for as long as the client wants.
+    LASTING = "lasting"
 
 
 def mark(behavior: Callable[..., Any], **marks: object) -> Callable[..., Any]:

@@ -111,6 +111,10 @@ class ToolCaller:
 
     # -- for all others ---------------------------------------------------------------------
 
+    def lasting(self, behavior: Callable[..., Any]) -> Callable[..., Any]:
+        """``behavior``, a stream of requests, on a thread of its own for as long as it lasts."""
+        return mark(behavior, place=Place.LASTING)
+
     def aside(self, behavior: Callable[..., Any]) -> Callable[..., Any]:
         """``behavior``, but run on threads that no tool occupies. Not for long work."""
         return mark(behavior, place=Place.ASIDE)

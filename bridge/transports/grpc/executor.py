@@ -74,6 +74,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from math import inf
 from typing import Any
 
 from ...calls import Dispatcher
@@ -95,7 +96,7 @@ _PATIENCE_S, _IMPATIENCE_S, _FEW = 0.2, 0.002, 4
 _MAX_CALLS, _CALL_S = 256, 60.0
 #: Those to be answered aside; those of callers without a token.
 _MAX_ASIDE, _MAX_OPEN, _ASIDE_S = 256, 64, 10.0
-#: Streams of requests, each of which has a thread.
+#: Streams of requests of either kind, each of which has a thread; how long one lasts unless it may.
 _MAX_STREAMS, _STREAM_S = 16, 60.0
 _LOOK_S = 0.2
 #: Threads that receive messages for one worker.
@@ -138,8 +139,9 @@ class GrpcExecutor:
             Place.ASIDE: Awaited(_MAX_ASIDE, _ASIDE_S),
             Place.OPEN: Awaited(_MAX_OPEN, _ASIDE_S),
         }
-        self._streams = Awaited(_MAX_STREAMS, _STREAM_S)
-        self._stream_threads = ThreadPoolExecutor(_MAX_STREAMS, "bridge-grpc-stream")
+        self._streams = {Place.STREAM: Awaited(_MAX_STREAMS, _STREAM_S)}
+        self._streams[Place.LASTING] = Awaited(_MAX_STREAMS, inf)
+        self._stream_threads = ThreadPoolExecutor(2 * _MAX_STREAMS, "bridge-grpc-stream")
 
     def submit(self, function: Callable[..., object], *args: Any) -> Rpc:
         """Have a request handled, by a worker or where its behavior says, or refused. gRPC calls it.
@@ -156,8 +158,8 @@ class GrpcExecutor:
                 self._queue(rpc)
             elif place is Place.AT_ONCE:
                 rpc.handle()
-            elif place is Place.STREAM:
-                self._run_stream(rpc)
+            elif place in self._streams:
+                self._run_stream(rpc, self._streams[place])
             else:
                 self._answer_aside(rpc, self._aside[place])
         except Exception as error:
@@ -205,7 +207,7 @@ class GrpcExecutor:
         for awaited in self._aside.values():
             for rpc in awaited.take_overdue(now):  # 2
                 _turn_away(rpc, _too_late(awaited))
-        for rpc in self._streams.take_overdue(now):
+        for rpc in self._streams[Place.STREAM].take_overdue(now):
             if (reception := rpc.reception) is not None:
                 reception.cancel()
 
@@ -265,18 +267,18 @@ class GrpcExecutor:
             sys.excepthook(type(error), error, error.__traceback__)
             return None
 
-    def _run_stream(self, rpc: Rpc) -> None:
+    def _run_stream(self, rpc: Rpc, streams: Awaited) -> None:
         """Have a stream of requests answered on a thread of its own, if there is one left."""
-        if len(self._streams) >= _MAX_STREAMS:
-            _turn_away(rpc, _too_many(self._streams))
+        if len(streams) >= streams.limit:
+            _turn_away(rpc, _too_many(streams))
             return
-        self._streams.add(rpc)
+        streams.add(rpc)
 
         def run() -> None:
             try:
                 rpc.handle()
             finally:
-                self._streams.take(rpc)
+                streams.take(rpc)
 
         self._stream_threads.submit(run)
 

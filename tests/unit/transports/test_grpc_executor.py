@@ -286,14 +286,15 @@ def test_a_refusal_needs_no_thread_and_no_message():
     assert not reception.begun.is_set()
 
 
-def test_streams_are_bounded_in_number_and_time():
+@pytest.mark.parametrize(("place", "ends"), [(Place.STREAM, True), (Place.LASTING, False)])
+def test_streams_are_bounded_in_number_and_time_unless_they_may_last(place, ends):
     bench, over = GrpcBench(echo), threading.Event()
-    streams = [ScriptedReception(place=Place.STREAM) for _ in range(executor._MAX_STREAMS + 1)]
+    streams = [ScriptedReception(place=place) for _ in range(executor._MAX_STREAMS + 1)]
     for reception in streams:
         bench.executor.submit(lambda message: passed(over), reception)
     assert [each.status is None for each in streams] == [True] * executor._MAX_STREAMS + [False]
     bench.executor.look(time.monotonic() + 61)
-    assert [each.cancelled for each in streams] == [True] * executor._MAX_STREAMS + [False]
+    assert [each.cancelled for each in streams] == [ends] * executor._MAX_STREAMS + [False]
     over.set()
     bench.executor.close()
 
