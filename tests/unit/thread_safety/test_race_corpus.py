@@ -124,7 +124,8 @@ def test_a_pair_says_what_is_wrong_and_how_it_was_mended(topic):
     assert vars(pair.Mended)["__doc__"]
     assert vars(pair.Broken)["__doc__"] is None, "the module's docstring speaks for it"
     assert pair.EXPECTED.lower() not in topic, "every finding names the file"
-    assert getattr(pair, "GRADE", "documented") == "documented"
+    assert getattr(pair, "GRADE", "documented") in ("documented", "order", "leak", "wrong")
+    assert getattr(pair, "SOURCE", "https://").startswith("https://")
 
 
 @pairs
@@ -158,6 +159,8 @@ def test_the_calls_succeed_one_after_the_other(topic, kind):
 @both
 @pairs
 def test_the_calls_end_when_they_are_made_at_once(topic, kind):
+    if kind == "Broken" and hasattr(load(topic), "DEADLOCKS"):
+        pytest.skip("they do not, now and then")
     with running(topic, kind) as tools:
         errors = errors_of_calls_at_once(tools)
     assert kind == "Broken" or not errors
