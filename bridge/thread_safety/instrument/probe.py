@@ -24,6 +24,7 @@ from .losses import Losses
 from .operations import CALLS, CONTAINERS, DECISIONS, VARIABLES
 from .recorder import Recorder
 from .shared_objects import SharedObjects
+from .thread_locals import ThreadLocals
 from .threads import ThreadStates
 from .variables import Variables
 
@@ -59,7 +60,7 @@ class Probe:
         shared = SharedObjects(is_own, rules, threads, lock, detector.forget, losses.lost)
         recorder = Recorder(detector, threads, lock, faults, shared.known_objects)
         containers = Containers(shared, recorder, rules)
-        variables = Variables(shared, recorder, containers)
+        variables = Variables(shared, recorder, containers, ThreadLocals(threads, recorder))
         decisions = Decisions(detector, threads, recorder, containers)
         calls = Calls(is_own, shared, recorder, containers, variables, rules)
         detector.locks.name_of = LockNames(shared).name_of

@@ -26,7 +26,7 @@ from .known_objects import KnownObjects, Shared
 from .threads import ThreadStates
 
 #: Watched, if at all, when their module is, or as a part of what they are bound to.
-_NEVER_WATCHED = (threading.local, type, types.FunctionType, types.ModuleType)
+_NEVER_WATCHED = (type, types.FunctionType, types.ModuleType)
 #: Of how many types it is remembered whether their objects are watched.
 _MAX_TYPES = 10_000
 
@@ -153,6 +153,8 @@ class SharedObjects:
         return found
 
     def _objects_can_change(self, kind: type) -> bool:
+        if issubclass(kind, threading.local):
+            return True
         if issubclass(kind, CONTAINERS) or kind is types.GeneratorType:
             return True
         if issubclass(kind, _NEVER_WATCHED):
@@ -209,6 +211,8 @@ def parts(value: Any, path: str) -> list[tuple[Any, str]]:
         return [(item, f"{path}[{short(key)}]") for key, item in list(value.items())]
     if is_a(value, list | collections.deque | set | tuple):
         return [(item, f"{path}[{index}]") for index, item in enumerate(list(value)[:1000])]
+    if is_a(value, threading.local):
+        return []  # each thread has others
     parts = [(item, f"{path}.{name}") for name, item in list(namespace(value).items())]
     for kind in type(value).__mro__:
         for name, member in list(vars(kind).items()):

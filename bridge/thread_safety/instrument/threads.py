@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Hashable, Sequence
 
+from ..detector import Access
 from .stacks import Stacks
 
 
@@ -29,6 +30,9 @@ class ThreadStates(threading.local):
         #: How many points the call has come to, and those at which it pauses; the next comes last.
         self.points = 0
         self.pauses: Sequence[int] = ()
+        #: Of thread-local attributes: what calls have written, and what this one looked for before.
+        self.left: dict[Hashable, Access] = {}
+        self.looked_for: set[Hashable] = set()
         #: The branches that the call has taken.
         self.path: set[str] = set()
         #: Whether it did not get a lock that it did not wait for.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import types
 from typing import Any
 
@@ -13,6 +12,7 @@ from .containers import Containers
 from .known_objects import Shared
 from .recorder import Recorder
 from .shared_objects import SharedObjects
+from .thread_locals import ThreadLocals, is_local
 
 
 class Variables:
@@ -22,11 +22,19 @@ class Variables:
         shared: which objects threads share.
         recorder: is told what is done to their variables.
         containers: is told of values that an operator changes in place.
+        thread_locals: is told of what belongs to one thread.
     """
 
-    def __init__(self, shared: SharedObjects, recorder: Recorder, containers: Containers) -> None:
+    def __init__(
+        self,
+        shared: SharedObjects,
+        recorder: Recorder,
+        containers: Containers,
+        thread_locals: ThreadLocals,
+    ) -> None:
         self._shared = shared
         self._recorder = recorder
+        self._locals = thread_locals
         self.containers = containers
         #: By type and name: whether the attribute is one that each object has for itself.
         self._plain: dict[type, dict[str, bool]] = {}
@@ -37,6 +45,9 @@ class Variables:
         """``object.name``; ``augmented``: it is changed by the same statement."""
         shared = self._shared.get(object)
         if shared is None:
+            return getattr(object, name)
+        if is_local(object):
+            self._locals.read(shared, name)
             return getattr(object, name)
         holder, data = self._holder(object, name, shared)
         if data:
@@ -84,12 +95,23 @@ class Variables:
         shared = self._shared.get(object)
         if shared is None:
             return
+        if is_local(object):
+            self._locals.written(shared, name)
+            return
         found = None if is_a(object, type) else _in_mro(type(object), name)
         if found is not None and is_a(found[1], property):
             return  # its own code tells
         self._recorder.record(shared, name, WRITE, f"{shared.name}.{name}")
         if shared.seen_whole:
             self._recorder.record_overwriting(shared)
+
+    def after_delete(self, object: Any, name: str) -> None:
+        """``object.name`` was deleted."""
+        shared = self._shared.get(object)
+        if shared is not None and is_local(object):
+            self._locals.deleted(shared, name)
+        else:
+            self.after_write(object, name)
 
     def before_write(self, object: Any, name: str, value: Any) -> None:
         """An attribute is about to be written: others will find the value, and not the old one.
@@ -98,7 +120,7 @@ class Variables:
         work on the old one alone. If others know it still, they are seen when they use it.
         """
         shared = self._shared.get(object)
-        if shared is None or is_a(object, threading.local):
+        if shared is None or is_local(object):
             return
         self._shared.publish(value, f"{shared.name}.{name}")
         old = self._shared.get(namespace(object).get(name))
@@ -193,7 +215,7 @@ class _Attribute:
     @value.deleter
     def value(self) -> None:
         delattr(self._object, self._name)
-        self._operations.after_write(self._object, self._name)
+        self._operations.after_delete(self._object, self._name)
 
     @property
     def in_place(self) -> Any:
