@@ -29,6 +29,7 @@ from .instrument import (
     Losses,
     Probe,
     ProgramModules,
+    RecursionRoom,
     SyncTracing,
     is_bridge,
     is_traced,
@@ -91,7 +92,7 @@ class ThreadSafetyChecker:
         self._imports = ImportWatch(table, self._library_imported, is_own)
         self._tracing = SyncTracing(self._probe.recorder, self._probe.decisions, is_traced)
         self._entered = False
-        self._recursion_limit = 0
+        self._room = RecursionRoom()
 
     @classmethod
     def for_adapter(
@@ -118,16 +119,14 @@ class ThreadSafetyChecker:
             self._tracing.__enter__()
             self._hook.install()
             self._imports.__enter__()
-            # a call by way of the probe takes two frames
-            self._recursion_limit = sys.getrecursionlimit()
-            sys.setrecursionlimit(self._recursion_limit * 3)
+            self._room.__enter__()
             self._entered = True
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._entered:
             self._entered = False
-            sys.setrecursionlimit(self._recursion_limit)
+            self._room.__exit__(*exception)
             self._imports.__exit__(*exception)
             self._hook.remove()
             self._tracing.__exit__(*exception)

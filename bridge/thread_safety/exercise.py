@@ -45,8 +45,8 @@ EFFORT = 1
 _SWITCH_INTERVAL_S = 1e-5
 #: How long after the limit a check has ended that keeps to it.
 _GRACE_S = 3.0
-#: In how many orders the calls are made one after another: always, and if results differ.
-_ORDERS, _MORE_ORDERS = 3, 9
+#: In how many orders the calls are made one after another, if results differ from those at once.
+_ORDERS = 6
 
 
 def check_adapter(
@@ -219,8 +219,7 @@ class Exercise:
                 if not self._is_over():
                     self._run_in_turn(in_turn(each, self._threads, chance), outcomes)
             orders += 1
-            differ = self._at_once.new_results(outcomes)
-            if orders >= (_MORE_ORDERS if differ else _ORDERS):
+            if orders >= _ORDERS or not self._at_once.new_results(outcomes):
                 break
         if self._stopped:
             return

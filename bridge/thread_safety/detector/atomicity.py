@@ -18,6 +18,8 @@ from .happens_before import ThreadState, Variable, merge
 _MOST = 1000
 #: How many looks of one call are remembered: without calls, as in threads of the program, it never ends.
 _MOST_LOOKS = 10_000
+#: How many looks one value is known to come from.
+_MOST_CAUSES = 50
 
 
 class Look:
@@ -76,7 +78,7 @@ class Announcements:
 
     def __init__(self) -> None:
         #: The variables that were changed under a lock, each with the lock and when it was.
-        self.made: dict[tuple[Variable, Hashable], int] = {}
+        self.made: dict[tuple[Variable, Hashable], list[int]] = {}
         self.number = 0
         #: The variables that were tested under a lock, each with the lock and its hold.
         self.asked: set[tuple[Variable, Hashable, int]] = set()
@@ -84,9 +86,14 @@ class Announcements:
     def changed(self, variable: Variable, holds: dict[Hashable, int]) -> None:
         """The call changes a variable under these locks."""
         self.number += 1
-        if len(self.made) < _MOST:
+        if len(self.made) < _MOST and self.number < _MOST:
             for lock in holds:
-                self.made.setdefault((variable, lock), self.number)
+                self.made.setdefault((variable, lock), []).append(self.number)
+
+    def holds(self, variable: Variable, lock: Hashable, at: int) -> bool:
+        """Whether the call had announced itself by that variable and not taken it back, at that time."""
+        changes = sum(number <= at for number in self.made.get((variable, lock), ()))
+        return changes % 2 == 1
 
     def tested(self, variable: Variable, holds: dict[Hashable, int]) -> None:
         """The call decides by a variable that it saw under these locks."""
@@ -118,9 +125,12 @@ class CallState:
             if look.number <= mark:
                 break
             causes.append((variable, look))
+            if len(causes) >= _MOST_CAUSES:
+                break
         for name in names:
-            causes.extend(self.named.get(name, ()))
-        return causes
+            # once each: in a loop a variable is made from itself again and again
+            causes.extend(each for each in self.named.get(name, ()) if each not in causes)
+        return causes[:_MOST_CAUSES]
 
 
 class Atomicity:

@@ -28,7 +28,6 @@ from .findings import (
 from .happens_before import Clock, HappensBefore, Variable
 from .lock_order import LockOrder
 
-_NEVER = 2**63
 #: How much is remembered: parts of one object, kinds of accesses to one of them, findings.
 _MAX_PARTS, _MAX_ACCESSES, _MAX_FINDINGS = 10_000, 100, 1_000
 
@@ -213,7 +212,7 @@ def _asks_for(asking: Access, announced: Access) -> bool:
         return False
     return any(
         asking.holds.get(lock) == hold
-        and announced.announcements.made.get((variable, lock), _NEVER) <= announced.announced_at
+        and announced.announcements.holds(variable, lock, announced.announced_at)
         for variable, lock, hold in asking.announcements.asked
     )
 

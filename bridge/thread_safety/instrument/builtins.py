@@ -68,11 +68,18 @@ MAPPINGS = (
     weakref.WeakValueDictionary,
 )  # fmt: skip
 METHODS.update(dict.fromkeys(MAPPINGS, METHODS[dict]))
+#: What reads from files moves their position.
+_POSITION: dict[str, str | None] = {
+    "seek": WRITE, "read": WRITE, "read1": WRITE, "readinto": WRITE, "readline": WRITE,
+    "read_byte": WRITE, "tell": READ, "": None,
+}  # fmt: skip
 #: Objects of the standard library with a state that their methods change: how each accesses it.
 #: "" stands for the others; None: not at all.
 STATEFUL: dict[str, dict[str, str | None]] = {
     "_io.StringIO": {"getvalue": READ, "tell": READ, "": WRITE},
     "_io.BytesIO": {"getvalue": READ, "getbuffer": READ, "tell": READ, "": WRITE},
+    "_io.BufferedReader": _POSITION, "_io.BufferedRandom": _POSITION, "_io.FileIO": _POSITION,
+    "mmap.mmap": _POSITION,
     "_hashlib.HASH": {"update": WRITE, "": READ},
     "_hashlib.HMAC": {"update": WRITE, "": READ},
     "hmac.HMAC": {"update": WRITE, "": READ},

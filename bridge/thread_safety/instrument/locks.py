@@ -20,7 +20,7 @@ from .waiting import Waiting
 #: What ``threading.Lock()`` and ``RLock()`` are while nobody traces them.
 RAW_LOCKS = (_thread.LockType, _thread.RLock)
 #: How long a lock is waited for before it is asked again whether it can ever come.
-_LOOK_S = 0.2
+_LOOK_S = 0.05
 
 _numbers = itertools.count(1)
 

@@ -108,7 +108,7 @@ class Recorder:
         """
         here = self._threads
         here.call, here.points, here.pauses, here.gave_up = call, 0, pauses, False
-        here.path = set()
+        here.path, here.looked_for = set(), set()
         with self.lock:
             self._detector.calls.begin(call)
 

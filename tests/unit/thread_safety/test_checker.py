@@ -112,11 +112,16 @@ def test_decorated_functions_are_rewritten_too(monkeypatch):
 
 
 def test_the_recursion_limit_and_the_importing_are_put_back():
-    limit, path = sys.getrecursionlimit(), list(sys.meta_path)
+    limit, path, real = sys.getrecursionlimit(), list(sys.meta_path), sys.getrecursionlimit
     with ThreadSafetyChecker():
-        assert sys.getrecursionlimit() > limit
+        assert real() > limit
+        assert sys.getrecursionlimit() == limit  # for the program it is what it was
+        sys.setrecursionlimit(limit + 10)
+        assert sys.getrecursionlimit() == limit + 10
         assert sys.meta_path != path
-    assert (sys.getrecursionlimit(), sys.meta_path) == (limit, path)
+    assert (sys.getrecursionlimit(), sys.meta_path) == (limit + 10, path)
+    assert sys.getrecursionlimit is real
+    sys.setrecursionlimit(limit)
 
 
 def test_an_error_in_the_block_puts_everything_back_too():
