@@ -50,7 +50,7 @@ _TAKES = frozenset(["pop", "popleft", "popitem"])
 _LOOKS_ITSELF = frozenset(["setdefault", "pop"])
 _BY_IDENTITY: Any = object.__hash__
 _SAY_THEIR_MODULE = frozenset([types.FunctionType, types.MethodType, type])
-_ATTRIBUTE_FUNCTIONS = frozenset([setattr, delattr, getattr, next, object.__setattr__])
+_ATTRIBUTE_FUNCTIONS = frozenset([setattr, delattr, getattr, hasattr, next, object.__setattr__])
 #: Functions that give the same object again.
 _LASTING = (functools._lru_cache_wrapper, weakref.ref)
 
@@ -331,6 +331,8 @@ class Calls:
                 raise
         if function is next and args:
             return self._next(*args)
+        if function is hasattr and len(args) == 2:
+            self._variables.looked_for(*args)
         return function(*args)
 
     def _next(self, iterator: Any, *default: Any) -> Any:

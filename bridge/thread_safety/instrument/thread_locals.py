@@ -50,6 +50,10 @@ class ThreadLocals:
         problem = "a call leaves it behind, and another one, on the same worker, reads it"
         self._recorder.report(Finding(LEAK, f"{shared.name}.{name}", problem, _ADVICE, left, reads))
 
+    def looked_for(self, shared: Shared, name: str) -> None:
+        """It is asked whether an attribute is there."""
+        self._threads.looked_for.add((shared.key, name))
+
     def written(self, shared: Shared, name: str) -> None:
         """An attribute was written."""
         here, key = self._threads, (shared.key, name)

@@ -59,6 +59,12 @@ class Variables:
             self._shared.share(value, f"{shared.name}.{name}")
         return value
 
+    def looked_for(self, object: Any, name: str) -> None:
+        """``hasattr(object, name)``"""
+        shared = self._shared.get(object)
+        if shared is not None and is_local(object):
+            self._locals.looked_for(shared, name)
+
     def _holder(self, object: Any, name: str, shared: Shared) -> tuple[Shared, bool]:
         """Whose variable the attribute is, the object's or its class's, and whether it is data."""
         if is_a(object, type):

@@ -26,6 +26,14 @@ RIGHT = {
         "if getattr(local, 'user', None) is None:\n            local.user = 1",
         "if getattr(local, 'user', None) is None:\n            local.user = 1\n        return local.user",
     ),
+    "asked for first": (
+        "if not hasattr(local, 'user'):\n            local.user = 1",
+        "if not hasattr(local, 'user'):\n            local.user = 1\n        return local.user",
+    ),
+    "tried first": (
+        "try:\n            local.user\n        except AttributeError:\n            local.user = 1",
+        "return getattr(local, 'user', None)",
+    ),
     "counted": ("local.user = getattr(local, 'user', 0) + 1", "return getattr(local, 'user', 0)"),
     "another name": ("local.user = 1", "return getattr(local, 'other', 0)"),
 }  # fmt: skip
