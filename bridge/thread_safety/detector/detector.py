@@ -104,7 +104,7 @@ class Detector:
             interleaved, decided_at = change.interleaved, change.decided_at
             unfinished = self.calls.is_late(variable, state, call) or unfinished
         key = thread, mode, state.locks
-        turn = _other_turn(variable, thread, call) if interleaved else None
+        turn = _turn_of(variable, thread, variable.changed_by_other) if interleaved else None
         access = variable.accesses.get(key)
         if access is None:
             if len(variable.accesses) >= _MAX_ACCESSES:
@@ -168,10 +168,10 @@ class Detector:
         self.report(Finding(grade, name, problem(old, new), what_to_do, old.copy(), new.copy()))
 
 
-def _other_turn(variable: Variable, thread: Hashable, call: Hashable) -> Access | None:
-    """A change by another task: those of one event loop take turns, but only where they await."""
+def _turn_of(variable: Variable, thread: Hashable, call: Hashable) -> Access | None:
+    """The change of a task on the same thread: those of one event loop take turns where they await."""
     for other in variable.accesses.values():
-        if other.thread == thread and other.call != call and other.mode not in LOOKS:
+        if other.thread == thread and other.call == call and other.mode not in LOOKS:
             return other.copy()
     return None
 

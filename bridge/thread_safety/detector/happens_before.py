@@ -45,7 +45,8 @@ class Variable:
     """What is known of one variable: the latest accesses of each kind, and how often it changed."""
 
     __slots__ = (
-        "accesses", "changed_by", "changes", "first", "overwritten_by", "sent", "writes", "_by_others"
+        "accesses", "changed_by", "changed_by_other", "changes", "first", "overwritten_by", "sent",
+        "writes", "_by_others",
     )  # fmt: skip
 
     def __init__(self, first: Hashable) -> None:
@@ -56,6 +57,8 @@ class Variable:
         #: how often it was changed, and by which call the last time
         self.changes = 0
         self.changed_by: Hashable = None
+        #: and by which other call before that
+        self.changed_by_other: Hashable = None
         #: which of the changes was the last that another call made before that one began
         self._by_others = 0
         #: by lock: what was done before by those that changed it under that lock
@@ -68,6 +71,7 @@ class Variable:
     def change(self, call: Hashable) -> int:
         """A call changes it. Returns which change was the last of another call, 0 if there is none."""
         if self.changed_by != call:
+            self.changed_by_other = self.changed_by
             self._by_others, self.changed_by = self.changes, call
         self.changes += 1
         return self._by_others

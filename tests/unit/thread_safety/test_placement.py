@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -11,9 +12,11 @@ from bridge.adapter import bind_tools
 from bridge.thread_safety.outcomes import Outcomes
 from bridge.thread_safety.placement import Attempt, Placement
 
-from ...waiting import WAIT_S
+from ...waiting import WAIT_S, wait_until
 
 WORKERS = 3
+#: Between two switches of threads.
+SHORT_S = 1e-5
 
 
 class Tools(Adapter):
@@ -58,6 +61,10 @@ class Tools(Adapter):
     @tool
     def answer(self):
         self.asked.release(WORKERS)
+
+    @tool
+    def until_threads_switch_rarely(self):
+        wait_until(lambda: sys.getswitchinterval() > SHORT_S)
 
     @tool
     def fail(self):
@@ -155,3 +162,14 @@ def test_errors_that_others_have_not_are_named(place, outcomes):
 
 def test_no_calls_are_no_work(place):
     assert place()
+
+
+def test_where_hardly_anything_is_answered_threads_switch_less_often(place):
+    # with spinning threads of a library on every core, a switch takes longer than what is done between two
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SHORT_S)
+    try:
+        assert place([("until_threads_switch_rarely",)] * WORKERS)
+        assert sys.getswitchinterval() <= 0.005
+    finally:
+        sys.setswitchinterval(interval)

@@ -396,3 +396,12 @@ def test_other_rules_report_once_as_well(scene):
     for _ in range(2):
         scene.detector.report(Finding(DOCUMENTED, "cwd", "changed", "do not", access))
     assert len(scene.found) == 1
+
+
+def test_what_came_between_is_no_earlier_call_of_the_same_thread(scene):
+    scene.access("A", WRITE, 1, call="earlier")
+    scene.access("A", READ, 2, call="later")
+    scene.access("B", WRITE, 3, call="other")
+    scene.access("A", WRITE, 4, call="later")
+    assert scene.found
+    assert all(finding.first.thread != finding.second.thread for finding in scene.found)
