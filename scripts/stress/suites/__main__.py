@@ -34,7 +34,7 @@ class Suite(NamedTuple):
 
 
 SUITES = {
-    "click==8.5.1": Suite("click", "src"),
+    "click==8.5.1": Suite("click", "src", ("click==8.5.1",)),
     "itsdangerous==2.2.0": Suite("itsdangerous", "src", ("freezegun",)),
     "jinja2==3.1.6": Suite("jinja2", "src", ("markupsafe", "trio")),
     "tenacity==9.2.1": Suite("tenacity", ".", ("typeguard", "tornado")),

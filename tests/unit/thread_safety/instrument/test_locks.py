@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import _thread
 import copy
-import os
 import pickle
-import signal
+import subprocess
+import sys
 import threading
-import warnings
 import weakref
 
 import pytest
 
 from bridge.thread_safety.checker import ThreadSafetyChecker
-from tests.waiting import WAIT_S, in_thread, join, wait_until
-
-from ..race_program import checked
+from tests.waiting import WAIT_S, in_thread, join
 
 KINDS = ["Lock", "RLock"]
 #: As they are while nobody traces them.
@@ -137,30 +134,31 @@ def test_where_locks_were_made_by_a_class_they_are_so_traced():
         assert threading.Lock.__name__ in ("lock", "allocate_lock")
 
 
-def test_a_child_of_a_fork_finds_the_checkers_lock_free(tmp_path):
-    with checked("x = [0]\ndef use():\n    x[0] += 1\n", tmp_path) as program:
-        # events need the lock that is held here
-        held, over = _thread.allocate_lock(), _thread.allocate_lock()
-        held.acquire()
-        over.acquire()
+FORKS = """
+import _thread, os
+from bridge.thread_safety import ThreadSafetyChecker
 
-        def hold():
-            with program.checker._probe.recorder.lock:
-                held.release()
-                assert over.acquire(timeout=WAIT_S)
+with ThreadSafetyChecker() as checker:
+    held = _thread.allocate_lock()
+    held.acquire()
 
-        _thread.start_new_thread(hold, ())
-        assert held.acquire(timeout=WAIT_S)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
-            child = os.fork()
-        if not child:
-            program.module.use()
+    def hold():
+        with checker._probe.recorder.lock:
+            held.release()
+            _thread.allocate_lock().acquire(True, 600)
+
+    _thread.start_new_thread(hold, ())
+    held.acquire()
+    child = os.fork()
+    if not child:
+        import threading
+
+        with threading.Lock():
             os._exit(7)
-        try:
-            wait_until(lambda: os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT))
-        finally:
-            over.release()
-            os.kill(child, signal.SIGKILL)
-            _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) == 7
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_child_of_a_fork_finds_the_checkers_lock_free():
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], timeout=WAIT_S, check=False)
+    assert run.returncode == 7
