@@ -66,7 +66,7 @@ defmodule Bridge.ClientLifeTest do
         )
 
       assert {:ok, %{ready: %{"limits" => limits}}} = Client.info(client)
-      assert limits == %{"max_workers" => 3, "max_queue" => 5, "max_message_bytes" => 100_000}
+      assert %{"max_workers" => 3, "max_queue" => 5, "max_message_bytes" => 100_000} = limits
 
       assert {:error, %Error{code: :resource_exhausted}} =
                Client.call(client, "echo", [:binary.copy("x", 100_001)])
