@@ -17,7 +17,7 @@ defmodule Bridge.Stderr do
   alias Bridge.Log
 
   # How many of the last lines are kept, how long one may be, and how far the process may be behind.
-  @lines 40
+  @lines 100
   @line_bytes 500
   @behind 1_000
 

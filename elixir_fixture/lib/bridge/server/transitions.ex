@@ -28,7 +28,7 @@ defmodule Bridge.Server.Transitions do
   @tail_ms 10_000
 
   # How long a Python that is not ready in time may take to say where it is.
-  @stack_ms 500
+  @stack_ms 10_000
 
   # How often Python is asked at most, and at least, whether it serves calls.
   @health_ms {100, 5_000}
