@@ -21,7 +21,7 @@ defmodule Bridge.Stderr do
   @line_bytes 500
   @behind 1_000
 
-  @open_ms 2_000
+  @open_ms 10_000
 
   @script ~S"""
   umask 077

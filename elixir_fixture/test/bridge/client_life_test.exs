@@ -148,9 +148,12 @@ defmodule Bridge.ClientLifeTest do
 
   describe "stop/3" do
     test "lets running calls end, and returns when Python is gone" do
-      client = start_client()
+      client = start_client(grace: 20)
       os_pid = os_pid(client)
-      call = Task.async(fn -> Client.call(client, "sleep", [0.2, "done"]) end)
+
+      call =
+        Task.async(fn -> Client.call(client, "sleep", [1.0, "done"], timeout: patience()) end)
+
       eventually(fn -> match?({:ok, %{"busy" => 1}}, Client.health(client)) end)
 
       assert Client.stop(client) == :ok

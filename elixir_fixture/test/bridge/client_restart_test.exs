@@ -106,12 +106,15 @@ defmodule Bridge.ClientRestartTest do
     test "lets running calls end, has others wait, and serves on" do
       client = start_client(grace: 20)
       os_pid = os_pid(client)
-      running = Task.async(fn -> Client.call(client, "sleep", [0.3, "done"]) end)
+
+      running =
+        Task.async(fn -> Client.call(client, "sleep", [1.0, "done"], timeout: patience()) end)
+
       eventually(fn -> match?({:ok, %{"busy" => 1}}, Client.health(client)) end)
 
       assert Client.restart(client) == :ok
       assert Client.call(client, "echo", ["next"], timeout: patience()) == {:ok, "next"}
-      assert Task.await(running) == {:ok, "done"}
+      assert Task.await(running, patience()) == {:ok, "done"}
       refute os_pid(client) == os_pid
       assert {:ok, %{state: :ready, starts: 2, failures: 0}} = Client.status(client)
     end
