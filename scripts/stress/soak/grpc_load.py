@@ -27,6 +27,12 @@ _CHANNELS, _CALLERS = 4, 24
 #: One call in flight for each caller, and now and then more.
 _BURSTS = (1,) * 30 + (8, 64)
 _FLOOD = 64
+#: Requests that begin and do not go on, at any time, and what they ask for.
+_HALF_OPEN = 40
+_HALF_OPEN_METHODS = (
+    *(_SERVICE + name for name in ("Call", "CallStream", "ListTools", "GetStats")),
+    *(f"/grpc.health.v1.Health/{name}" for name in ("Check", "Watch")),
+)
 #: What the bridge may have for its own answers, and how long it takes until it has them.
 _CONTROL_THREADS, _WARM_UP_S = 64, 0.5
 #: Without an answer for so long, there will be none.
@@ -48,6 +54,7 @@ class GrpcLoad:
 
     def __init__(self, address: str, seed: str, phases: Phases) -> None:
         self._seed = seed
+        self._address = address
         self._phases = phases
         self._allowed = 0
         self._begun = 0
@@ -66,15 +73,16 @@ class GrpcLoad:
         self._warm_up()
         for thread in self._threads:
             thread.start()
-        reporter = threading.Thread(target=self._report)
-        reporter.start()
+        others = [threading.Thread(target=each) for each in (self._report, self._hold_open)]
+        for thread in others:
+            thread.start()
         for line in sys.stdin:
             wish = json.loads(line)
             if "end" in wish:
                 break
             self._allowed = wish["allow"]
         self._ending.set()
-        for thread in (*self._threads, reporter):
+        for thread in (*self._threads, *others):
             thread.join()
         for channel in self._channels:
             channel.close()
@@ -137,6 +145,35 @@ class GrpcLoad:
                 caller.call(self._take(size), size, caller.mix.next)
             else:
                 self._ending.wait(_MOMENT_S)
+
+    def _hold_open(self) -> None:
+        """Send headers of requests and no messages, and leave: that must take nothing from others."""
+        rng = random.Random(f"{self._seed} half open")
+        held: list[tuple[Any, threading.Event]] = []
+
+        def let_go(place: int) -> None:
+            rpc, left = held.pop(place)
+            rpc.cancel()
+            left.set()
+
+        def nothing(left: threading.Event) -> Iterator[bytes]:
+            left.wait()
+            yield from ()
+
+        with grpc.insecure_channel(self._address, _OPTIONS) as channel:
+            while not self._ending.wait(_MOMENT_S):
+                phase, _ = self._phases.at(time.monotonic())
+                if phase in (QUIET, ALONE):
+                    while held:
+                        let_go(-1)
+                    continue
+                if len(held) == _HALF_OPEN:
+                    let_go(rng.randrange(_HALF_OPEN))
+                left = threading.Event()
+                begin = channel.stream_unary(rng.choice(_HALF_OPEN_METHODS))
+                held.append((begin.future(nothing(left)), left))
+            while held:
+                let_go(-1)
 
     def _take(self, size: int) -> int:
         """So many numbers; the last of them."""
