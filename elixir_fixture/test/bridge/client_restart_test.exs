@@ -132,7 +132,14 @@ defmodule Bridge.ClientRestartTest do
 
       log =
         capture_log(fn ->
-          Client.call(client, "sleep", [600], timeout: 1)
+          deaf =
+            Task.async(fn ->
+              Client.call(client, "sleep", [600], timeout: :infinity, tag: :deaf)
+            end)
+
+          eventually(fn -> match?({:ok, %{"busy" => 1}}, Client.health(client)) end)
+          Client.cancel(client, :deaf)
+          assert {:error, %Error{code: :cancelled}} = Task.await(deaf, patience())
 
           eventually(fn ->
             match?({:ok, %{ready: %{"pid" => n}}} when n != os_pid, Client.info(client))
