@@ -161,12 +161,11 @@ def _check_collisions(keys: list[Any]) -> None:
     a dict of that size has before it grows.
     """
     hashes = [hash(key) for key in keys]
-    size = 2 * _FEW_KEYS
-    while True:
+    sizes = [2 * _FEW_KEYS]
+    while sizes[-1] * 2 // 3 < len(hashes):
+        sizes.append(sizes[-1] * 2)
+    for size in reversed(sizes):  # most of what it took, it took at the last ones
         _find_places(hashes[: size * 2 // 3], size)
-        if size * 2 // 3 >= len(hashes):
-            return
-        size *= 2
 
 
 def _find_places(hashes: list[int], size: int) -> None:

@@ -140,10 +140,23 @@ class StdioPeer(Peer):
         """Whether there is a peer that will get it, or from which it was dropped."""
         if self._ended:
             return False
-        message = self._encode_if_read("$/log", [level, logger, text, fields, key])
-        if message is not None:
-            self._writer.send(message)
-            self._writer.nudge()
+        if key is not None and not self._send_log_of_call([level, logger, text, fields, key], key):
+            key = None  # it was answered meanwhile
+        if key is None:
+            message = self._encode_if_read("$/log", [level, logger, text, fields, None])
+            if message is not None:
+                self._writer.send(message)
+        self._writer.nudge()
+        return True
+
+    def _send_log_of_call(self, params: list[Any], key: int) -> bool:
+        """False if the call has its answer: nothing with its id may follow."""
+        message = self._encode_if_read("$/log", params)
+        with self._channel.order:
+            if message is not None:
+                if not self._connection.is_in_flight(key):
+                    return False
+                self._writer.send(message)
         return True
 
     # -- parts ------------------------------------------------------------------------------

@@ -147,6 +147,26 @@ def test_a_bug_on_the_reader_counts_as_a_peer_that_is_gone(inline, wire, monkeyp
     assert [str(error) for error in bugs] == ["a bug"]
 
 
+def test_a_log_line_that_comes_as_its_call_is_answered_has_no_id_any_more(wire):
+    subject = wire()
+    subject.reader.start()
+    slow = Slow()
+    subject.connection.receive_data(frame(Encoder().request(7, "answer", [])))
+    logging = in_thread(
+        lambda: subject.peer.send_log("info", "tools", "a line", {"slow": slow, "n": 1}, 7)
+    )
+    passed(slow.begun)
+    subject.peer.send_result(7, "done")
+    slow.go_on.set()
+    join(logging)
+    subject.peer.flush()
+    messages: list[Any] = []
+    while len(messages) < 2:
+        messages += subject.read()
+    line = Notification("$/log", ["info", "tools", "a line", {"slow": "plain", "n": 1}, None])
+    assert messages == [Response(7, None, "done"), line]
+
+
 def bug(*args: Any, **kwargs: Any) -> Any:
     raise RuntimeError("a bug")
 
