@@ -75,6 +75,8 @@ class Call(Running, NestableJob, CallView):
     outer: NestableJob | None = None
     #: Where calls run that are made within this one, while its tool waits for Elixir.
     nested: NestedCalls | None = None
+    #: The coroutine, or async generator, that runs for it on the event loop.
+    awaited: Any = None
     _callbacks: list[Callable[[], object]] | None = None
     #: Whether the tool has ended after somebody else had claimed the answer.
     _elsewhere = False
@@ -201,11 +203,16 @@ class Call(Running, NestableJob, CallView):
         if tool.is_async and (
             hasattr(value, "__await__") or (hasattr(value, "__aiter__") and not tool.streaming)
         ):
-            value = threads.get_loop().run(value, self.on_interrupt)
+            self.awaited = value
+            try:
+                value = threads.get_loop().run(value, self.on_interrupt)
+            finally:
+                self.awaited = None
         if not tool.streaming:
             return value
         advance: Callable[[Iterator[Any]], Any] = next
         if hasattr(value, "__aiter__"):
+            self.awaited = value
             value = threads.get_loop().iterate(value, self.on_interrupt)
         elif tool.interruptible:
             advance = partial(run_inside, self, next)
@@ -213,6 +220,7 @@ class Call(Running, NestableJob, CallView):
         try:
             return self._send_items(iterator, advance)
         finally:
+            self.awaited = None
             close = getattr(iterator, "close", None)
             if close is not None:
                 close()

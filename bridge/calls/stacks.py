@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Of a deeper stack the innermost frames are shown.
 _MAX_FRAMES = 64
+#: What a coroutine, a generator and an async generator have: their frame, and what that awaits.
+_FRAMES = ("cr_frame", "gi_frame", "ag_frame")
+_AWAITS = ("cr_await", "gi_yieldfrom", "ag_await")
 _NOT_SAFE = (
     "without the GIL the stack of a thread cannot be read while it runs: PYTHON_GIL=1 or an ordinary "
     "build of Python shows them"
@@ -71,8 +74,14 @@ def _describe(worker: Worker, frames: dict[int, FrameType], now: float) -> dict[
     job, thread = worker.job, worker.thread or worker.replaced
     tool = job.running_tool if isinstance(job, Running) else None
     stack, left_out = None, 0
-    if tool is not None and thread is not None and thread.ident in frames:
-        stack, left_out = _walk(frames[thread.ident])
+    if frames and tool is not None:
+        awaited = job.awaited if isinstance(job, Call) else None
+        if awaited is not None:
+            stack, left_out = _shorten(_of_awaited(awaited, frames))
+        elif thread is not None and thread.ident in frames:
+            found = _of_frame(frames[thread.ident])
+            # how the bridge came to call the tool says nothing
+            stack, left_out = _shorten(found[_begin_of_tool(found) :])
     if worker.job is not job:
         job = tool = stack = None  # it has just gone on to something else
     return {
@@ -86,19 +95,45 @@ def _describe(worker: Worker, frames: dict[int, FrameType], now: float) -> dict[
     }
 
 
-def _walk(frame: FrameType | None) -> tuple[list[dict[str, Any]], int]:
-    """The frames of a tool, and how many outer ones are left out."""
-    found = []
-    while frame is not None:
-        code = frame.f_code
-        name = getattr(code, "co_qualname", code.co_name)
-        found.append({"file": code.co_filename, "line": frame.f_lineno, "function": name})
-        frame = frame.f_back
-    found.reverse()
-    # how the bridge came to call the tool says nothing
-    del found[: _begin_of_tool(found)]
+def _shorten(found: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """The innermost frames, and how many others there are."""
     left_out = max(0, len(found) - _MAX_FRAMES)
     return found[left_out:], left_out
+
+
+def _show(frame: FrameType) -> dict[str, Any]:
+    code = frame.f_code
+    name = getattr(code, "co_qualname", code.co_name)
+    return {"file": code.co_filename, "line": frame.f_lineno, "function": name}
+
+
+def _of_frame(frame: FrameType | None, outermost: FrameType | None = None) -> list[dict[str, Any]]:
+    """A stack, innermost last, from ``outermost`` on; empty if that is none of its frames."""
+    found, seen = [], outermost is None
+    while frame is not None:
+        found.append(_show(frame))
+        if frame is outermost:
+            seen = True
+            break
+        frame = frame.f_back
+    return found[::-1] if seen else []
+
+
+def _of_awaited(awaited: Any, frames: dict[int, FrameType]) -> list[dict[str, Any]]:
+    """Where a coroutine is: what awaits what, and if it runs just now, what its thread does."""
+    found: list[dict[str, Any]] = []
+    while awaited is not None:
+        frame = next(filter(None, (getattr(awaited, name, None) for name in _FRAMES)), None)
+        if frame is None:
+            break  # what waits for the world outside
+        following = next(filter(None, (getattr(awaited, name, None) for name in _AWAITS)), None)
+        if following is None:
+            inner = (_of_frame(running, frame) for running in frames.values())
+            found += next(filter(None, inner), [_show(frame)])
+            break
+        found.append(_show(frame))
+        awaited = following
+    return found
 
 
 def _begin_of_tool(found: list[dict[str, Any]]) -> int:

@@ -170,6 +170,11 @@ class Tools(ThreadSafeAdapter):
     # -- values -----------------------------------------------------------------------------
 
     @tool
+    def spin(self) -> None:
+        while True:
+            pass
+
+    @tool
     def echo(self, value: Any) -> Any:
         return value
 

@@ -591,6 +591,17 @@ def test_the_bridge_answers_about_itself_while_everything_is_full(narrow, meetin
     assert [narrow.result(msgid) for msgid in (running, *waiting)] == ["go", None, None]
 
 
+def test_tools_that_nobody_awaits_are_ended_where_that_is_wanted(start):
+    peer = start("--max-workers", "1", "--interrupt-abandoned", "0")
+    for timeout_ms in (100, 1000, 10_000):  # on a busy machine it may be over before it begins
+        error = error_of(peer, peer.request("spin", timeout_ms=timeout_ms))
+        assert error.code == "deadline_exceeded"
+        assert peer.call("echo", [timeout_ms]) == timeout_ms  # or the worker is not free
+        if stats(peer, "interrupts") == {"raised": 1, "ended": 1}:
+            break
+    assert stats(peer, "interrupts") == {"raised": 1, "ended": 1}
+
+
 def test_everybody_gets_their_own_answer_once(peer):
     def caller(name: int) -> None:
         for n in range(50):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +17,11 @@ from bridge.calls.stacks import show_stacks
 from bridge.wire.messages import Request
 from tests.tool_bench import Bench
 from tests.waiting import in_thread, join, passed, wait_until
+
+#: For tests of stacks: without the GIL they cannot be read.
+readable = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="the GIL is off"
+)
 
 
 class Deep:
@@ -33,7 +39,25 @@ class Deep:
             self.go_down(secret, 1)
             yield secret
 
-        self.bench = Bench(work, items)
+        @tool
+        async def sleeps(secret: str) -> None:
+            await self.sleep(secret)
+
+        @tool
+        async def later(secret: str) -> AsyncIterator[str]:
+            await self.sleep(secret)
+            yield secret
+
+        @tool
+        async def blocks(secret: str) -> None:
+            self.go_down(secret, 1)
+
+        self.bench = Bench(work, items, sleeps, later, blocks)
+
+    async def sleep(self, secret: str) -> None:
+        self.started.release()
+        while not self.leave.is_set():
+            await asyncio.sleep(0.01)
 
     def go_down(self, secret: str, depth: int) -> None:
         if depth:
@@ -65,6 +89,7 @@ def functions(thread: dict[str, Any]) -> list[str]:
     return [frame["function"].rpartition(".")[2] for frame in thread["stack"]]
 
 
+@readable
 @pytest.mark.parametrize(("name", "outermost"), [("work", "work"), ("items", "items")])
 def test_the_stack_of_a_tool_is_its_own_frames(deep, name, outermost):
     key = deep.begin("hunter2", name=name)
@@ -79,11 +104,33 @@ def test_the_stack_of_a_tool_is_its_own_frames(deep, name, outermost):
     assert own["line"] > 1
 
 
+@readable
+@pytest.mark.parametrize("name", ["sleeps", "later"])
+def test_of_an_async_tool_is_shown_what_awaits_what(deep, name):
+    key = deep.begin("hunter2", name=name)
+    # it may just run, and then the way down to what it waits for is not there
+    wait_until(lambda: functions(deep.threads()[0])[-1:] == ["sleep"])
+    (thread,) = deep.threads()
+    assert (thread["tool"], thread["id"]) == (name, key)
+    assert functions(thread)[:2] == [name, "sleep"]
+    assert "hunter2" not in repr(thread)
+
+
+@readable
+def test_of_an_async_tool_that_holds_the_loop_up_is_shown_where(deep):
+    deep.begin("hunter2", name="blocks")
+    (thread,) = deep.threads()
+    assert functions(thread)[:3] == ["blocks", "go_down", "go_down"]
+    assert thread["stack"][-1]["file"] == threading.__file__  # passed() waits there
+
+
+@readable
 def test_no_values_are_shown(deep):
     deep.begin("hunter2")
     assert "hunter2" not in repr(deep.bench.dispatcher.stacks())
 
 
+@readable
 def test_every_worker_is_shown_and_those_that_nobody_awaits(deep):
     abandoned = deep.begin("x")
     deep.bench.dispatcher.cancel(abandoned)
@@ -93,6 +140,7 @@ def test_every_worker_is_shown_and_those_that_nobody_awaits(deep):
     assert (second["tool"], second["abandoned"]) == ("items", False)
 
 
+@readable
 def test_a_thread_that_rests_has_no_stack(deep):
     deep.begin("x")
     deep.leave.set()
@@ -109,6 +157,7 @@ def test_a_thread_that_rests_has_no_stack(deep):
     }
 
 
+@readable
 def test_of_a_deep_stack_the_innermost_frames_are_shown(deep):
     deep.begin("x", 200)
     (thread,) = deep.threads()
@@ -118,6 +167,7 @@ def test_of_a_deep_stack_the_innermost_frames_are_shown(deep):
     assert functions(thread)[0] == "go_down"
 
 
+@readable
 def test_a_quick_tool_on_the_thread_that_reads_is_shown(deep):
     runner = InlineRunner(deep.bench.dispatcher, deep.bench.peer, "bridge-reader-1")
     watchdog = Watchdog(lambda term, number: None, "unused")
@@ -147,6 +197,7 @@ def test_without_the_gil_no_stack_is_read_and_a_note_says_why(deep, monkeypatch)
     assert stacks["note"] in show_stacks(stacks)
 
 
+@readable
 def test_a_log_has_a_line_for_each_frame_of_those_that_run_a_tool(deep):
     deep.begin("x", 100)
     lines = show_stacks(deep.bench.dispatcher.stacks()).splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -127,7 +128,9 @@ def test_the_log_tells_once_where_the_workers_are_and_once_that_they_are_free(he
     for _ in range(3):
         assert held.watch.look() == "stuck"
     (message,) = caplog.messages
-    assert message.count("hang for ") == message.count(", in Held.__init__.<locals>.hang") == 2
+    if getattr(sys, "_is_gil_enabled", lambda: True)():  # else there are no stacks
+        assert message.count("hang for ") == 2
+        assert message.count(", in Held.__init__.<locals>.hang") == 2
     held.leave.set()
     held.bench.settle()
     for _ in range(3):
