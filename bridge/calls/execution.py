@@ -17,6 +17,7 @@ from ..errors import (
     shorten,
 )
 from ..gil import is_enabled
+from .failure_details import read_details
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -268,6 +269,7 @@ def describe_failure(failure: BaseException) -> CallError:
         type=class_name(kind),
         traceback=lines,
         started=True,
+        details=read_details(failure),
     )
 
 
