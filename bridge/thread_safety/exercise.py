@@ -45,8 +45,9 @@ EFFORT = 1
 _SWITCH_INTERVAL_S = 1e-5
 #: How long after the limit a check has ended that keeps to it.
 _GRACE_S = 3.0
-#: In how many orders the calls are made one after another, if results differ from those at once.
-_ORDERS = 6
+#: In how many orders the calls are made one after another, if results differ from those at once: where
+#: races were found already, and where the results are all there is.
+_ORDERS, _MORE_ORDERS = 6, 40
 
 
 def check_adapter(
@@ -219,7 +220,8 @@ class Exercise:
                 if not self._is_over():
                     self._run_in_turn(in_turn(each, self._threads, chance), outcomes)
             orders += 1
-            if orders >= _ORDERS or not self._at_once.new_results(outcomes):
+            differ = any(not each.expected for each in self._at_once.new_results(outcomes))
+            if not differ or orders >= (_ORDERS if self._checker.findings else _MORE_ORDERS):
                 break
         if self._stopped:
             return

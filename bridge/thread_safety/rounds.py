@@ -76,7 +76,7 @@ def in_turn(each: Round, threads: int, chance: random.Random | None) -> list[Ste
     waves = list(waves_of(each, threads))
     if chance is None:
         return [step for wave in waves for step in wave]
-    if chance.random() < 0.5:
+    if chance.random() < 0.25:
         steps = [step for wave in waves for step in wave]
         chance.shuffle(steps)
         return steps
