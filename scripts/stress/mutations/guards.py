@@ -9,6 +9,8 @@ POOL = "bridge/calls/pool.py"
 RPC = "bridge/transports/grpc/rpc.py"
 POOL_TESTS = "tests/unit/calls/test_pool_interleavings.py::test_"
 LOOP = "bridge/calls/event_loop.py"
+ASYNC = "bridge/calls/async_calls.py"
+ASYNC_TESTS = "tests/unit/calls/test_async_calls.py::test_"
 LOOP_TESTS = "tests/unit/calls/test_event_loop.py::test_"
 CALL = "bridge/calls/call.py"
 PROGRESS_TESTS = "tests/unit/calls/test_call_progress.py::test_"
@@ -47,6 +49,28 @@ ONE_WAY = [
 GUARDS = [
     *ONE_WAY,
     *GRPC,
+    Guard(
+        ASYNC, 1, "look for an answer before the tool begins",
+        "        if call.answered:  # (1), (2)",
+        "        if False:",
+        ASYNC_TESTS + "a_call_that_is_answered_on_its_way_to_the_loop_does_not_begin",
+    ),
+    Guard(
+        ASYNC, 2, "give back the turns of a call that was answered",
+        "        if call.answered:  # (1), (2)\n            self._leave(call)\n            return",
+        "        if call.answered:  # (1), (2)\n            return",
+        ASYNC_TESTS + "a_call_that_is_taken_back_between_two_queues_gives_its_turns_back",
+    ),
+    Guard(
+        ASYNC, 3, "cancel a task, and not whatever runs",
+        "        call.on_interrupt(lambda: loop.call_soon_threadsafe(task.cancel))  # (3)",
+        "        call.on_interrupt(\n"
+        "            lambda: loop.call_soon_threadsafe(\n"
+        "                lambda: task.cancel() or self._ended(call, task, now)\n"
+        "            )\n"
+        "        )",
+        ASYNC_TESTS + "a_task_that_is_cancelled_when_it_has_ended_changes_nothing",
+    ),
     Guard(
         LOOP, 1, "stop a loop that does not run yet",
         "        if loop is not None:\n            loop.call_soon_threadsafe(loop.stop)",
