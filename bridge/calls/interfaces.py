@@ -9,12 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+from ..context import Elixir
 from ..errors import CallError
 from ..typing_names import Any
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..context import Elixir
 
 #: The answer to a call for which there is no memory to make another one.
 EXHAUSTED = CallError(
