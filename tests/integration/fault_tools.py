@@ -220,7 +220,7 @@ class Faults(ThreadSafeAdapter):
 
     @tool
     def returns_what_does_not_fit(self, size: int) -> list[str]:
-        return ["x" * size]
+        return ["ü" * size]  # whose encoding takes twice as much
 
     @tool
     def recurses_without_end(self) -> Any:

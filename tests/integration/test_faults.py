@@ -191,7 +191,7 @@ def test_a_tool_that_takes_all_memory_fails_and_gives_it_back(any_peer):
 )
 def test_a_result_for_which_there_is_no_memory_fails_its_call(any_peer):
     any_peer.call("limits_memory", [64 << 20])
-    msgid = any_peer.request("returns_what_does_not_fit", [48 << 20])  # twice
+    msgid = any_peer.request("returns_what_does_not_fit", [48 << 20])
     assert error_of(any_peer, msgid).code == "internal"
     assert any_peer.call("echo", [1]) == 1
 
