@@ -183,16 +183,16 @@ class AsyncCalls:
         )
         call.on_interrupt(lambda: loop.call_soon_threadsafe(task.cancel))  # (3)
 
-    async def _run(self, call: Call) -> tuple[Any, BaseException | None]:
+    async def _run(self, call: Call) -> list[Any]:
         """What the tool returns, or raises: SystemExit and KeyboardInterrupt would end the loop."""
         try:
             value = call.begin()
             if call.tool.streaming:
                 await self._send_items(call, value)
-                return None, None
-            return await value, None
+                return [None, None]
+            return [await value, None]
         except BaseException as error:
-            return None, error
+            return [None, error]
 
     async def _send_items(self, call: Call, items: AsyncGenerator[Any, Any]) -> None:
         """Send the items of an async generator, which is paused while the peer takes none.
@@ -221,11 +221,11 @@ class AsyncCalls:
         finally:
             await items.aclose()
 
-    def _ended(
-        self, call: Call, task: asyncio.Task[tuple[Any, BaseException | None]], began: float
-    ) -> None:
+    def _ended(self, call: Call, task: asyncio.Task[list[Any]], began: float) -> None:
         try:
-            result, failure = task.result()
+            ended = task.result()
+            result, failure = ended
+            ended.clear()  # the task is in frames that the failure will lead to
         except BaseException as error:
             result, failure = None, error  # it was cancelled before its first step
         outcome = _Outcome(call.tool, result, failure)

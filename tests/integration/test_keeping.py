@@ -85,8 +85,10 @@ def begun(peer: PortPeer, begin: Begin, tool: str, busy: int = 1, **options: Any
     if busy == 1:
         settle(peer)
     msgid = begin(peer, tool, **options)
+    # async tools occupy no worker
+    sign = "in_flight" if tool.startswith("async") else "busy"
     wait_until(
-        lambda: progress(peer, msgid) or peer.call("$/health")["busy"] == busy, "the tool's begin"
+        lambda: progress(peer, msgid) or peer.call("$/health")[sign] == busy, "the tool's begin"
     )
     return msgid
 
