@@ -26,7 +26,8 @@ defmodule Bridge.Stderr do
   @script ~S"""
   umask 077
   mkfifo "$0" || exit 1
-  cat 0<>"$0" &
+  exec 3<>"$0"
+  cat 0<&3 3<&- &
   echo
   while read -r mark; do printf '%s\n' "$mark" >"$0"; done
   kill $!
