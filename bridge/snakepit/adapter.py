@@ -174,13 +174,10 @@ class SnakepitAdapter(LoadedAdapter):
         running = running_call.get(None)
         metadata = {} if running is None else running.metadata
         self._correlate(metadata.get("correlation_id"))
-        if self._main_thread is not None and is_sensitive(metadata, arguments, os.environ):
-            main_thread, inner = self._main_thread, work
-
-            def work(instance: Any) -> Any:
-                return main_thread.run(lambda: inner(instance))
-
-        return self._instances.call(work)
+        main_thread = self._main_thread
+        if main_thread is None or not is_sensitive(metadata, arguments, os.environ):
+            return self._instances.call(work)
+        return self._instances.call(lambda instance: main_thread.run(lambda: work(instance)))
 
     # -- its life ---------------------------------------------------------------------------
 
