@@ -80,10 +80,10 @@ def to_json(value: Any) -> Any:
     """
     if isinstance(value, bytes | bytearray | memoryview):
         raise TypeError("JSON has no form for bytes")
-    if isinstance(value, datetime) and not is_missing(value):
-        return value.isoformat()
     if is_time(value):
         return plain_time(value) if value.ndim == 0 else list(value)
+    if isinstance(value, datetime) and not is_missing(value):
+        return value.isoformat()
     if callable(getattr(value, "tolist", None)):
         return to_lists(value)  # arrays and scalars of NumPy, tensors of torch
     plain = to_wire(value)
