@@ -11,7 +11,7 @@ go on.
 from __future__ import annotations
 
 import random
-import time
+from time import sleep as _sleep  # the program may replace the one of the module
 
 #: How often a call pauses at most, and how many points a tool has of which no call has ended.
 _MOST, _UNKNOWN = 2, 12
@@ -49,4 +49,4 @@ class Schedule:
 
     def pause(self, point: int) -> None:
         """Pause, at this point of a call."""
-        time.sleep(_PAUSES_S[point % len(_PAUSES_S)])
+        _sleep(_PAUSES_S[point % len(_PAUSES_S)])
