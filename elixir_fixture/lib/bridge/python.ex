@@ -29,7 +29,7 @@ defmodule Bridge.Python do
   def exit_ms, do: @exit_ms
 
   @doc """
-  Starts Python, and tells it what this client takes. Its standard error is the BEAM's, or goes to
+  Starts Python. Its standard error is the BEAM's, or goes to
   the named pipe `stderr`.
 
   An error says what is not there.
@@ -39,7 +39,6 @@ defmodule Bridge.Python do
     with {:ok, python} <- find(settings),
          :ok <- directory(settings),
          {:ok, port} <- spawn_port(python, settings, stderr) do
-      send_hello(port, settings)
       {:ok, %{port: port, os_pid: os_pid(port)}}
     end
   end
@@ -206,7 +205,12 @@ defmodule Bridge.Python do
   end
 
   # What was not declared is never sent. A bridge that does not know the message ignores it.
-  defp send_hello(port, settings) do
+  @doc """
+  Tells Python what this client takes. The client does so when Python is ready, before any request:
+  what is written to a program that has ended already costs its exit status.
+  """
+  @spec send_hello(port, Options.settings()) :: boolean
+  def send_hello(port, settings) do
     hello = %{
       client: "elixir",
       version: version(),

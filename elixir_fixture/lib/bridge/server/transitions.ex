@@ -80,6 +80,7 @@ defmodule Bridge.Server.Transitions do
     settings = state.life.settings
     Places.change(state.places, max_queue(ready, settings), true)
     if settings.stuck_after_ms != :infinity, do: ask_health_later(settings)
+    Python.send_hello(state.life.python.port, settings)
 
     %{
       state
