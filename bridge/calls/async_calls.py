@@ -264,8 +264,8 @@ class AsyncCalls:
 
             self._senders = ThreadPoolExecutor(self.limit, "bridge-async-stream")
         loop = self._threads.event_loop.get()
-        run = contextvars.copy_context().run
-        await loop.run_in_executor(self._senders, run, function, *args)
+        variables = contextvars.copy_context()
+        await loop.run_in_executor(self._senders, lambda: variables.run(function, *args))
 
 
 class _Outcome:

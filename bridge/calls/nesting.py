@@ -43,9 +43,11 @@ if TYPE_CHECKING:
         @property
         def is_full(self) -> bool:
             """Whether one more would have to wait."""
+            raise NotImplementedError
 
-        def submit(self, call: Any) -> None:
+        def submit(self, call: Any, /) -> None:
             """Run it soon."""
+            raise NotImplementedError
 
 
 #: How often a thread that waits looks for nested calls which it has handed on.

@@ -48,7 +48,14 @@ if TYPE_CHECKING:
         """What runs a tool: where its thread is in it, and whether it is to be interrupted."""
 
         region: Region | None
-        interrupt_due: bool
+
+        @property
+        def interrupt_due(self) -> bool:
+            raise NotImplementedError
+
+        @interrupt_due.setter
+        def interrupt_due(self, due: bool) -> None:
+            raise NotImplementedError
 
 
 #: Python looks for an exception at least once in a pass of a loop.

@@ -91,6 +91,7 @@ def holds_large(value: Any) -> bool:
         return kind not in _SMALL and _is_large(value)
     # no call and no list that nearly every result can do without: all come by here
     inner: list[Any] | None = None
+    item: Any = None
     count = 0
     while True:
         items = value.values() if type(value) is dict else value

@@ -84,7 +84,7 @@ class TracedLock:
         _begin(self)
 
     @property  # type: ignore[misc]
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         return _thread.LockType
 
     def __repr__(self) -> str:

@@ -3,23 +3,37 @@
 ``grpc.server`` has whatever handles a request wait for its message, and a client need never send it.
 So this file, and no other, knows what the server hands to its pool: a function, and as the arguments of
 that the event of the request, its state, the behavior, and what returns the message. Releases from 1.72
-to 1.85 are alike in that; in one that is not, threads would wait as gRPC has them wait.
+to 1.85 are alike in that; with one that is not, threads wait as gRPC has them wait: these are private
+names, and a server must start and serve without them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import grpc
-from grpc import _common, _server
-from grpc._cython import cygrpc
 
 from .status import CallStatus
+
+_common: Any
+_server: Any
+cygrpc: Any
+try:
+    _common, _server, cygrpc = map(
+        import_module, ("grpc._common", "grpc._server", "grpc._cython.cygrpc")
+    )
+except ImportError:
+    _common = _server = cygrpc = None
 
 #: Places among the arguments: the event, the state, the behavior, what returns the message.
 _EVENT, _STATE, _BEHAVIOR, _MESSAGE, _DESERIALIZE = 1, 2, 3, 4, 5
 _UNARY = "unary_request"
+#: What is used of the server's module, and how many arguments functions take there.
+_NAMES = {"_RPCState": None, "_EMPTY_FLAGS": None, "_RECEIVE_MESSAGE_TOKEN": None,
+          "_receive_message": 3, "_is_rpc_state_active": 1, "_abort": 4}  # fmt: skip
+_OF_STATE = ("condition", "due", "request", "code", "details", "trailing_metadata")
 
 
 class Reception:
@@ -37,8 +51,13 @@ class Reception:
     @staticmethod
     def of(args: tuple[Any, ...]) -> Reception | None:
         """The reception of a request; None: it is not known how to receive what this is."""
-        known = len(args) > _DESERIALIZE and isinstance(args[_STATE], _server._RPCState)
-        return Reception(args) if known else None
+        if len(args) <= _DESERIALIZE or not _is_known(_server, cygrpc):
+            return None
+        state = args[_STATE]
+        known = isinstance(state, _server._RPCState) and hasattr(args[_EVENT], "call")
+        return (
+            Reception(args) if known and all(hasattr(state, name) for name in _OF_STATE) else None
+        )
 
     @property
     def behavior(self) -> Any:
@@ -110,3 +129,17 @@ class Reception:
                 state.trailing_metadata = trailers
                 state.code, state.details = code, _common.encode(details)
                 _server._abort(state, self._call, cygrpc.StatusCode.unknown, b"")
+
+
+def _is_known(server: Any, core: Any) -> bool:
+    """Whether these modules of gRPC have what is used here, as far as can be seen."""
+    if not hasattr(core, "ReceiveMessageOperation") or not hasattr(_common, "decode"):
+        return False
+    for name, arguments in _NAMES.items():
+        thing = getattr(server, name, _NAMES)
+        code = getattr(thing, "__code__", None)
+        if thing is _NAMES or (
+            arguments is not None and getattr(code, "co_argcount", 0) != arguments
+        ):
+            return False
+    return True

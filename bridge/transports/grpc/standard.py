@@ -53,7 +53,7 @@ class Health(health.HealthServicer):  # type: ignore[misc]
         vars(apart.Watch)["for_anybody"] = self._watch_for_anybody
         health_pb2_grpc.add_HealthServicer_to_server(apart, server)
 
-    def Watch(self, request: Any, context: Any, send_response_callback: Any = None) -> None:
+    def Watch(self, request: Any, context: Any, send_response_callback: Any = None) -> Any:
         """Send how a service is, and again whenever that changes."""
         self._watch(request, context, send_response_callback, self._of_callers)
 

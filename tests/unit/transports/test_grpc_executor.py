@@ -4,16 +4,19 @@ import sys
 import threading
 import time
 from collections import deque
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("grpc")
 
 import grpc
+from grpc import _server
 
 from bridge import Context, tool
 from bridge.errors import CallError, Cancelled, DeadlineExceeded, PoolFull, ShuttingDown
 from bridge.transports.grpc import exchange, executor
+from bridge.transports.grpc import reception as receiving
 from bridge.transports.grpc.awaited import Awaited
 from bridge.transports.grpc.behavior import Place
 from bridge.transports.grpc.rpc import PerThread, Rpc
@@ -562,3 +565,20 @@ def test_a_worker_that_has_left_the_request_is_not_replaced(hold):
     wait_until(lambda: bench.pool.workers[0].job is None, "the worker to leave")
     rpc.replace_worker(replaced.append)
     assert replaced == []
+
+
+def test_a_release_of_grpc_that_is_made_otherwise_is_served_as_grpc_does_it(monkeypatch):
+    """The names are private: one that goes, or changes, must not keep a server from starting."""
+    args = (None, SimpleNamespace(call=None), _server._RPCState(), None, None, None)
+    assert receiving.Reception.of(args) is not None
+    for name in receiving._NAMES:
+        with monkeypatch.context() as patch:
+            patch.delattr(_server, name)
+            assert receiving.Reception.of(args) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(_server, "_receive_message", lambda state: None)
+        assert receiving.Reception.of(args) is None
+    for gone in ("_server", "cygrpc"):
+        with monkeypatch.context() as patch:
+            patch.setattr(receiving, gone, None)
+            assert receiving.Reception.of(args) is None
