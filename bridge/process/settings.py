@@ -115,7 +115,7 @@ class Settings(Options):
     max_async: int = option(
         "--max-async",
         WholeNumber(1),
-        "Calls of async tools that run at once, without a worker; see docs/set-up.md for one worker.",
+        "Calls of async tools that run at once, without a worker.",
         group=CALLS,
         default=256,
     )
