@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from ..requirements import Requirement
 
 SUMMARY = "Try every transport; show what is missing, and the command that mends it here."
-#: What the extras are for.
-_USES = {"": "everything", "numpy": "tensors", "grpc": "--transport grpc and Snakepit"}
+#: What the extras are for, and the package that is shown even where it is missing.
+_USES = {
+    "": ("everything", "msgpack"),
+    "numpy": ("tensors", "numpy"),
+    "grpc": ("--transport grpc and Snakepit", "grpcio"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,10 +64,9 @@ def _show(name: str, text: str) -> None:
 def _show_packages() -> bool:
     """Print what each extra needs. Returns whether what everything needs is here."""
     healthy = True
-    for extra, use in _USES.items():
-        wanted = requirements(extra)
-        for requirement in wanted:
-            if requirement.installed or requirement is wanted[0]:
+    for extra, (use, main) in _USES.items():
+        for requirement in requirements(extra):
+            if requirement.installed or requirement.name == main:
                 _show(requirement.name, _version(requirement))
         lacking = _lacking(extra)
         if lacking:

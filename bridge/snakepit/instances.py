@@ -97,7 +97,7 @@ class MainThread:
         def there() -> None:
             try:
                 if call is not None and call.interruption is not None:
-                    raise call.interruption
+                    raise call.interruption.again()
                 outcome.append(variables.run(function))
             except BaseException as error:
                 failure.append(error)

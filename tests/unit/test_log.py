@@ -22,6 +22,9 @@ def root(monkeypatch):
     yield root
     root.handlers[:] = handlers
     root.setLevel(level)
+    # a configuration disables every logger that it does not name
+    for logger in root.manager.loggerDict.values():
+        logger.disabled = False
 
 
 def capture(level, form, send):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge import Context, InvalidParams
+from bridge import Cancelled, Context, InvalidParams
 from bridge.adapter import bind_tools
 from bridge.adapters.showcase import Showcase
 from tests.tool_bench import Bench
@@ -135,8 +135,8 @@ def test_stress_test_counts_the_same_numbers_for_the_same_seed():
 )
 def test_a_cancelled_call_stops_and_is_not_in_the_history(tool, arguments):
     adapter, run = Showcase(), Call()
-    run.interruption = InterruptedError("cancelled")
-    with pytest.raises(InterruptedError):
+    run.interruption = Cancelled("cancelled")
+    with pytest.raises(Cancelled):
         getattr(adapter, tool)(Context(run), **arguments)
     stats = adapter.get_adapter_stats()
     assert (stats["finished"], stats["active_requests"]) == (0, 0)

@@ -159,7 +159,7 @@ class StdioElixir(Elixir):
     ) -> int:
         """Send a request. Returns its id."""
         if call.interruption is not None:
-            raise call.interruption
+            raise call.interruption.again()
         options: dict[str, Any] = {"within": call.key}
         if end is not None:
             options["timeout_ms"] = max(0.0, 1000 * (end - time.monotonic()))
@@ -191,7 +191,7 @@ class StdioElixir(Elixir):
         outcome = asked.outcome
         if outcome is None:
             if call.interruption is not None:
-                raise call.interruption
+                raise call.interruption.again()
             raise DeadlineExceeded(f"Elixir's {name} did not answer in time")
         if outcome.error is not None:
             raise _elixir_error(name, outcome.error)
