@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,11 +13,12 @@ import pytest
 SCRIPT = Path(__file__).parents[3] / "scripts" / "test"
 
 
-def run(root: Path, **fails: int) -> subprocess.CompletedProcess[str]:
+def run(root: Path, *arguments: str, **fails: int) -> subprocess.CompletedProcess[str]:
     """Run the script in a tree whose parts only say their names and end as they are told.
 
     Args:
         root: An empty folder.
+        arguments: Of the script.
         fails: The exit codes of ``pytest``, ``install``, ``mix`` and ``check``; 0 where none is given.
     """
     (root / "elixir_fixture").mkdir()
@@ -36,7 +38,7 @@ def run(root: Path, **fails: int) -> subprocess.CompletedProcess[str]:
     shutil.copy(SCRIPT, root / "scripts" / "test")
     environment = os.environ | {"PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
     return subprocess.run(
-        [str(root / "scripts" / "test"), "-k", "some"],
+        [str(root / "scripts" / "test"), *arguments],
         capture_output=True,
         text=True,
         env=environment,
@@ -45,11 +47,20 @@ def run(root: Path, **fails: int) -> subprocess.CompletedProcess[str]:
 
 
 def test_all_passed(tmp_path: Path) -> None:
-    ran = run(tmp_path)
+    ran = run(tmp_path, "-k", "some")
     assert ran.returncode == 0, ran
     for part in ("check ran:", "pytest ran: -m pytest -k some", "install ran:", "mix ran: test"):
         assert part in ran.stdout
     assert "failed" not in ran.stdout
+    assert ran.stdout.count("pytest ran:") == 1
+
+
+def test_every_test_runs_once(tmp_path: Path) -> None:
+    ran = run(tmp_path)
+    assert ran.returncode == 0, ran
+    here, apart = sorted(re.findall("^pytest ran: -m pytest (.*)$", ran.stdout, re.MULTILINE))
+    assert here.split() == [f"--ignore={path}" for path in apart.split()]
+    assert all((SCRIPT.parents[1] / path).exists() for path in apart.split())
 
 
 @pytest.mark.parametrize(
@@ -58,13 +69,13 @@ def test_all_passed(tmp_path: Path) -> None:
         ({"check": 1}, "check ran:"),
         ({"pytest": 1}, "== pytest failed\npytest ran: -m pytest -k some\n"),
         ({"pytest": 2}, "pytest ran: -m pytest -k some\n"),
-        ({"install": 1}, "== test-install or mix test failed: see above\n"),
-        ({"mix": 2}, "== test-install or mix test failed: see above\n"),
-        ({"pytest": 1, "mix": 2}, "== test-install or mix test failed: see above\n"),
+        ({"install": 1}, "== what runs beside pytest failed\n"),
+        ({"mix": 2}, "== what runs beside pytest failed\n"),
+        ({"pytest": 1, "mix": 2}, "== what runs beside pytest failed\n"),
     ],
     ids=str,
 )
 def test_something_failed(tmp_path: Path, fails: dict[str, int], says: str) -> None:
-    ran = run(tmp_path, **fails)
+    ran = run(tmp_path, "-k", "some", **fails)
     assert ran.returncode != 0, ran
     assert says in ran.stdout
