@@ -177,7 +177,7 @@ GUARDS = [
     ),
     Guard(
         RPC, 9, "a worker that leaves is not there to be replaced",
-        "self._waiting = self._running = None", "self._waiting = None",
+        "self._worker = self._running = None", "self._worker = None",
         "tests/unit/transports/test_grpc_executor.py::"
         "test_a_worker_that_has_left_the_request_is_not_replaced",
     ),
@@ -232,7 +232,8 @@ GUARDS = [
     ),
     Guard(
         RUNNER, 4, "the batch may be gone",
-        "                break  # (4)", "                raise",
+        "running = batch.popleft()\n            except IndexError:\n                break  # (4)",
+        "running = batch.popleft()\n            except IndexError:\n                raise",
         "tests/unit/calls/inline/test_runner.py::test_a_batch_that_is_taken_away_ends_the_run",
     ),
     Guard(
