@@ -35,7 +35,7 @@ class ToolOptions:
 
     __slots__ = (
         *("name", "description", "serial", "stream", "examples", "max_concurrency"),
-        "interruptible",
+        *("interruptible", "idempotent"),
     )
 
     def __init__(
@@ -47,6 +47,7 @@ class ToolOptions:
         examples: Sequence[list[Any] | dict[str, Any]] = (),
         max_concurrency: int | None = None,
         interruptible: bool | None = None,
+        idempotent: bool = False,
     ) -> None:
         self.name = name
         self.description = description
@@ -55,6 +56,7 @@ class ToolOptions:
         self.examples = examples
         self.max_concurrency = 1 if serial else max_concurrency
         self.interruptible = interruptible
+        self.idempotent = idempotent
 
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
         examples: Sequence[list[Any] | dict[str, Any]] = (),
         max_concurrency: int | None = None,
         interruptible: bool | None = None,
+        idempotent: bool = False,
     ) -> Callable[[Function], Function]: ...
 
 
@@ -84,6 +87,7 @@ def tool(
     examples: Sequence[list[Any] | dict[str, Any]] = (),
     max_concurrency: int | None = None,
     interruptible: bool | None = None,
+    idempotent: bool = False,
 ) -> Any:
     """Mark a function or method as a tool. It stays an ordinary function.
 
@@ -104,6 +108,8 @@ def tool(
         interruptible: Raise ``bridge.Interrupted`` in the tool at once when nobody awaits its result
             any more, wherever its Python code is; ``finally`` and ``with`` run. False: never;
             default: as ``--interrupt-abandoned`` says. Async tools are cancelled in any case.
+        idempotent: A call may be run again although it may have begun, as its process was lost. A
+            caller with several processes repeats it then; other calls only if they surely never began.
 
     Returns:
         The function itself, or a decorator that returns it.
@@ -126,7 +132,8 @@ def tool(
             inner,
             _MARK,
             ToolOptions(
-                name, description, serial, stream, examples, max_concurrency, interruptible
+                *(name, description, serial, stream, examples, max_concurrency, interruptible),
+                idempotent,
             ),
         )
         return target
@@ -192,6 +199,7 @@ class Tool:
         self.serial: Final = options.max_concurrency == 1
         self.examples: Final = options.examples
         self.interruptible: Final = options.interruptible
+        self.idempotent: Final = options.idempotent
         coroutine = bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
         self.is_async: Final = coroutine if is_async is None else is_async
         generator = bool(flags & (CO_GENERATOR | CO_ASYNC_GENERATOR))
@@ -242,6 +250,7 @@ class Tool:
             "description": self.description,
             "parameters": [parameter.describe() for parameter in self.parameters],
             "streaming": self.streaming,
+            "idempotent": self.idempotent,
         }
 
     def bind(self, params: list[Any] | dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:

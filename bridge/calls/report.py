@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from ..resident_memory import resident_bytes
 from .activity import is_abandoned
 from .call import Call
 from .stats import add_up
@@ -59,7 +60,8 @@ class Report:
     def health(self, draining: bool) -> dict[str, Any]:
         """Whether it serves, and has room. ``abandoned``: threads whose caller has gone.
 
-        ``async_running``: calls that occupy no worker, ``async_abandoned`` included.
+        ``async_running``: calls that occupy no worker, ``async_abandoned`` included. ``rss_bytes``:
+        the memory of this process, without its children; None where that cannot be known.
         """
         pool, queued = self._pool, self._pool.queued
         busy = sum(worker.job is not None for worker in pool.workers)
@@ -79,6 +81,7 @@ class Report:
             "max_async": 0 if tasks is None else tasks.limit,
             "async_running": running,
             "async_abandoned": left,
+            "rss_bytes": resident_bytes() or None,
             "python": self._python,
         }
 

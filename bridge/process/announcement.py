@@ -34,6 +34,9 @@ def describe(
             "max_queue": settings.max_queue,
         },
         "tools": sorted(dispatcher.tools),
+        "idempotent": sorted(
+            name for name, tool in dispatcher.tools.items() if tool.tool.idempotent
+        ),
         "python": dispatcher.python,
         "pid": os.getpid(),
         "grpc_port": grpc_port,

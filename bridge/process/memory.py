@@ -7,8 +7,9 @@ page faults, so it is done when the process does nothing.
 
 from __future__ import annotations
 
-import os
 import time
+
+from ..resident_memory import resident_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ _PATIENCE_S = 1.0
 #: How often to look: usually, and when there may be something to be given back. The main thread
 #: looks after other things as often.
 _SELDOM_S, _SOON_S = 0.5, 0.1
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class MemoryWatch:
@@ -51,7 +51,7 @@ class MemoryWatch:
         work: Callable[[], float] = time.process_time,
     ) -> None:
         self._trim = trim or _trim
-        self._resident = resident or _resident
+        self._resident = resident or resident_bytes
         self._clock, self._work = clock, work
         self._looked, self._worked = clock(), work()
         self._least = self._resident()
@@ -85,15 +85,6 @@ class MemoryWatch:
             self._patience_s *= 2
             self._latest = now + self._patience_s
         return _SOON_S
-
-
-def _resident() -> int:
-    """How many bytes of memory the process uses; 0 where that cannot be known."""
-    try:
-        with open("/proc/self/statm", "rb", buffering=0) as file:
-            return int(file.read().split()[1]) * _PAGE
-    except (OSError, IndexError, ValueError):
-        return 0  # not Linux, or no descriptor left
 
 
 def _trim() -> None:

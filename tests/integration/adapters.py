@@ -23,7 +23,7 @@ class Tools(ThreadSafeAdapter):
         if marker:
             Path(marker).write_text("closed")
 
-    @tool
+    @tool(idempotent=True)
     def echo(self, value: Any) -> Any:
         """Return what was sent."""
         return value

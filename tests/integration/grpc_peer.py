@@ -362,6 +362,7 @@ def _describe_tool(tool: pb.Tool) -> dict[str, Any]:
         "name": tool.name,
         "description": tool.description,
         "streaming": tool.streaming,
+        "idempotent": tool.idempotent,
         "parameters": [
             {
                 "name": parameter.name,

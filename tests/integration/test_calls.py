@@ -24,6 +24,7 @@ def test_ready_says_what_the_bridge_is(start):
         "max_queue": 5,
     }
     assert "echo" in peer.ready["tools"]
+    assert peer.ready["idempotent"] == ["echo"]
     assert peer.ready["python"]["gil"] in (True, False)
 
 
@@ -162,6 +163,7 @@ def test_tools_are_described(peer):
     tools = {described["name"]: described for described in peer.call("$/tools")}
     assert tools["echo"]["description"] == "Return what was sent."
     assert tools["count"]["streaming"] is True
+    assert (tools["echo"]["idempotent"], tools["count"]["idempotent"]) == (True, False)
     assert tools["count"]["parameters"][1] == {
         "name": "mark",
         "kind": "either",

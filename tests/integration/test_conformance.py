@@ -274,6 +274,7 @@ def test_the_tools_are_described(peer):
     tools = {described["name"]: described for described in peer.call("$/tools")}
     assert tools["count"]["streaming"] is True
     assert tools["echo"]["streaming"] is False
+    assert (tools["echo"]["idempotent"], tools["count"]["idempotent"]) == (True, False)
     assert tools["defaults"]["description"] == "Every kind of parameter."
     assert tools["until_interrupted"]["parameters"][-1]["name"] == "name", "it shows its context"
     a, b, c, d = tools["defaults"]["parameters"]

@@ -232,6 +232,8 @@ def test_describe_shows_what_callers_need():
 
     described = made(f).describe()
     assert (described["name"], described["description"], described["streaming"]) == ("f", "Text.", False)  # fmt: skip
+    assert described["idempotent"] is False
+    assert made(f, idempotent=True).describe()["idempotent"] is True
     rows = [tuple(p[k] for k in ("name", "kind", "required", "default")) for p in described["parameters"]]  # fmt: skip
     assert rows == [
         ("a", "positional", True, None),

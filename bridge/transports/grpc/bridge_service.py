@@ -206,6 +206,7 @@ def _describe_tool(tool: dict[str, Any]) -> pb.Tool:
         description=tool["description"],
         parameters=parameters,
         streaming=tool["streaming"],
+        idempotent=tool["idempotent"],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bridge import resident_memory
 from bridge.process import memory
 from bridge.process.memory import MemoryWatch
 
@@ -99,7 +100,7 @@ def test_of_a_large_one_little_growth_is_no_reason():
 
 
 def test_this_process_has_memory_and_can_be_trimmed():
-    assert memory._resident() > MIB
+    assert resident_memory.resident_bytes() > MIB
     memory._trim()
     assert MemoryWatch().look() > 0
 
@@ -114,15 +115,15 @@ def test_where_it_cannot_be_done_nothing_fails(missing, monkeypatch):
 
 
 def test_where_memory_cannot_be_known_nothing_is_done(monkeypatch):
-    monkeypatch.setattr(memory, "open", lambda *args, **options: 1 / 0, raising=False)
+    monkeypatch.setattr(resident_memory, "open", lambda *args, **options: 1 / 0, raising=False)
     with pytest.raises(ZeroDivisionError):
-        memory._resident()  # so it is that which opens
+        resident_memory.resident_bytes()  # so it is that which opens
 
     def fail(*args: object, **options: object) -> None:
         raise OSError
 
-    monkeypatch.setattr(memory, "open", fail, raising=False)
-    assert memory._resident() == 0
+    monkeypatch.setattr(resident_memory, "open", fail, raising=False)
+    assert resident_memory.resident_bytes() == 0
     trims: list[None] = []
     MemoryWatch(lambda: trims.append(None)).look()
     assert trims == []
