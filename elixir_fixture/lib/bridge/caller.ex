@@ -9,7 +9,7 @@ defmodule Bridge.Caller do
   # `{:error, error}`, or, when items or progress came first, with `{:notes, handle, frames}`. The
   # handle is what to ask with for more.
 
-  alias Bridge.{Admission, Claim, Connection, Error, Msgpack, Places, Requests, Waiting}
+  alias Bridge.{Admission, Claim, Connection, Error, Msgpack, Places, Runner, Waiting}
 
   # What is copied rather than sent in parts.
   @small_bytes 4_096
@@ -205,14 +205,16 @@ defmodule Bridge.Caller do
 
   # A call is within one of Python's only for the client that this one belongs to.
   defp within(client, opts) do
-    case Keyword.get_lazy(opts, :within, &Requests.within/0) do
-      nil ->
-        opts
-
-      {process, id} ->
-        opts = Keyword.delete(opts, :within)
-        if GenServer.whereis(client) == process, do: [{:within, id} | opts], else: opts
+    case Keyword.fetch(opts, :within) do
+      :error -> within(client, opts, Runner.within(client))
+      {:ok, within} -> within(client, Keyword.delete(opts, :within), within)
     end
+  end
+
+  defp within(_client, opts, nil), do: opts
+
+  defp within(client, opts, {process, id}) do
+    if GenServer.whereis(client) == process, do: [{:within, id} | opts], else: opts
   end
 
   # Python's deadline is a little earlier (a fiftieth, 5 ms at most), so that its word on whether the

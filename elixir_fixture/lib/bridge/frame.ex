@@ -21,6 +21,9 @@ defmodule Bridge.Frame do
 
   @type kind :: :response | :item | :progress
 
+  @typedoc "What a request asks for: the name, and how many arguments there are (1 if by name)."
+  @type head :: {name :: String.t(), arity :: non_neg_integer}
+
   @doc """
   The frame of a request.
 
@@ -38,16 +41,23 @@ defmodule Bridge.Frame do
   What a frame is, and the id of the call that it belongs to.
 
   The frequent messages are told by their first bytes, and go on as they are to the caller, who
-  decodes them. All others are `{:other, message}`, or `{:broken, text}` if they cannot be decoded.
+  decodes them. Of a request, the arguments are not read either. All others are `{:other, message}`, or `{:broken, text}` if they cannot be decoded.
 
       iex> [1, 7, nil, "result"] |> Bridge.Msgpack.encode!() |> IO.iodata_to_binary() |> Bridge.Frame.peek()
       {:response, 7}
+
+      iex> [0, 7, "add", [1, 2], %{}] |> Bridge.Msgpack.encode!() |> IO.iodata_to_binary() |> Bridge.Frame.peek()
+      {:request, 7, {"add", 2}}
 
       iex> [2, "$/bye", ["sigterm"]] |> Bridge.Msgpack.encode!() |> IO.iodata_to_binary() |> Bridge.Frame.peek()
       {:other, [2, "$/bye", ["sigterm"]]}
 
   """
-  @spec peek(binary) :: {kind, id :: term} | {:other, term} | {:broken, String.t()}
+  @spec peek(binary) ::
+          {kind, id :: term}
+          | {:request, id :: non_neg_integer, head}
+          | {:other, term}
+          | {:broken, String.t()}
   def peek(<<0x94, 1, rest::binary>> = frame), do: peek_id(rest, :response, frame)
 
   def peek(<<0x93, 2, 0xA6, "$/item", 0x92, rest::binary>> = frame) do
@@ -58,6 +68,8 @@ defmodule Bridge.Frame do
     peek_id(rest, :progress, frame)
   end
 
+  def peek(<<n, 0, rest::binary>> = frame) when n in [0x94, 0x95], do: peek_head(rest, frame)
+
   def peek(frame), do: read(frame)
 
   defp peek_id(<<0::1, id::7, _::binary>>, kind, _frame), do: {kind, id}
@@ -67,14 +79,54 @@ defmodule Bridge.Frame do
   defp peek_id(<<0xCF, id::64, _::binary>>, kind, _frame), do: {kind, id}
   defp peek_id(_rest, _kind, frame), do: read(frame)
 
+  defp peek_head(rest, frame) do
+    with {id, rest} <- natural(rest),
+         {name, rest} <- name(rest),
+         arity when arity != nil <- arity(rest) do
+      {:request, id, {name, arity}}
+    else
+      _other -> read(frame)
+    end
+  end
+
+  defp natural(<<0::1, n::7, rest::binary>>), do: {n, rest}
+  defp natural(<<0xCC, n, rest::binary>>), do: {n, rest}
+  defp natural(<<0xCD, n::16, rest::binary>>), do: {n, rest}
+  defp natural(<<0xCE, n::32, rest::binary>>), do: {n, rest}
+  defp natural(<<0xCF, n::64, rest::binary>>), do: {n, rest}
+  defp natural(_rest), do: nil
+
+  # copied, as a part would keep the frame
+  defp name(<<0b101::3, n::5, name::binary-size(n), rest::binary>>),
+    do: {:binary.copy(name), rest}
+
+  defp name(<<0xD9, n, name::binary-size(n), rest::binary>>), do: {:binary.copy(name), rest}
+  defp name(<<0xDA, n::16, name::binary-size(n), rest::binary>>), do: {:binary.copy(name), rest}
+  defp name(_rest), do: nil
+
+  defp arity(<<0b1001::4, n::4, _::binary>>), do: n
+  defp arity(<<0xDC, n::16, _::binary>>), do: n
+  defp arity(<<0xDD, n::32, _::binary>>), do: n
+  defp arity(<<first, _::binary>>) when first in 0x80..0x8F or first in [0xDE, 0xDF], do: 1
+  defp arity(_rest), do: nil
+
   # Python may write the same in more bytes than it needs.
   defp read(frame) do
     case Msgpack.decode(frame) do
       {:ok, [1, id, _error, _result]} -> {:response, id}
+      {:ok, [0, id, name, params | _options]} when is_integer(id) -> asked(id, name, params)
       {:ok, [2, "$/item", [id, _item]]} -> {:item, id}
       {:ok, [2, "$/progress", [id, _done, _total, _text]]} -> {:progress, id}
       {:ok, message} -> {:other, message}
       {:error, error} -> {:broken, error.message}
     end
   end
+
+  defp asked(id, name, params) when is_binary(name) and is_list(params),
+    do: {:request, id, {name, length(params)}}
+
+  defp asked(id, name, params) when is_binary(name) and is_map(params),
+    do: {:request, id, {name, 1}}
+
+  defp asked(id, _name, _params), do: {:request, id, {"", 0}}
 end

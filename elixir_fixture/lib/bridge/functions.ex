@@ -32,8 +32,10 @@ defmodule Bridge.Functions do
   as Python takes the items.
 
   A function may call tools of the same client. Such a call runs on the thread that waits for the
-  function, so that it needs no free worker. In a process that the function starts itself, give the
-  call the option `within: Bridge.Functions.within()` of the function's own process for that.
+  function, so that it needs no free worker. The same holds in a `Task` that the function starts, and in
+  tasks of such tasks, as long as the function runs. In a process that is started in another way, give the call the option
+  `within: Bridge.Functions.within()` of the function's own process for that. With `within: nil` a call is one
+  like all others: for work that the function leaves behind, and does not wait for.
   '''
 
   @typedoc "What the option `:functions` takes."
@@ -52,7 +54,7 @@ defmodule Bridge.Functions do
 
   """
   @spec within() :: term
-  defdelegate within, to: Bridge.Requests
+  def within, do: Bridge.Runner.within()
 
   @doc false
   defmacro __using__(_opts) do

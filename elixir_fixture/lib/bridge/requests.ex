@@ -7,11 +7,11 @@ defmodule Bridge.Requests do
   # Python. A request is answered once, by whoever takes it out of `running`: its runner, a cancel, its
   # deadline, or the end of its runner. What a runner says later finds nothing there.
 
-  alias Bridge.{Error, Functions, Log, Msgpack}
+  alias Bridge.{Functions, Log, Runner, Runners}
 
-  @key :"$bridge_within"
+  import Bridge.Runner, only: [error: 2, response: 3]
 
-  defstruct [:table, :limit, :supervisor, processes: %{}, running: %{}, monitors: %{}]
+  defstruct [:table, :limit, :supervisor, :runners, processes: %{}, running: %{}, monitors: %{}]
 
   @type id :: non_neg_integer
 
@@ -19,17 +19,25 @@ defmodule Bridge.Requests do
           table: Functions.table(),
           limit: pos_integer,
           supervisor: pid | nil,
+          runners: Runners.t() | nil,
           processes: %{optional(String.t()) => GenServer.server()},
-          running: %{optional(id) => {pid, reference, reference | nil}},
+          running: %{optional(id) => {pid, reference}},
           monitors: %{optional(reference) => id}
         }
+
+  @typedoc "What is asked for: the function's name, and how many arguments it gets."
+  @type head :: {name :: String.t(), arity}
 
   @typedoc "Messages for Python: iodata, each a frame."
   @type frames :: [iodata]
 
-  @doc "Nothing runs. The calling process gets the supervisor of what will, if anything is offered."
-  @spec new(Bridge.Options.settings()) :: t
-  def new(settings) do
+  @doc """
+  Nothing runs. The calling process gets the supervisor of what will, if anything is offered.
+
+  `runners` is where it is noted what runs, nil: nowhere.
+  """
+  @spec new(Bridge.Options.settings(), Runners.t() | nil) :: t
+  def new(settings, runners) do
     table = Functions.table(settings.functions)
 
     supervisor =
@@ -42,28 +50,32 @@ defmodule Bridge.Requests do
       table: table,
       limit: settings.max_elixir_calls,
       supervisor: supervisor,
+      runners: runners,
       processes: settings.processes
     }
   end
 
-  @doc "The call of Python, of which client, for which this process works; nil: for none."
-  @spec within() :: {client :: pid, id} | nil
-  def within, do: Process.get(@key)
+  @doc "Ends the supervisor of what runs, and all of that."
+  @spec close(t) :: term
+  def close(requests) do
+    for {_id, {_pid, monitor}} <- requests.running, do: Process.demonitor(monitor, [:flush])
 
-  @doc "Python asks for something."
-  @spec request(t, [term]) :: {t, frames}
-  def request(requests, [id, method, params | options]) do
-    options = with [map] when is_map(map) <- options, do: map, else: (_none -> %{})
+    if requests.supervisor do
+      Process.unlink(requests.supervisor)
+      Supervisor.stop(requests.supervisor)
+    end
+  end
 
-    with true <- is_binary(method) and (is_list(params) or is_map(params)),
-         {:ok, function} <- find(requests, method, params),
+  @doc "Python asks for something. The arguments are in the frame, which is not read here."
+  @spec request(t, id, head, frame :: binary) :: {t, frames}
+  def request(requests, id, head, frame) do
+    with {:ok, function} <- find(requests, head),
          true <- map_size(requests.running) < requests.limit or :full do
-      {start(requests, id, function, params, options), []}
+      {start(requests, id, function, frame), []}
     else
       {:ok, result, :now} -> {requests, [response(id, nil, result)]}
       :full -> {requests, [response(id, full(requests.limit), nil)]}
       {:error, error} -> {requests, [response(id, error, nil)]}
-      false -> {requests, [response(id, error(:invalid_argument, "no request"), nil)]}
     end
   end
 
@@ -72,10 +84,10 @@ defmodule Bridge.Requests do
   def cancel(requests, id), do: finish(requests, id, :cancelled, "the tool waits no more")
 
   @doc "The time of a request is over."
-  @spec overdue(t, id, reference) :: {t, frames}
-  def overdue(requests, id, monitor) do
+  @spec overdue(t, id, pid) :: {t, frames}
+  def overdue(requests, id, pid) do
     case requests.running do
-      %{^id => {_pid, ^monitor, _timer}} ->
+      %{^id => {^pid, _monitor}} ->
         finish(requests, id, :deadline_exceeded, "the function took longer than the tool waits")
 
       _over ->
@@ -86,9 +98,7 @@ defmodule Bridge.Requests do
   @doc "Python takes more items of a stream."
   @spec credit(t, term, term, term) :: :ok
   def credit(requests, id, items, bytes) do
-    with %{^id => {pid, _monitor, _timer}} <- requests.running,
-         do: send(pid, {@key, items, bytes})
-
+    with %{^id => {pid, _monitor}} <- requests.running, do: Runner.grant(pid, items, bytes)
     :ok
   end
 
@@ -96,8 +106,8 @@ defmodule Bridge.Requests do
   @spec answered(t, id, pid, :item | :answer, iodata) :: {t, frames}
   def answered(requests, id, pid, kind, frame) do
     case requests.running do
-      %{^id => {^pid, _monitor, _timer}} when kind == :item -> {requests, [frame]}
-      %{^id => {^pid, _monitor, _timer}} -> {remove(requests, id), [frame]}
+      %{^id => {^pid, _monitor}} when kind == :item -> {requests, [frame]}
+      %{^id => {^pid, _monitor}} -> {remove(requests, id), [frame]}
       _over -> {requests, []}
     end
   end
@@ -118,7 +128,7 @@ defmodule Bridge.Requests do
   @doc "Python is gone: nobody wants what runs for it."
   @spec reset(t) :: t
   def reset(requests) do
-    for {_id, {pid, _monitor, _timer}} <- requests.running, do: Process.exit(pid, :shutdown)
+    for {_id, {pid, _monitor}} <- requests.running, do: Process.exit(pid, :shutdown)
     Enum.reduce(Map.keys(requests.running), requests, &remove(&2, &1))
   end
 
@@ -141,7 +151,7 @@ defmodule Bridge.Requests do
 
   ## Parts
 
-  defp find(requests, "$/tools", _params) do
+  defp find(requests, {"$/tools", _arity}) do
     offered =
       for {name, functions} <- Enum.group_by(requests.table, fn {{name, _}, _} -> name end) do
         {_key, {_function, doc}} = hd(functions)
@@ -156,9 +166,7 @@ defmodule Bridge.Requests do
     {:ok, Enum.sort_by(offered, & &1.name), :now}
   end
 
-  defp find(requests, name, params) do
-    arity = if is_list(params), do: length(params), else: 1
-
+  defp find(requests, {name, arity}) do
     case requests.table do
       %{{^name, ^arity} => {function, _doc}} ->
         {:ok, function}
@@ -188,46 +196,31 @@ defmodule Bridge.Requests do
     error(:resource_exhausted, "#{limit} functions run for Python already (:max_elixir_calls)")
   end
 
-  defp error(code, message), do: %{code: code, message: message}
-
-  defp response(id, error, result), do: Msgpack.encode!([1, id, error, result])
-
-  defp start(requests, id, function, params, options) do
-    client = self()
-    within = with %{"within" => outer} <- options, do: {client, outer}, else: (_none -> nil)
-
-    credit =
-      with %{"stream" => %{"items" => n, "bytes" => m}} <- options, do: {n, m}, else: (_ -> nil)
-
-    {:ok, pid} =
-      Task.Supervisor.start_child(requests.supervisor, fn ->
-        # not before its end would be noticed
-        receive do: ({@key, :begin} -> :ok)
-        Process.put(@key, within)
-        say = &send(client, {:bridge_function, id, self(), &1, &2})
-        say.(:answer, run(id, function, params, credit, say))
-      end)
+  defp start(requests, id, function, frame) do
+    pid =
+      Runner.start(requests.supervisor, %{
+        client: self(),
+        runners: requests.runners,
+        id: id,
+        function: function,
+        frame: frame,
+        arrived: System.monotonic_time(:millisecond)
+      })
 
     monitor = Process.monitor(pid)
-    send(pid, {@key, :begin})
-
-    timer =
-      with %{"timeout_ms" => ms} when is_number(ms) and ms < 0xFFFF_FFFF <- options do
-        Process.send_after(client, {:bridge_function_overdue, id, monitor}, ceil(ms))
-      else
-        _for_ever -> nil
-      end
+    Runners.add(requests.runners, pid)
+    Runner.begin(pid)
 
     %{
       requests
-      | running: Map.put(requests.running, id, {pid, monitor, timer}),
+      | running: Map.put(requests.running, id, {pid, monitor}),
         monitors: Map.put(requests.monitors, monitor, id)
     }
   end
 
   defp finish(requests, id, code, message) do
     case requests.running do
-      %{^id => {pid, _monitor, _timer}} ->
+      %{^id => {pid, _monitor}} ->
         Process.exit(pid, :shutdown)
         {remove(requests, id), [response(id, error(code, message), nil)]}
 
@@ -237,76 +230,9 @@ defmodule Bridge.Requests do
   end
 
   defp remove(requests, id) do
-    {{_pid, monitor, timer}, running} = Map.pop!(requests.running, id)
+    {{pid, monitor}, running} = Map.pop!(requests.running, id)
     Process.demonitor(monitor, [:flush])
-    if timer, do: Process.cancel_timer(timer)
+    Runners.remove(requests.runners, pid)
     %{requests | running: running, monitors: Map.delete(requests.monitors, monitor)}
   end
-
-  ## In the runner's process
-
-  defp run(id, function, params, credit, say) do
-    result = apply(function, if(is_list(params), do: params, else: [params]))
-
-    if credit do
-      stream(result, id, credit, say)
-      response(id, nil, nil)
-    else
-      encode([1, id, nil, result], "the result")
-    end
-  catch
-    kind, reason -> response(id, failure(kind, reason, __STACKTRACE__), nil)
-  end
-
-  # A map could be enumerated as well, but is one value; so is whatever is no enumerable at all.
-  defp stream(items, id, credit, say)
-       when is_list(items) or is_function(items, 2) or is_struct(items) do
-    if Enumerable.impl_for(items),
-      do: each(items, id, credit, say),
-      else: each([items], id, credit, say)
-  end
-
-  defp stream(item, id, credit, say), do: each([item], id, credit, say)
-
-  defp each(items, id, credit, say) do
-    Enum.reduce(items, credit, fn item, credit ->
-      {n, m} = await_credit(credit)
-      frame = encode([2, "$/item", [id, item]], "an item")
-      say.(:item, frame)
-      {n - 1, m - :erlang.iolist_size(frame)}
-    end)
-  end
-
-  defp await_credit({n, m}) when n > 0 and m > 0, do: {n, m}
-
-  defp await_credit({n, m}) do
-    receive do
-      {@key, items, bytes} -> await_credit({n + items, m + bytes})
-    end
-  end
-
-  defp encode(message, what) do
-    case Msgpack.encode(message, what) do
-      {:ok, frame} -> frame
-      {:error, error} -> throw({@key, error})
-    end
-  end
-
-  defp failure(:throw, {@key, %Error{} = error}, _stack), do: error(:internal, error.message)
-
-  defp failure(kind, reason, stack) do
-    reason = if kind == :error, do: Exception.normalize(:error, reason, stack), else: reason
-
-    %{
-      code: :internal,
-      message: Log.printable(banner(kind, reason)),
-      type: if(kind == :error, do: inspect(reason.__struct__)),
-      traceback: stack |> Exception.format_stacktrace() |> String.split("\n", trim: true),
-      details: %{kind: kind}
-    }
-  end
-
-  defp banner(:error, exception), do: Exception.message(exception)
-  defp banner(:exit, reason), do: Exception.format_exit(reason)
-  defp banner(:throw, value), do: "threw #{inspect(value, limit: 50)}"
 end

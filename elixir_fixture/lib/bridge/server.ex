@@ -11,7 +11,19 @@ defmodule Bridge.Server do
 
   require Logger
 
-  alias Bridge.{Connection, Error, Frame, Lifecycle, Log, Places, Python, Reload, Requests}
+  alias Bridge.{
+    Connection,
+    Error,
+    Frame,
+    Lifecycle,
+    Log,
+    Places,
+    Python,
+    Reload,
+    Requests,
+    Runners
+  }
+
   alias Bridge.Server.Transitions
 
   # `starter` is told of the first start. `ending` waits for the last lines of the standard error;
@@ -62,7 +74,7 @@ defmodule Bridge.Server do
     state = %__MODULE__{
       life: Lifecycle.new(settings),
       connection: Connection.new(places),
-      requests: Requests.new(settings),
+      requests: Requests.new(settings, if(settings.functions != %{}, do: Runners.open())),
       places: places,
       parent: parent,
       starter: if(settings.start == :sync, do: starter)
@@ -94,7 +106,7 @@ defmodule Bridge.Server do
       {kind, id} when kind in [:response, :item, :progress] ->
         connection = Connection.receive_frame(state.connection, kind, id, frame)
         state = %{state | connection: connection}
-        {:noreply, if(byte_size(frame) > @large_bytes, do: let_go(state), else: state)}
+        {:noreply, let_go(state, frame)}
 
       other ->
         receive_message(other, frame, state)
@@ -126,8 +138,8 @@ defmodule Bridge.Server do
     answer(state, Requests.answered(state.requests, id, pid, kind, frame))
   end
 
-  def handle_info({:bridge_function_overdue, id, monitor}, state) do
-    answer(state, Requests.overdue(state.requests, id, monitor))
+  def handle_info({:bridge_function_overdue, id, pid}, state) do
+    answer(state, Requests.overdue(state.requests, id, pid))
   end
 
   def handle_info({:DOWN, monitor, :process, _pid, reason} = message, state) do
@@ -226,6 +238,7 @@ defmodule Bridge.Server do
   @impl true
   def terminate(_reason, state) do
     Places.close()
+    Runners.close()
     if state.life.python, do: Python.close(state.life.python.port)
 
     Connection.detach(state.connection, Transitions.unavailable("the client has ended"),
@@ -241,6 +254,10 @@ defmodule Bridge.Server do
   ## What Python says
 
   defp receive_message({:broken, reason}, _frame, state), do: refuse(reason, state)
+
+  defp receive_message({:request, id, head}, frame, state) do
+    answer(let_go(state, frame), Requests.request(state.requests, id, head, frame))
+  end
 
   defp receive_message({:other, _message}, frame, %{life: %{state: :starting}} = state) do
     case Python.receive_start(frame) do
@@ -294,11 +311,6 @@ defmodule Bridge.Server do
 
   defp receive_message([2, "$/" <> _unknown, _params], state), do: {:noreply, state}
 
-  defp receive_message([0, id, _method, _params | _options] = request, state)
-       when is_integer(id) do
-    answer(state, Requests.request(state.requests, tl(request)))
-  end
-
   defp receive_message(other, state), do: refuse(other, state)
 
   defp answer(state, {requests, frames}) do
@@ -310,6 +322,9 @@ defmodule Bridge.Server do
     Log.nonsense(what)
     {:noreply, state}
   end
+
+  defp let_go(state, frame),
+    do: if(byte_size(frame) > @large_bytes, do: let_go(state), else: state)
 
   # A process that does nothing collects no garbage: the last large frame would stay as long as that.
   defp let_go(%{letting_go: true} = state), do: state

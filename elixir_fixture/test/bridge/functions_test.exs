@@ -57,14 +57,38 @@ defmodule Bridge.FunctionsTest do
     @doc "Asks again."
     def again(tool), do: Bridge.call!(client(), tool, ["add", [1, 2]])
 
-    @doc "Asks twice at once, in processes of its own."
+    @doc "Asks twice at once, in tasks, and in tasks of tasks."
     def both do
-      {python, within} = {client(), Bridge.Functions.within()}
+      python = client()
+      echo = fn text -> Bridge.call!(python, "echo", [text], timeout: 60_000) end
+      nested = fn text -> Task.await(Task.async(fn -> echo.(text) end), 60_000) end
 
-      ["a", "b"]
-      |> Enum.map(&Task.async(fn -> Bridge.call!(python, "echo", [&1], within: within) end))
+      [Task.async(fn -> echo.("a") end), Task.async(fn -> nested.("b") end)]
       |> Task.await_many(60_000)
     end
+
+    @doc "Asks in a process that is no task."
+    def elsewhere do
+      {python, within, parent} = {client(), Bridge.Functions.within(), self()}
+      spawn(fn -> send(parent, {:echo, Bridge.call!(python, "echo", ["c"], within: within)}) end)
+      receive do: ({:echo, text} -> text)
+    end
+
+    @doc "Leaves a call behind that is none of its own, and says how that went to a test."
+    def leave_behind(test) do
+      python = client()
+      test = String.to_existing_atom(test)
+
+      {:ok, _pid} =
+        Task.start(fn ->
+          send(test, {:left, Bridge.call(python, "ask_in_turn", ["add", [1, 2]], within: nil)})
+        end)
+
+      :left
+    end
+
+    @doc "How much there is."
+    def size(values), do: length(values)
 
     def undocumented, do: 1
 
@@ -109,7 +133,7 @@ defmodule Bridge.FunctionsTest do
              caught.("killed", [])
 
     assert %{"code" => "internal", "message" => formless} = caught.("formless", [])
-    assert formless =~ "the result"
+    assert formless =~ "Elixir's formless: the result is a pid"
 
     assert %{"code" => "not_found", "kind" => nil, "message" => message} =
              caught.("undocumented", [])
@@ -204,6 +228,7 @@ defmodule Bridge.FunctionsTest do
 
       assert depths == [ok: 3]
       assert Bridge.call(python, "ask", ["both", []]) == {:ok, ["a", "b"]}
+      assert Bridge.call(python, "ask", ["elsewhere", []]) == {:ok, "c"}
     end
   end
 
@@ -216,6 +241,26 @@ defmodule Bridge.FunctionsTest do
     assert message =~ "resource_exhausted"
     assert message =~ "it might wait for itself"
     assert Bridge.call(python, "ask_in_turn", ["again", ["ask"]]) == {:ok, 3}
+  end
+
+  test "what a function leaves behind waits its turn, and is not within its call" do
+    python = start()
+    Process.register(self(), :functions_test_left)
+
+    assert Bridge.call(python, "ask_in_turn", ["leave_behind", ["functions_test_left"]]) ==
+             {:ok, "left"}
+
+    assert_receive {:left, {:ok, 3}}
+  end
+
+  test "a large argument is read by the process of its function, and not by the client" do
+    python = start()
+    count = 100_000
+    {:reductions, before} = Process.info(python, :reductions)
+    assert Bridge.call(python, "ask_size", [count]) == {:ok, count}
+    {:reductions, later} = Process.info(python, :reductions)
+    # each element that is read costs one at least
+    assert later - before < div(count, 2)
   end
 
   test "a message reaches a process that is named, and no other" do

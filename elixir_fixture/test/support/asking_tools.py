@@ -43,6 +43,10 @@ class AskingTools(ThreadSafeAdapter):
         return [next(items) for _ in range(count)]
 
     @tool
+    def ask_size(self, count: int, ctx: Context):
+        return ctx.call_elixir("size", list(range(count)))
+
+    @tool
     def offered(self, ctx: Context):
         return ctx.elixir_tools()
 

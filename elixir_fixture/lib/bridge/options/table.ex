@@ -13,7 +13,8 @@ defmodule Bridge.Options.Table do
     within: [
       is: :any,
       without: "`Bridge.Functions.within/0`",
-      doc: "the call of Python on whose behalf this one is made, see `Bridge.Functions`"
+      doc:
+        "the call of Python on whose behalf this one is made, nil: none; see `Bridge.Functions`"
     ]
   ]
 
