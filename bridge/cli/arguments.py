@@ -22,9 +22,10 @@ _SHOWN = 60
 
 def all_options() -> list[Option]:
     """All rows of the table, in the order of help."""
+    from ..metrics import MetricsSettings
     from ..transports.grpc.settings import GrpcSettings
 
-    parts: list[type[Options]] = [Settings, GrpcSettings, ThreadSafetySettings]
+    parts: list[type[Options]] = [Settings, GrpcSettings, MetricsSettings, ThreadSafetySettings]
     return [option for part in parts for option in part.options.values()]
 
 
@@ -43,7 +44,7 @@ def read(words: Sequence[str]) -> Settings:
         UsageError: If something is wrong with the command line. The message is one line that
             names the word, and what would be right.
     """
-    # those of gRPC only where they are asked for
+    # those of the network only where they are asked for
     table = _by_flag([*Settings.options.values(), *ThreadSafetySettings.options.values()])
     given: dict[type[Options], dict[str, Any]] = {}
     rest = iter(words)
@@ -78,6 +79,14 @@ def read(words: Sequence[str]) -> Settings:
         from ..transports.grpc.settings import GrpcSettings
 
         values["grpc"] = GrpcSettings(**given.get(GrpcSettings, {}))
+    if given.keys() - {Settings, ThreadSafetySettings}:
+        from ..metrics import MetricsSettings
+
+        metrics = MetricsSettings(**given.get(MetricsSettings, {}))
+        if metrics.port is not None:
+            values["metrics"] = metrics
+        elif MetricsSettings in given:
+            raise UsageError("--metrics-host says where --metrics-port listens, which is missing")
     return Settings(**values)
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..calls import Dispatcher
+    from ..metrics.server import MetricsServer
     from .settings import Settings
 
 PROTOCOL_VERSION = 1
@@ -19,7 +20,10 @@ FEATURES = ["cancel", "deadline", "stream", "progress", "log", "tensor"]
 
 
 def describe(
-    settings: Settings, dispatcher: Dispatcher, grpc_port: int | str | None
+    settings: Settings,
+    dispatcher: Dispatcher,
+    grpc_port: int | str | None,
+    metrics: MetricsServer | None,
 ) -> dict[str, Any]:
     """The parameter of ``$/ready``: see ``protos/stdio.md``."""
     return {
@@ -40,6 +44,7 @@ def describe(
         "python": dispatcher.python,
         "pid": os.getpid(),
         "grpc_port": grpc_port,
+        "metrics_port": None if metrics is None else metrics.port,
     }
 
 
@@ -61,3 +66,9 @@ def announce(settings: Settings, grpc_port: int | str) -> None:
     if settings.descriptors is None:
         # in one write, also where stdout has no buffer
         print(f"GRPC_READY:{grpc_port}\n", end="", flush=True)
+
+
+def announce_metrics(settings: Settings, port: int) -> None:
+    """Tell where the metrics are to whoever cannot read it in ``$/ready``."""
+    if settings.descriptors is None:
+        print(f"METRICS_READY:{port}\n", end="", flush=True)

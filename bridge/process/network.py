@@ -1,4 +1,4 @@
-"""The gRPC transport of a process, or why there can be none."""
+"""What a process listens with on the network: gRPC and metrics, or why there can be none."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..metrics.server import MetricsServer
     from ..transports.grpc.server import GrpcTransport
     from ..transports.grpc.service import ServiceFactory
     from .settings import Settings
@@ -57,3 +58,22 @@ def open_grpc(
         raise UsageError(
             f"gRPC needs packages that are not here ({error}): {remedy('grpc')}"
         ) from None
+
+
+def open_metrics(settings: Settings) -> MetricsServer | None:
+    """What listens for Prometheus; None if nothing is to be told.
+
+    Raises:
+        UsageError: nothing can listen there, or a package is missing.
+    """
+    if settings.metrics is None:
+        return None
+    try:
+        from ..metrics.server import MetricsServer
+    except ImportError as error:
+        from ..requirements import remedy
+
+        raise UsageError(
+            f"--metrics-port needs a package that is not here ({error}): {remedy('metrics')}"
+        ) from None
+    return MetricsServer(settings.metrics)

@@ -14,13 +14,14 @@ from ..loading import build, check_workers, resolve
 from ..threads import start_thread
 from ..transports.stdio import StdioTransport
 from .adapter_life import build_adapter, close, make_pool, max_async, set_up
-from .announcement import announce, describe
+from .announcement import announce, announce_metrics, describe
 from .fork import Forks
 from .group import ProcessGroup
 from .main_queue import MainQueue
 from .memory import MemoryWatch
-from .network import open_grpc
+from .network import open_grpc, open_metrics
 from .process_log import ProcessLog
+from .race_check import begin_check, write_report
 from .shutdown import (
     CLEAN,
     FATAL,
@@ -134,7 +135,8 @@ class Server:
         try:
             with GilWatch() as gil:
                 network = open_grpc(settings, self._services)
-                checker = self._begin_check()
+                metrics = open_metrics(settings)
+                checker = begin_check(settings)
                 target = resolve(settings.adapter, settings.app_dir)
                 output = None if stdio is None else stdio.output
                 pool = make_pool(settings.max_workers, settings.max_queue, output, self._spare)
@@ -156,13 +158,17 @@ class Server:
             grpc = None if network is None else network.serve(dispatcher)
             if grpc is not None:
                 announce(settings, grpc.address)
+            if metrics is not None:
+                forks.add(metrics.forked)
+                metrics.serve(dispatcher.stats)
+                announce_metrics(settings, metrics.port)
         except (AdapterError, UsageError) as error:
             return self._refuse(error, stdio, log)
         if stdio is not None:
             # the first message, before a request that came early can be answered
             address = None if grpc is None else grpc.address
             try:
-                stdio.peer.ready(describe(settings, dispatcher, address))
+                stdio.peer.ready(describe(settings, dispatcher, address, metrics))
             except EncodeError as error:
                 return self._refuse(error, stdio, log)
         log.open()
@@ -220,29 +226,6 @@ class Server:
         set_up(pool, adapter)
         return tools
 
-    def _begin_check(self) -> ThreadSafetyChecker | None:
-        settings = self._settings
-        if settings.thread_safety is None:
-            return None
-        from ..thread_safety import ThreadSafetyChecker, log
-
-        checker = ThreadSafetyChecker.for_adapter(
-            settings.adapter, settings.app_dir, strict=settings.thread_safety.strict, note=log
-        )
-        return checker.__enter__()  # for the rest of the process
-
-    def _write_report(self, checker: ThreadSafetyChecker | None) -> None:
-        settings = self._settings.thread_safety
-        if checker is None or settings is None or settings.report is None:
-            return
-        import json
-
-        try:
-            with open(settings.report, "w") as file:
-                json.dump(checker.get_report(), file, indent=2)
-        except OSError as error:
-            complain(f"--thread-safety-report {settings.report}: {error.strerror}")
-
     def _refuse(self, error: BridgeError, stdio: StdioTransport | None, log: ProcessLog) -> int:
         """Say why there is nothing to serve, to people and to the peer."""
         log.give_up()
@@ -297,7 +280,7 @@ class Server:
             idle = dispatcher.wait_until_idle(_MARGIN_S / 4)
         if grpc is not None:
             grpc.close(idle)
-        self._write_report(checker)
+        write_report(self._settings, checker)
         try:
             close(dispatcher.pool, adapter, idle, None if reader is None else reader.end)
         except (Exception, SystemExit) as error:

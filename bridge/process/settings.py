@@ -21,6 +21,7 @@ from ..options import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..metrics import MetricsSettings
     from ..transports.grpc.settings import GrpcSettings
 
 ADAPTER = Group("Adapter")
@@ -88,6 +89,7 @@ class Settings(Options):
         grpc: Where the gRPC server listens; without ``grpc`` in ``transport`` it is None whatever
             is given here.
         thread_safety: How races are looked for, None: not at all.
+        metrics: Where metrics are served, None: nowhere.
     """
 
     adapter: str = option(
@@ -206,6 +208,7 @@ class Settings(Options):
     )
     grpc: GrpcSettings | None = None
     thread_safety: ThreadSafetySettings | None = None
+    metrics: MetricsSettings | None = None
 
     def __post_init__(self) -> None:
         if "grpc" not in self.transport:

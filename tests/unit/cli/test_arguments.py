@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.cli.arguments import all_options, read
 from bridge.errors import UsageError
+from bridge.metrics import MetricsSettings
 from bridge.options import Option
 from bridge.process.settings import Settings, ThreadSafetySettings
 from bridge.transports.grpc.settings import GrpcSettings
@@ -33,6 +34,7 @@ def part_of(settings: Settings, owner: type) -> Any:
     parts = {
         Settings: settings,
         GrpcSettings: settings.grpc,
+        MetricsSettings: settings.metrics,
         ThreadSafetySettings: settings.thread_safety,
     }
     return parts[owner]
@@ -43,10 +45,12 @@ def part_of(settings: Settings, owner: type) -> Any:
 
 @given(st.lists(given_options(), max_size=12))
 def test_every_option_gets_the_value_of_its_last_text(chosen: list[Any]) -> None:
-    # "stdio,grpc" comes last, so that the values of gRPC are there to be seen
-    words = [*NAMED, *(word for _, _, some in chosen for word in some), "--transport=stdio,grpc"]
+    # these come last, so that the values of gRPC and of the metrics are there to be seen
+    given_words = [word for _, _, some in chosen for word in some]
+    words = [*NAMED, *given_words, "--transport=stdio,grpc", "--metrics-port=9100"]
     expected = {option: value for option, value, _ in chosen}
     expected[Settings.options["transport"]] = ("stdio", "grpc")
+    expected[MetricsSettings.options["port"]] = 9100
     settings = read(words)
     for option in TABLE:
         part = part_of(settings, option.owner)
