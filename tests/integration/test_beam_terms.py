@@ -39,9 +39,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PID = Pid("nonode@nohost", 91, 0, 0)
 EXAMPLES = settings(
-    deadline=None,
     max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # all are for one machine
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.function_scoped_fixture,
+    ],  # all are for one machine
 )
 
 pytestmark = pytest.mark.skipif(shutil.which("elixir") is None, reason="Elixir is not installed")

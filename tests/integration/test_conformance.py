@@ -27,7 +27,9 @@ from .conformance_tools import Meeting, Visitor
 HERE = str(Path(__file__).parent)
 ADAPTER = ("--adapter", "conformance_tools:Tools", "--app-dir", HERE)
 #: All examples of a test are for one process.
-ONE_PROCESS = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+ONE_PROCESS = settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 
 
 def open_peer(transport: str, *arguments: str) -> PortPeer:

@@ -14,6 +14,7 @@ from bridge.wire.codec import decode_message
 from tests.waiting import WAIT_S, wait_until
 
 HERE = str(Path(__file__).parent)
+ROOT = str(Path(__file__).parents[2])
 ADAPTER = "file_tools:Files"
 
 
@@ -50,6 +51,7 @@ def test_standard_descriptors_are_taken_whatever_was_closed(fds, redirections):
 
 def test_a_name_that_is_no_text_is_explained_on_both_ways():
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    plain["PYTHONPATH"] = ROOT  # what pip has written of it is not read so, with an umlaut in it
     done = subprocess.run(
         [sys.executable, "-P", "-m", "bridge", "--adapter", b"gr\xc3\xb6\xc3\x9fen:Nichts"],
         stdin=subprocess.DEVNULL,

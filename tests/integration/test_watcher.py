@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import stat
 import sys
@@ -59,7 +60,7 @@ def wrapper(tmp_path):
     """A program that runs Python without exec, and has something to do when that has ended."""
     path = tmp_path / "wrapper"
     path.write_text(
-        f'#!/bin/sh\nexport SETTING=1\n{sys.executable} "$@"\nstatus=$?\nsleep 0\nexit $status\n'
+        f'#!/bin/sh\nexport SETTING=1\n{shlex.quote(sys.executable)} "$@"\nstatus=$?\nsleep 0\nexit $status\n'
     )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)

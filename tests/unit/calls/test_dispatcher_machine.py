@@ -546,7 +546,6 @@ TestCalls = Calls.TestCase
 TestCalls.settings = settings(
     max_examples=25,
     stateful_step_count=20,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     report_multiple_bugs=False,
 )

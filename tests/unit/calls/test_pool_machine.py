@@ -137,7 +137,6 @@ TestLanes = LaneMachine.TestCase
 TestPool.settings = TestLanes.settings = settings(
     max_examples=30,
     stateful_step_count=25,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     report_multiple_bugs=False,
 )

@@ -511,7 +511,7 @@ class AnyPeer(RuleBasedStateMachine):
 
 
 TestAnyPeer = AnyPeer.TestCase
-TestAnyPeer.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyPeer.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 # -- a fault takes nothing else with it -------------------------------------------------------------

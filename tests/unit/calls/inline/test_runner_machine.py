@@ -259,7 +259,6 @@ TestQuickTools = QuickTools.TestCase
 TestQuickTools.settings = settings(
     max_examples=15,
     stateful_step_count=20,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     report_multiple_bugs=False,
 )
