@@ -28,13 +28,13 @@ from .shutdown import (
     USAGE,
     complain,
     flush_files,
-    handle_signals,
     interrupt_after,
     leave,
     leave_fork,
     leave_on_interrupt,
     run_exit_handlers,
 )
+from .signal_watch import heed_signals
 from .standard_descriptors import take_standard_descriptors
 
 TYPE_CHECKING = False
@@ -154,7 +154,8 @@ class Server:
                 max_async=max_async(adapter, settings.max_async),
             )
             forks.add(lambda: dispatcher.forked(leave_fork))
-            handle_signals(self.end)
+            # over pipes alone nothing keeps the main thread busy, and it looks every half second
+            forks.add(heed_signals(self.queue, watched=settings.descriptors is None))
             grpc = None if network is None else network.serve(dispatcher)
             if grpc is not None:
                 announce(settings, grpc.address)

@@ -272,6 +272,12 @@ class Classic:
         thread = threading.current_thread()
         return [thread.name, thread is threading.main_thread()]
 
+    def do_hang_deaf(self, context: Any) -> None:
+        """The thread that it holds takes no signal: none interrupts what it waits for."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        print("hangs")
+        time.sleep(60)
+
     def do_hang(self, context: Any) -> None:
         print("hangs")
         time.sleep(60)

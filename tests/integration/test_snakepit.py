@@ -682,7 +682,16 @@ def test_calls_that_are_sensitive_to_the_thread_run_on_the_main_one(start):
     assert worker.call("thread")[1] == other
     assert worker.heartbeat().session_valid
     busy.cancel()
-    worker.process.kill()  # the main thread would hold up an end in order
+    assert worker.shut_down() == 0
+
+
+def test_sigterm_ends_a_process_whose_main_thread_hears_nothing(start):
+    """As one does that waits in C, or that has gone to sleep as the signal came."""
+    worker = start(V13, "Classic", workers=None)
+    busy = worker.begin(worker.request("hang_deaf", metadata={"thread_sensitive": "true"}))
+    wait_until(lambda: "hangs" in worker.text)
+    busy.cancel()
+    assert worker.shut_down() == 0
 
 
 # -- references -------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ STREAM = "bridge/transports/stdio/stream.py"
 STREAM_TESTS = "tests/unit/transports/test_stdio_stream.py::test_"
 NESTING = "bridge/calls/nesting.py"
 NESTING_TESTS = "tests/unit/calls/test_nesting.py::test_"
+MAIN_QUEUE = "bridge/process/main_queue.py"
+MAIN_QUEUE_TESTS = "tests/unit/process/test_main_queue.py::test_"
 ELIXIR = "bridge/transports/stdio/elixir.py"
 ELIXIR_TESTS = "tests/unit/transports/test_stdio_elixir.py::test_"
 
@@ -385,5 +387,23 @@ GUARDS = [
         "            return  # (3) nobody waits for it\n",
         "            raise KeyError(event.msgid)\n",
         ELIXIR_TESTS + "an_answer_after_the_interruption_is_dropped",
+    ),
+    Guard(
+        MAIN_QUEUE, 1, "look for a reason when something begins to run",
+        "        self._busy = True\n        self._look()  # (1)\n",
+        "        self._busy = True\n",
+        MAIN_QUEUE_TESTS + "an_end_that_comes_as_something_begins_to_run_is_hurried",
+    ),
+    Guard(
+        MAIN_QUEUE, 2, "wake a main thread that waits",
+        "        self._queue.put(None)  # (2)\n",
+        "",
+        MAIN_QUEUE_TESTS + "a_main_thread_that_waits_is_woken_so_that_the_handler_runs",
+    ),
+    Guard(
+        MAIN_QUEUE, 3, "start no thread in a handler",
+        "        self._wanted = True\n        self._queue.put(reason)\n",
+        "        self._wanted = True\n        self._queue.put(reason)\n        self._look()\n",
+        MAIN_QUEUE_TESTS + "a_handler_leaves_the_hurry_to_another_thread",
     ),
 ]  # fmt: skip
