@@ -627,6 +627,14 @@ def test_the_health_is_not_serving_while_every_worker_is_held_in_vain(start, mee
     watch.cancel()
 
 
+def test_async_calls_beside_one_worker_hold_no_thread_that_receives(start):
+    peer = start("--max-workers", "1")
+    # more than there are threads that receive; none of them ends before its pair has come
+    names = [str(number) for number in range(20)]
+    ids = [peer.request("async_pair", [name]) for name in names * 2]
+    assert [peer.result(msgid) for msgid in ids] == ["async_pair"] * 40
+
+
 def test_tools_are_described_with_typed_defaults(peer):
     response = peer.unary("ListTools", pb.ListToolsResponse)(b"", timeout=PATIENCE_S)
     (tool,) = (tool for tool in response.tools if tool.name == "defaults")

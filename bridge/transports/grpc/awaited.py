@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ...errors import CallError, DeadlineExceeded
+
 if TYPE_CHECKING:
     from .rpc import Rpc
 
@@ -69,3 +71,17 @@ class Awaited:
             found = list(self._since)
             self._since.clear()
         return found
+
+    def too_many(self) -> CallError:
+        """What is said to a request that has to go because there are too many."""
+        return CallError(
+            f"more than {self.limit} requests have begun and not gone on, of this connection most",
+            code="resource_exhausted",
+            started=False,
+        )
+
+    def too_late(self) -> CallError:
+        """What is said to one that has waited too long."""
+        return DeadlineExceeded(
+            f"the message of the request did not come within {self.patience_s:g} s", started=False
+        )

@@ -121,9 +121,9 @@ class Exchange(Peer, Sink):
         rpc, dispatcher = self._rpc, self._dispatcher
         if rpc.refusal is not None:
             raise rpc.refusal.again()
-        worker = rpc.take_worker()
+        receiver, worker = None, rpc.take_worker()
         if self._executor.receives_only:
-            worker = None
+            receiver, worker = worker, None
         request = Request(rpc.key, tool, params, self._options(session, metadata, headers))
         call = dispatcher.admit(request, self, rpc.arrived)
         if call is not None:
@@ -132,6 +132,9 @@ class Exchange(Peer, Sink):
             if self._executor.stopped:  # 8
                 dispatcher.fail(rpc.key, shutting_down())
             dispatcher.run_here(call, worker, time.monotonic())
+            if receiver is not None and call.on_loop:
+                # one that waits for the worker holds its receiver: there is a queue before them
+                self._executor.relieve(receiver)
         self._unanswered.acquire()  # 7
         error, self._error = self._error, None
         result, self._result = self._result, b""

@@ -77,8 +77,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from math import inf
 from typing import Any
 
-from ...calls import Dispatcher
-from ...errors import CallError, DeadlineExceeded, ShuttingDown
+from ...calls import Dispatcher, Worker
+from ...errors import CallError, ShuttingDown
 from .awaited import Awaited
 from .behavior import Place
 from .reception import Reception
@@ -174,6 +174,10 @@ class GrpcExecutor:
             raise RuntimeError("a behavior that runs aside must not call tools")
         return rpc
 
+    def relieve(self, receiver: Worker) -> None:
+        """Have another thread receive, while the calling one waits for a call that needs no worker."""
+        self._pool.relieve(receiver)
+
     def stop(self) -> list[Future[None]]:
         """Let no further tool begin: refuse the requests that wait, and those on their way.
 
@@ -203,10 +207,10 @@ class GrpcExecutor:
         """
         self._settle()
         for rpc in self._calls.take_overdue(now):  # 2
-            self._refuse(rpc, _too_late(self._calls))
+            self._refuse(rpc, self._calls.too_late())
         for awaited in self._aside.values():
             for rpc in awaited.take_overdue(now):  # 2
-                _turn_away(rpc, _too_late(awaited))
+                _turn_away(rpc, awaited.too_late())
         for rpc in self._streams[Place.STREAM].take_overdue(now):
             if (reception := rpc.reception) is not None:
                 reception.cancel()
@@ -228,7 +232,7 @@ class GrpcExecutor:
             return True
         one_too_many = self._calls.add(rpc)  # 1: first this
         if one_too_many is not None:
-            self._refuse(one_too_many, _too_many(self._calls))  # 2
+            self._refuse(one_too_many, self._calls.too_many())  # 2
         if self.stopped and self._calls.take(rpc):  # 8
             self._refuse(rpc, shutting_down())
         return rpc.has_come and self._calls.take(rpc)  # 1: and then the look
@@ -250,7 +254,7 @@ class GrpcExecutor:
         assert reception is not None
         one_too_many = awaited.add(rpc)
         if one_too_many is not None:
-            _turn_away(one_too_many, _too_many(awaited))
+            _turn_away(one_too_many, awaited.too_many())
 
         def bring() -> None:
             if awaited.take(rpc):  # 2
@@ -270,7 +274,7 @@ class GrpcExecutor:
     def _run_stream(self, rpc: Rpc, streams: Awaited) -> None:
         """Have a stream of requests answered on a thread of its own, if there is one left."""
         if len(streams) >= streams.limit:
-            _turn_away(rpc, _too_many(streams))
+            _turn_away(rpc, streams.too_many())
             return
         streams.add(rpc)
 
@@ -334,17 +338,3 @@ def _turn_away(rpc: Rpc, error: CallError) -> None:
     if rpc.reception is not None:
         rpc.reception.refuse(CallStatus(error))
     rpc.end()
-
-
-def _too_many(awaited: Awaited) -> CallError:
-    return CallError(
-        f"more than {awaited.limit} requests have begun and not gone on, of this connection most",
-        code="resource_exhausted",
-        started=False,
-    )
-
-
-def _too_late(awaited: Awaited) -> CallError:
-    return DeadlineExceeded(
-        f"the message of the request did not come within {awaited.patience_s:g} s", started=False
-    )
