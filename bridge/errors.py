@@ -230,7 +230,8 @@ class CallError(BridgeError):
         Whoever keeps an error and raises it would keep, through its traceback, whatever is in the
         frames; and if one of them leads back to the error, until the next full collection.
         """
-        made = type(self).__new__(type(self), *self.args)
+        # not by its class, which may ask for other arguments
+        made: CallError = Exception.__new__(type(self), *self.args)
         made.__dict__.update(self.__dict__)
         return made
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from ..errors import (
+    CODES,
     MAX_ERROR_BYTES,
     CallError,
     EncodeError,
@@ -15,6 +17,7 @@ from ..errors import (
     cut,
     cut_lines,
     shorten,
+    text_of,
 )
 from ..gil import is_enabled
 from .failure_details import read_details
@@ -118,7 +121,7 @@ def execute(
         # the one place where a tool's exceptions end, SystemExit and KeyboardInterrupt too
         failure = error
         args, kwargs = [], {}  # noqa: F841  # whoever keeps the exception keeps this frame
-        if isinstance(error, MemoryError):
+        if issubclass(type(error), MemoryError):  # isinstance() would ask an attribute of its own
             _free(error)
     if not running.claim():
         running.answered_elsewhere(failure)
@@ -163,15 +166,18 @@ def send_failure(peer: Peer, key: int, tool: str, failure: BaseException) -> Non
 
 
 def _free(error: BaseException) -> None:
-    """Let go of what the tool took, so that there is room for an answer: its frames hold it."""
-    error.__context__ = None
-    trace = error.__traceback__
-    while trace is not None:
-        try:
-            trace.tb_frame.clear()
-        except RuntimeError:
-            pass  # it runs: one of ours
-        trace = trace.tb_next
+    """Let go of what the tool took, so that there is room for an answer: its frames hold it. Never raises."""
+    try:
+        error.__context__ = None
+        trace = error.__traceback__
+        while trace is not None:
+            try:
+                trace.tb_frame.clear()
+            except RuntimeError:
+                pass  # it runs: one of ours
+            trace = trace.tb_next
+    except BaseException:
+        pass  # an attribute of the tool's own exception
 
 
 def unprepared(failure: BaseException) -> CallError:
@@ -251,10 +257,11 @@ def unhandled(name: str, failure: Exception) -> CallError:
 
 def describe_failure(failure: BaseException) -> CallError:
     """The exception of a tool as an error for its caller. A ``CallError`` is passed on."""
-    if isinstance(failure, CallError):
+    if issubclass(type(failure), CallError):
+        assert isinstance(failure, CallError)
         if failure.started is None:
             failure.started = True
-        return failure
+        return failure if _is_regular(failure) else _regular(failure)
     kind = type(failure)
     try:
         message = cut(_with_way_out(failure, str(failure)), MAX_ERROR_BYTES)
@@ -270,6 +277,35 @@ def describe_failure(failure: BaseException) -> CallError:
         traceback=lines,
         started=True,
         details=read_details(failure),
+    )
+
+
+def _is_regular(error: CallError) -> bool:
+    return (
+        type(error.code) is str
+        and error.code in CODES
+        and type(error.message) is str
+        and (error.type is None or type(error.type) is str)
+        and (error.traceback is None or type(error.traceback) is list)
+        and type(error.started) is bool
+        and (error.details is None or isinstance(error.details, Mapping))
+    )
+
+
+def _regular(error: CallError) -> CallError:
+    """The same where a tool, or its own class of errors, has given other things than are due."""
+    code, lines, details = error.code, error.traceback, error.details
+    if lines is not None and type(lines) is not list:
+        lines = str(lines).splitlines()
+    if details is not None and not isinstance(details, Mapping):
+        details = {"details": details}
+    return CallError(
+        text_of(error.message),
+        code=code if type(code) is str and code in CODES else "internal",
+        type=None if error.type is None else text_of(error.type),
+        traceback=lines,
+        started=bool(error.started),
+        details=details,
     )
 
 

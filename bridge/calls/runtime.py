@@ -67,6 +67,6 @@ class CallRuntime:
         """
         if self._leave_fork is not None:
             self._leave_fork()
-        if isinstance(failure, Interrupted):
+        if failure is not None and issubclass(type(failure), Interrupted):
             with self.interrupting:
                 self.ended += 1

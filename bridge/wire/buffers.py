@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from itertools import islice
 
-from msgpack import Packer
+from msgpack import Packer, StackError, Unpacker
 
 from ..typing_names import Any
 from .tensors import TENSOR, split_tensor
@@ -19,6 +19,8 @@ _MAX_CONTAINERS = 64
 #: Nothing below so many levels is searched.
 _MAX_LEVELS = 64
 _MAX_BYTES = 2**32 - 1
+#: What is wrong with a list that has become another while it was encoded, in the words of Python's dicts.
+CHANGED = "list changed size during iteration"
 #: What nearly all items are; and what holds others.
 _SMALL = frozenset([int, str, float, bool, type(None)])
 _CONTAINERS = frozenset([dict, list, tuple])
@@ -125,6 +127,19 @@ def count_large(value: Any) -> int:
     return sum(size for size in sizes if size >= LARGE_BYTES)
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether these bytes are exactly one value, as they are not if a list has changed meanwhile."""
+    unpacker = Unpacker(max_buffer_size=len(data))
+    unpacker.feed(data)
+    try:
+        unpacker.skip()
+    except StackError:
+        return True  # nested deeper than it looks
+    except Exception:
+        return False
+    return bool(unpacker.tell() == len(data))
+
+
 def scatter(packer: Packer, value: Any, max_bytes: int = 2**63) -> Parts:
     """The value as MessagePack, its large parts where they are.
 
@@ -134,7 +149,7 @@ def scatter(packer: Packer, value: Any, max_bytes: int = 2**63) -> Parts:
         max_bytes: Of a message that is longer only the length is right; nothing is copied for it.
 
     Raises:
-        ValueError: Something has more than 4 GiB.
+        ValueError: Something has more than 4 GiB, or a list has changed size meanwhile.
         Exception: What ``packer`` raises; it is of no use then.
     """
     parts = Parts(max_bytes)
@@ -157,18 +172,24 @@ def _scatter(packer: Packer, value: Any, parts: Parts, level: int) -> None:
     if kind in _CONTAINERS:
         few = len(value) <= _MAX_ITEMS
         if level >= _MAX_LEVELS or not (few or holds_large(value)):
-            parts.add(packer.pack(value))
+            parts.add(_pack_whole(packer, value))
         elif kind is dict:
             parts.add(packer.pack_map_header(len(value)))
             for key, item in value.items():
-                parts.add(packer.pack(key))
+                parts.add(_pack_whole(packer, key))
                 _scatter(packer, item, parts, level + 1)
         else:
-            parts.add(packer.pack_array_header(len(value)))
+            size = len(value)
+            parts.add(packer.pack_array_header(size))
             for item in value:
                 _scatter(packer, item, parts, level + 1)
-    elif not _is_large(value):
+                size -= 1
+            if size:
+                raise ValueError(CHANGED)
+    elif kind in _SMALL and kind is not str:
         parts.add(packer.pack(value))
+    elif not _is_large(value):
+        parts.add(_pack_whole(packer, value))
     elif kind is bytes:
         _add_data(b"\xc6", value, parts)
     elif kind is str:
@@ -182,6 +203,13 @@ def _scatter(packer: Packer, value: Any, parts: Parts, level: int) -> None:
         if parts.has_room(len(head) + size):
             parts.add(head)
             parts.add_large(bytes(value))  # its owner may change it
+
+
+def _pack_whole(packer: Packer, value: Any) -> bytes:
+    data: bytes = packer.pack(value)
+    if type(value) is not str and not is_whole(data):
+        raise ValueError(CHANGED)
+    return data
 
 
 def _add_data(head: bytes, data: bytes, parts: Parts) -> None:

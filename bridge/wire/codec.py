@@ -10,10 +10,10 @@ from msgpack import ExtraData, StackError, unpackb
 
 from ..errors import CallError, EncodeError, RemoteProtocolError, shorten
 from ..typing_names import Any
-from .buffers import Payload, holds_large, scatter
+from .buffers import CHANGED, Payload, holds_large, is_whole, scatter
 from .keys import has_same_keys
 from .messages import CallOptions, Message, Notification, Request, Response
-from .packing import Conversions, TooLarge, new_packer
+from .packing import Packing, TooLarge
 from .reading import GUARDED_BYTES, MAX_ITEMS, read_value
 from .values import decode_extension, explain_unencodable, told_key, wire_key
 
@@ -44,7 +44,7 @@ def _unpack(data: bytes | memoryview, max_items: int, unicode_errors: str | None
     )
 
 
-class Encoder:
+class Encoder(Packing):
     """Turns messages and values into bytes. Not for two threads at once: each has its own.
 
     All methods raise ``EncodeError`` if a value has no form on the wire; its message names the
@@ -56,12 +56,10 @@ class Encoder:
             2047 MiB.
     """
 
-    __slots__ = ("_packer", "_conversions", "_max_bytes")
+    __slots__ = ()
 
     def __init__(self, max_bytes: int = MAX_ANSWER_BYTES) -> None:
-        self._conversions = Conversions(max_bytes)
-        self._packer = new_packer(self._conversions)
-        self._max_bytes = max_bytes
+        super().__init__(max_bytes)
 
     def result(self, msgid: int, result: Any) -> Payload:
         """The response of a call that succeeded."""
@@ -72,8 +70,8 @@ class Encoder:
             data: bytes = self._packer.pack([RESPONSE, msgid, None, result])
         except Exception as error:
             raise self._explain("result", result, error) from error
-        if self._conversions.keys:
-            self._check_keys("result", result)
+        if self._conversions.any:
+            self._check_converted("result", result, data)
         if len(data) > _CHECKED_BYTES:
             self._check_size("result", len(data))
         return data
@@ -112,8 +110,8 @@ class Encoder:
             parts = scatter(self._packer, wire, self._max_bytes)
         except Exception as error:
             raise self._explain(name, value, error) from error
-        if self._conversions.keys:
-            self._check_keys(name, value)
+        if self._conversions.any:
+            self._check_converted(name, value, None)
         self._check_size(name, len(parts))
         return parts
 
@@ -122,14 +120,25 @@ class Encoder:
             data: bytes = self._packer.pack(wire)
         except Exception as error:
             raise self._explain(name, value, error) from error
-        if form is not None or self._conversions.keys:
-            self._check_keys(name, value, form or wire_key)
+        if form is not None or self._conversions.any:
+            self._check_converted(name, value, data, form)
         if len(data) > _CHECKED_BYTES:
             self._check_size(name, len(data))
         return data
 
-    def _check_keys(self, name: str, value: Any, form: Form = wire_key) -> None:
-        self._conversions.keys = False
+    def _check_converted(
+        self, name: str, value: Any, data: bytes | None, form: Form | None = None
+    ) -> None:
+        """Look at what became of a value of which parts were converted, or at its keys."""
+        conversions = self._conversions
+        converted, keys = conversions.any, conversions.keys
+        conversions.begin()
+        if converted and data is not None and not is_whole(data):
+            raise self._explain(name, value, ValueError(CHANGED))
+        if keys or form is not None:
+            self._check_keys(name, value, form or wire_key)
+
+    def _check_keys(self, name: str, value: Any, form: Form) -> None:
         try:
             same = has_same_keys(value, form)
         except Exception as error:
@@ -141,7 +150,7 @@ class Encoder:
     def _check_size(self, name: str, size: int) -> None:
         self._conversions.large_bytes = 0
         if size > _KEEP_PACKER_BYTES:
-            self._packer = new_packer(self._conversions)
+            self.renew()
         if size > self._max_bytes:
             raise self._too_large(name, f"{size} bytes")
 
@@ -155,8 +164,7 @@ class Encoder:
     def _explain(
         self, name: str, value: Any, error: Exception, form: Form = wire_key
     ) -> CallError | EncodeError:
-        self._conversions = Conversions(self._max_bytes)
-        self._packer = new_packer(self._conversions)  # half of the value is in the old one
+        self.renew()  # half of the value is in the old one
         if isinstance(error, TooLarge):
             return self._too_large(name, "more bytes than fit into one message")
         if isinstance(error, ValueError) and "too large" in str(error):

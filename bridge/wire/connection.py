@@ -304,5 +304,6 @@ def _encode_error(encoder: Encoder, msgid: int, error: CallError) -> bytes:
         return encoder.error(msgid, wire)
     except BaseException:
         # code of the tool's classes, SystemExit included: the error is worth more than its details
-        wire["details"] = sendable(wire["details"])
+        details = sendable(wire["details"])
+        wire["details"] = details if type(details) is dict else {"details": details}
         return encoder.error(msgid, wire)

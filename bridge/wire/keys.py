@@ -45,12 +45,17 @@ def has_same_keys(value: Any, form: Form) -> bool:
     while level:
         dicts = [item for item in level if isinstance(item, dict)]
         # nearly always all keys are text, which takes C a moment for all of them at once
-        if not _TEXT.issuperset(map(type, chain.from_iterable(dicts))):
+        if not _TEXT.issuperset(map(type, chain.from_iterable(map(dict.__iter__, dicts)))):
             for item in dicts:
                 if same_keys(item, form) is not None:
                     return True
         parts: Iterable[Any] = (
-            item.values() if isinstance(item, dict) else item
+            # a class of its own may never end
+            dict.values(item)
+            if isinstance(item, dict)
+            else list.__iter__(item)
+            if isinstance(item, list)
+            else tuple.__iter__(item)
             for item in level
             if isinstance(item, dict | list | tuple)
         )
@@ -64,10 +69,10 @@ def has_same_keys(value: Any, form: Form) -> bool:
 
 def same_keys(value: dict[Any, Any], form: Form) -> tuple[Any, Any] | None:
     """Two keys of a dict that have one form; None if there are none. Raises what ``form`` raises."""
-    if len(value) < 2 or _TEXT.issuperset(map(type, value)):
+    if dict.__len__(value) < 2 or _TEXT.issuperset(map(type, dict.__iter__(value))):
         return None
     found: dict[Hashable, Any] = {}
-    for key in value:
+    for key in dict.__iter__(value):
         if found.setdefault(form(key), key) is not key:
             return found[form(key)], key
     return None

@@ -1,6 +1,15 @@
-"""What turns values into MessagePack: msgpack's ``Packer``, told what to do with what it does not know."""
+"""What turns values into MessagePack: msgpack's ``Packer``, told what to do with what it does not know.
+
+While it converts a value, code of the value's class runs, and other threads do. That code may log, or
+report progress, or call Elixir, all of which is encoded on the same thread: the packer is in the middle
+of a message then, and another one takes its place (``_Spare``). And a list may have changed when the
+packer comes back to it, after its length was written: see ``is_whole``.
+"""
 
 from __future__ import annotations
+
+import sys
+from weakref import ref
 
 from msgpack import ExtType, Packer
 
@@ -11,6 +20,8 @@ from .values import to_wire, wire_key
 
 #: What becomes a list without a dict in it.
 _OF_KEYS = frozenset([set, frozenset, range])
+#: Without a GIL another thread may change a list at any time.
+_CHANGES_AT_ANY_TIME = not getattr(sys, "_is_gil_enabled", lambda: True)()
 #: What may hold dicts or large data.
 _HOLDING = frozenset([dict, list, ExtType])
 
@@ -22,6 +33,7 @@ class TooLarge(ValueError):
 class Conversions:
     """What a packer has converted for the message that it is at.
 
+    ``any``: whether something; then somebody must look whether the message is whole.
     ``keys``: whether something that may be a key; then somebody must look at the keys in the value.
     ``large_bytes``: how much large data.
 
@@ -29,12 +41,61 @@ class Conversions:
         max_bytes: if there is more large data, packing ends with ``TooLarge``.
     """
 
-    __slots__ = ("keys", "large_bytes", "max_bytes")
+    __slots__ = ("any", "keys", "large_bytes", "max_bytes")
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self.keys = False
         self.large_bytes = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with another message, but for its large data."""
+        self.any = _CHANGES_AT_ANY_TIME
+        self.keys = False
+
+
+class Packing:
+    """A packer and what it has converted, for one thread: the part of an encoder that is replaced.
+
+    Args:
+        max_bytes: as for ``Conversions``.
+    """
+
+    __slots__ = ("_packer", "_conversions", "_max_bytes", "__weakref__")
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self.renew()
+
+    def renew(self) -> None:
+        """Take a new packer: half of a value is in the old one, or it keeps too much memory."""
+        self._conversions = Conversions(self._max_bytes)
+        self._packer: Any = _new_packer(self)
+
+    def lend(self) -> tuple[Any, Conversions]:
+        """Put another packer in the place of this one, until ``take_back`` is given what this returns."""
+        own = self._packer, self._conversions
+        self._packer = _Spare(self)
+        return own
+
+    def take_back(self, own: tuple[Any, Conversions]) -> None:
+        """Go on with what was lent."""
+        self._packer, self._conversions = own
+
+
+class _Spare:
+    """Stands for a packer that is made when it is asked for: what is converted seldom sends anything."""
+
+    __slots__ = ("_packing",)
+
+    def __init__(self, packing: Packing) -> None:
+        self._packing = packing
+
+    def __getattr__(self, name: str) -> Any:
+        packing = self._packing
+        if packing._packer is self:
+            packing.renew()
+        return getattr(packing._packer, name)
 
 
 def look_into(value: Any, plain: Any, kind: type) -> int:
@@ -48,23 +109,33 @@ def look_into(value: Any, plain: Any, kind: type) -> int:
     return count_large(plain)
 
 
-def new_packer(conversions: Conversions) -> Packer:
+def _new_packer(packing: Packing) -> Packer:
     """A packer that notes what it converts.
 
     It looks itself at the keys in dicts that are made on the way, and raises ``ValueError`` for those
     that become the same.
     """
+    conversions = packing._conversions
+    owner = ref(packing)  # which has the packer
 
     def convert(value: Any) -> Any:
-        plain = to_wire(value)
-        kind = type(plain)
-        if kind in _HOLDING:
-            size = look_into(value, plain, kind)
-            if size >= LARGE_BYTES:
-                # where it stands, nobody has seen it before
-                conversions.large_bytes += size
-                if conversions.large_bytes > conversions.max_bytes:
-                    raise TooLarge
+        packing: Any = owner()
+        own = packing.lend()
+        try:
+            plain = to_wire(value)
+            kind = type(plain)
+            size = look_into(value, plain, kind) if kind in _HOLDING else 0
+        except BaseException:
+            conversions.large_bytes = 0  # there will be no message
+            raise
+        finally:
+            packing.take_back(own)
+        conversions.any = True
+        if size >= LARGE_BYTES:
+            # where it stands, nobody has seen it before
+            conversions.large_bytes += size
+            if conversions.large_bytes > conversions.max_bytes:
+                raise TooLarge
         if type(value).__hash__ is not None:
             conversions.keys = True
         return plain

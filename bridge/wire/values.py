@@ -34,7 +34,7 @@ from datetime import date, datetime, time, timedelta
 
 from msgpack import ExtType, Timestamp
 
-from ..errors import EncodeError, RemoteProtocolError, shorten
+from ..errors import EncodeError, RemoteProtocolError, class_name, shorten, text_of
 from ..typing_names import Any
 from .keys import explain_same_keys
 from .tensors import TENSOR, decode_tensor, encode_tensor
@@ -62,6 +62,8 @@ _KNOWN: tuple[type, ...] = (
 )
 _KNOWN += (ExtType, Timestamp)
 _MIN, _MAX = -(2**63), 2**64 - 1
+#: What is not plain after so many conversions, of a model to an enum to its value, never will be.
+_MAX_STEPS = 16
 
 
 def to_wire(value: Any) -> Any:
@@ -73,10 +75,12 @@ def to_wire(value: Any) -> Any:
         TypeError: There is no such form; the codec then finds the path.
     """
     plain = _one_step(value)
+    steps = 1
     while not isinstance(plain, _KNOWN) or (isinstance(plain, int) and not _MIN <= plain <= _MAX):
-        if type(plain) is type(value):
+        if type(plain) is type(value) or steps == _MAX_STEPS:
             raise _no_form(plain)
         value, plain = plain, _one_step(plain)
+        steps += 1
     return plain
 
 
@@ -137,10 +141,12 @@ def _one_step(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, Set | deque | range | ValuesView):
+    if isinstance(value, set | frozenset | deque | range):
         return list(value)
+    if isinstance(value, Set | ValuesView):
+        return list(_counted(value))
     if isinstance(value, Mapping):
-        return dict(value)
+        return {key: value[key] for key in _counted(value)}
     if hasattr(kind, "__dataclass_fields__"):
         fields = sys.modules["dataclasses"].fields(value)
         return {field.name: getattr(value, field.name) for field in fields}
@@ -154,6 +160,19 @@ def _one_step(value: Any) -> Any:
     if is_missing(value):
         return None
     raise _no_form(value)
+
+
+def _counted(value: Any) -> Iterator[Any]:
+    """The items of a collection, which may not have more than it says: some never end."""
+    count = len(value)
+    for item in value:
+        count -= 1
+        if count < 0:
+            kind = type(value)
+            raise TypeError(
+                f"a {kind.__module__}.{kind.__qualname__} has more items than its length, {len(value)}"
+            )
+        yield item
 
 
 def _no_form(value: Any) -> TypeError:
@@ -191,11 +210,14 @@ def explain_unencodable(
     """
     try:
         found = _find_unencodable(name, value, form)
-    except (RecursionError, MemoryError):
+    except Exception:  # nested too deeply, no memory, or it is changing
         found = None
-    if "recursion" in str(cause):
+    said = text_of(cause)
+    if "recursion" in said:
         found = name, "it is nested too deeply (more than 1023 levels), or contains itself"
-    path, reason = found or (name, str(cause) or type(cause).__name__)
+    elif "changed size" in said:
+        found = name, f"{said}; a tool that goes on changing what it returns should return a copy"
+    path, reason = found or (name, said or class_name(type(cause), module=False))
     return EncodeError(f"{path} cannot be encoded: {reason}")
 
 
@@ -227,7 +249,7 @@ def _find_unencodable(path: str, value: Any, form: Form) -> tuple[str, str] | No
     """The first part of ``value`` that cannot be encoded: its path and the reason."""
     if isinstance(value, str):
         try:
-            value.encode()
+            str.encode(value)
         except UnicodeEncodeError:
             return path, "text with a lone surrogate, which is not valid Unicode"
         return None
@@ -245,7 +267,7 @@ def _find_unencodable(path: str, value: Any, form: Form) -> tuple[str, str] | No
     try:
         plain = to_wire(value)
     except Exception as error:
-        return path, str(error)
+        return path, text_of(error)
     return _find_unencodable(path, plain, form)
 
 
@@ -254,12 +276,13 @@ def walk(
 ) -> Iterator[tuple[str, Any, bool]]:
     """The parts of a container at ``path``: of each its path, itself, and whether it is a key."""
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key, item in dict.items(value):  # a class of its own may never end
             yield f"the key {shorten(key)} of {path}", key, True
-            named = isinstance(key, str) and key.isidentifier()
+            named = type(key) is str and key.isidentifier()
             yield f"{path}.{key}" if named else f"{path}[{shorten(key)}]", item, False
     else:
-        for index, item in enumerate(value):
+        items = list.__iter__(value) if isinstance(value, list) else tuple.__iter__(value)
+        for index, item in enumerate(items):
             yield f"{path}[{index}]", item, False
 
 

@@ -114,6 +114,12 @@ def results(package: str, random: Random, rounds: int) -> None:
                 raise Finding(f"a log record with a {kind} fails its tool")
             peer.check()
             _find_log(peer, kind)
+        for kind in tools.EXCEPTIONS:
+            for _ in range(10):
+                peer.ask("turns", None)  # until the reader runs it
+            if not isinstance(peer.ask("turns", kind), CallError):
+                raise Finding(f"a quick tool that raises {kind} has a result")
+        peer.check()
 
 
 def _find_log(peer: WatchfulPeer, kind: str) -> None:

@@ -7,11 +7,13 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date
+from itertools import count
 from typing import Any
 
-from bridge import CallError, Context, ThreadSafeAdapter, tool
+from bridge import CallError, Context, ThreadSafeAdapter, current_context, tool
 
 
 class Color(enum.Enum):
@@ -55,6 +57,68 @@ class HiddenError(Exception, metaclass=Nameless):
     pass
 
 
+class Talking:
+    """Logs, and reports, while it is made plain."""
+
+    def model_dump(self) -> Any:
+        logging.getLogger("hostile").warning("made plain")
+        with suppress(LookupError):
+            current_context().progress(1, 2, "made plain")
+        return {"plain": True}
+
+
+class Endless:
+    """Becomes another one of its kind for ever."""
+
+    def model_dump(self) -> Any:
+        return OtherEndless()
+
+
+class OtherEndless:
+    def model_dump(self) -> Any:
+        return Endless()
+
+
+class EndlessMapping(Mapping[int, int]):
+    """Says that it has two items."""
+
+    def __getitem__(self, key: int) -> int:
+        return key
+
+    def __len__(self) -> int:
+        return 2
+
+    def __iter__(self) -> Iterator[int]:
+        return count()
+
+
+class Changing:
+    """Takes what is beside it away while it is made plain."""
+
+    def __init__(self) -> None:
+        self.beside: list[Any] = [self, 2, 3]
+
+    def model_dump(self) -> Any:
+        self.beside.clear()
+        return 1
+
+
+class ClosedError(Exception):
+    """Asks to be left alone."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise SystemExit(name)
+
+
+class UncodedError(CallError):
+    code = "no such code"
+
+
+def _uncheckable() -> CallError:
+    fields: dict[str, Any] = {"type": 4, "traceback": "text", "started": "no", "details": [5]}
+    return CallError("x", **fields)
+
+
 def _circle() -> Any:
     value: list[Any] = []
     value.append(value)
@@ -73,6 +137,11 @@ VALUES: dict[str, Callable[[], Any]] = {
     "circle": _circle,
     "huge integer": lambda: [10**6000],
     "huge integer as a key": lambda: {10**6000: object()},
+    "talking": Talking,
+    "talking between others": lambda: [1, {"a": Talking()}, "x" * 100],
+    "endless": Endless,
+    "endless mapping": EndlessMapping,
+    "changing": lambda: Changing().beside,
     "half a character": lambda: "caf\udce9",
     "half a character as a key": lambda: {"caf\udce9": 1},
 }
@@ -90,6 +159,9 @@ EXCEPTIONS: dict[str, Callable[[], BaseException]] = {
     "huge integer": lambda: ValueError(10**6000),
     "half a character": lambda: ValueError("caf\udce9"),
     "nothing": lambda: CallError("", details={}),
+    "closed": ClosedError,
+    "no code": lambda: UncodedError("x"),
+    "of other types": _uncheckable,
 }
 
 
@@ -114,6 +186,12 @@ class Tools(ThreadSafeAdapter):
     @tool
     def raises(self, kind: str) -> None:
         raise EXCEPTIONS[kind]()
+
+    @tool
+    def turns(self, kind: str | None) -> None:
+        """Quick, until it raises."""
+        if kind is not None:
+            raise EXCEPTIONS[kind]()
 
     @tool
     def tells(self, kind: str) -> None:

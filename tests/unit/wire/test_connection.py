@@ -304,7 +304,7 @@ class Leaving:
     [
         ({"at": Leaving(), "n": 1}, {"at": "a Leaving that cannot be shown", "n": 1}),
         ({Leaving(): 1}, {"a Leaving that cannot be shown": 1}),
-        (Leaving(), "a Leaving that cannot be shown"),
+        (Leaving(), {"details": "a Leaving that cannot be shown"}),
         ({"at": "caf\udce9"}, {"at": "caf\\udce9"}),
     ],
 )
