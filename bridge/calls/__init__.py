@@ -14,6 +14,7 @@ from .interrupter import Interrupter
 from .job import Job, SerialQueue, Worker
 from .latency import QUICK
 from .pool import Pool
+from .stacks import show_stacks
 from .tool_threads import ToolThreads
 
 TYPE_CHECKING = False
@@ -24,4 +25,5 @@ __all__ = [
     "Dispatcher", "Pool", "ToolThreads", "Job", "Worker", "SerialQueue",
     "Peer", "Sink", "Intake", "Output", "CallView", "EXHAUSTED",
     "InlineRunner", "Interrupter", "Watchdog", "QUICK", "unhandled", "run_on_worker",
+    "show_stacks",
 ]  # fmt: skip

@@ -1,7 +1,8 @@
 """A command for people: its parser, its exit code, and what becomes of its errors and its output.
 
 Each command is a module beside this one, with ``SUMMARY``, ``add_arguments(parser)`` and
-``run(options)``.
+``run(options)``; one that loads no adapter says so by ``LOADS_ADAPTER = False``, and one may have an
+``EPILOG`` for its help.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 import sys
 from importlib import import_module
 
-from ..errors import AdapterError
+from ..errors import AdapterError, CallError, UsageError
 from .arguments import did_you_mean
 
 TYPE_CHECKING = False
@@ -40,13 +41,19 @@ def run_command(name: str, argv: Sequence[str]) -> int:
         SystemExit: With 2, if argparse did not understand ``argv``; with 0 after ``--help``.
     """
     command: Any = import_module(f"{__package__}.{name}")
-    parser = argparse.ArgumentParser(prog=f"python -m bridge {name}", description=command.SUMMARY)
-    command.add_arguments(parser)
-    parser.add_argument(
-        "--app-dir",
-        metavar="DIR",
-        help="where to import the adapter from (default: the working directory)",
+    parser = argparse.ArgumentParser(
+        prog=f"python -m bridge {name}",
+        description=command.SUMMARY,
+        epilog=getattr(command, "EPILOG", None),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    command.add_arguments(parser)
+    if getattr(command, "LOADS_ADAPTER", True):
+        parser.add_argument(
+            "--app-dir",
+            metavar="DIR",
+            help="where to import the adapter from (default: the working directory)",
+        )
     options, unknown = parser.parse_known_args(argv)
     for word in unknown:
         flag = word.partition("=")[0]
@@ -55,9 +62,12 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     try:
         code: int = command.run(options)
         sys.stdout.flush()  # here, where a reader that has left can be dealt with
-    except AdapterError as error:
+    except (AdapterError, CallError) as error:
         print(f"bridge: {error}", file=sys.stderr)
         code = FAILED
+    except UsageError as error:
+        print(f"bridge: {error}", file=sys.stderr)
+        code = USAGE
     except BrokenPipeError:
         discard_output()
         code = CLEAN

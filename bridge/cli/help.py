@@ -24,6 +24,7 @@ people:
   python -m bridge check ADAPTER               look for races between its tools
   python -m bridge doctor [ADAPTER]            try every transport; show what is missing, and
                                                the command that mends it here
+  python -m bridge stacks ADDRESS              where the tools of a process that serves gRPC are now
 
 beam-bridge is the same as python -m bridge.
 """

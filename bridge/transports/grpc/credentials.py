@@ -153,6 +153,11 @@ class Token:
         self._files = WatchedFiles([path])
         self._expected = self._load()
 
+    @property
+    def text(self) -> str:
+        """The token itself, for whoever shows it."""
+        return self._expected.decode()
+
     def admits(self, metadata: Iterable[tuple[str, str | bytes]]) -> bool:
         """Whether the token is among a call's metadata. Takes the same time for all that are wrong."""
         if self._files.changed():

@@ -102,7 +102,7 @@ class GrpcSettings(Options):
             raise UsageError("--tls-cert and --tls-key belong together")
         if self.tls_client_ca and not self.tls_cert:
             raise UsageError("--tls-client-ca asks for --tls-cert and --tls-key")
-        if not (self.tls_cert or self.insecure or self.is_unix or _is_loopback(self.host)):
+        if not (self.tls_cert or self.insecure or self.is_unix or is_loopback(self.host)):
             raise UsageError(
                 f"--host {self.host} can be reached from other machines: add --tls-cert and "
                 "--tls-key, or --insecure to serve it in clear text all the same"
@@ -115,7 +115,8 @@ class GrpcSettings(Options):
             Token(self.token_file)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
     if host == "localhost":
         return True
     import ipaddress

@@ -239,6 +239,13 @@ GUARDS = [
         "tests/unit/calls/inline/test_runner.py::test_a_batch_that_is_taken_away_ends_the_run",
     ),
     Guard(
+        RUNNER, 5, "there may be no call, in a child",
+        "            if call is None or not call.claim():  # (5)",
+        "            if not call.claim():",
+        "tests/unit/calls/inline/test_runner.py::"
+        "test_a_tool_that_forks_while_it_is_shared_leaves_the_child",
+    ),
+    Guard(
         WRITER, 1, "look again when the lock is free",
         "while self._queue and self._writing.acquire(blocking=False):  # (1)",
         "if self._queue and self._writing.acquire(blocking=False):",
