@@ -259,7 +259,9 @@ class Caller:
         if self._random.random() < 0.7:
             time.sleep(self._random.random() * 0.006)
 
-    def _expect(self, token: int, msgid: int, expected: Any, codes: frozenset[str] | set[str]) -> None:
+    def _expect(
+        self, token: int, msgid: int, expected: Any, codes: frozenset[str] | set[str]
+    ) -> None:
         """Wait for the outcome of a call: the result, or an error with one of these codes."""
         try:
             result = self._peer.result(msgid, LATE_S)

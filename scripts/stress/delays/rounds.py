@@ -216,4 +216,3 @@ class Round:
             answers = len(peer.responses.get(msgid, ()))
             if answers != 1:
                 self.faults.append(f"request {msgid} has {answers} answers")
-
