@@ -22,10 +22,10 @@ _SHOWN = 60
 
 def all_options() -> list[Option]:
     """All rows of the table, in the order of help."""
-    from ..metrics import MetricsSettings
+    from ..telemetry import TelemetrySettings
     from ..transports.grpc.settings import GrpcSettings
 
-    parts: list[type[Options]] = [Settings, GrpcSettings, MetricsSettings, ThreadSafetySettings]
+    parts: list[type[Options]] = [Settings, GrpcSettings, TelemetrySettings, ThreadSafetySettings]
     return [option for part in parts for option in part.options.values()]
 
 
@@ -80,12 +80,12 @@ def read(words: Sequence[str]) -> Settings:
 
         values["grpc"] = GrpcSettings(**given.get(GrpcSettings, {}))
     if given.keys() - {Settings, ThreadSafetySettings}:
-        from ..metrics import MetricsSettings
+        from ..telemetry import TelemetrySettings
 
-        metrics = MetricsSettings(**given.get(MetricsSettings, {}))
-        if metrics.port is not None:
-            values["metrics"] = metrics
-        elif MetricsSettings in given:
+        telemetry = TelemetrySettings(**given.get(TelemetrySettings, {}))
+        if telemetry.metrics_port is not None or telemetry.tracing:
+            values["telemetry"] = telemetry
+        elif TelemetrySettings in given:
             raise UsageError("--metrics-host says where --metrics-port listens, which is missing")
     return Settings(**values)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..calls import Dispatcher
-    from ..metrics.server import MetricsServer
+    from ..telemetry.server import MetricsServer
     from .settings import Settings
 
 PROTOCOL_VERSION = 1

@@ -1,4 +1,4 @@
-"""What a process listens with on the network: gRPC and metrics, or why there can be none."""
+"""What a process has to do with the network: gRPC, metrics and spans, or why there can be none."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from ..gil import is_free_threaded
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import ModuleType
 
-    from ..metrics.server import MetricsServer
+    from ..telemetry.server import MetricsServer
     from ..transports.grpc.server import GrpcTransport
     from ..transports.grpc.service import ServiceFactory
     from .settings import Settings
@@ -66,14 +67,33 @@ def open_metrics(settings: Settings) -> MetricsServer | None:
     Raises:
         UsageError: nothing can listen there, or a package is missing.
     """
-    if settings.metrics is None:
+    if settings.telemetry is None or settings.telemetry.metrics_port is None:
         return None
     try:
-        from ..metrics.server import MetricsServer
+        from ..telemetry.server import MetricsServer
     except ImportError as error:
         from ..requirements import remedy
 
         raise UsageError(
             f"--metrics-port needs a package that is not here ({error}): {remedy('metrics')}"
         ) from None
-    return MetricsServer(settings.metrics)
+    return MetricsServer(settings.telemetry)
+
+
+def load_tracing(settings: Settings) -> ModuleType | None:
+    """What makes spans; None if nobody wants any.
+
+    Raises:
+        UsageError: a package is missing.
+    """
+    if settings.telemetry is None or not settings.telemetry.tracing:
+        return None
+    try:
+        from ..telemetry import tracing
+    except ImportError as error:
+        from ..requirements import remedy
+
+        raise UsageError(
+            f"--tracing needs packages that are not here ({error}): {remedy('otel')}"
+        ) from None
+    return tracing

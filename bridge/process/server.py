@@ -19,7 +19,7 @@ from .fork import Forks
 from .group import ProcessGroup
 from .main_queue import MainQueue
 from .memory import MemoryWatch
-from .network import open_grpc, open_metrics
+from .network import load_tracing, open_grpc, open_metrics
 from .process_log import ProcessLog
 from .race_check import begin_check, write_report
 from .shutdown import (
@@ -40,6 +40,7 @@ from .standard_descriptors import take_standard_descriptors
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from types import ModuleType
     from typing import NoReturn
 
     from ..calls import Pool
@@ -136,12 +137,13 @@ class Server:
             with GilWatch() as gil:
                 network = open_grpc(settings, self._services)
                 metrics = open_metrics(settings)
+                tracing = load_tracing(settings)
                 checker = begin_check(settings)
                 target = resolve(settings.adapter, settings.app_dir)
                 output = None if stdio is None else stdio.output
                 pool = make_pool(settings.max_workers, settings.max_queue, output, self._spare)
                 adapter = build_adapter(pool, self._build, settings.adapter, target)
-            tools = self._set_up(adapter, pool, checker)
+            tools = self._set_up(adapter, pool, checker, tracing)
             dispatcher = Dispatcher(
                 tools,
                 pool,
@@ -219,12 +221,20 @@ class Server:
         return stdio
 
     def _set_up(
-        self, adapter: LoadedAdapter, pool: Pool, checker: ThreadSafetyChecker | None
+        self,
+        adapter: LoadedAdapter,
+        pool: Pool,
+        checker: ThreadSafetyChecker | None,
+        tracing: ModuleType | None,
     ) -> Mapping[str, Tool]:
         """Set the adapter up. Returns the tools to serve. Raises ``AdapterError``."""
         check_workers(adapter, pool.max_workers)
         tools = adapter.tools if checker is None else checker.watch_adapter(adapter)
+        if tracing is not None:
+            tools = tracing.trace_tools(tools)
         set_up(pool, adapter)
+        if tracing is not None:
+            tracing.provide()
         return tools
 
     def _refuse(self, error: BridgeError, stdio: StdioTransport | None, log: ProcessLog) -> int:

@@ -21,7 +21,7 @@ from ..options import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..metrics import MetricsSettings
+    from ..telemetry import TelemetrySettings
     from ..transports.grpc.settings import GrpcSettings
 
 ADAPTER = Group("Adapter")
@@ -89,7 +89,7 @@ class Settings(Options):
         grpc: Where the gRPC server listens; without ``grpc`` in ``transport`` it is None whatever
             is given here.
         thread_safety: How races are looked for, None: not at all.
-        metrics: Where metrics are served, None: nowhere.
+        telemetry: What the operator is told, None: nothing.
     """
 
     adapter: str = option(
@@ -208,7 +208,7 @@ class Settings(Options):
     )
     grpc: GrpcSettings | None = None
     thread_safety: ThreadSafetySettings | None = None
-    metrics: MetricsSettings | None = None
+    telemetry: TelemetrySettings | None = None
 
     def __post_init__(self) -> None:
         if "grpc" not in self.transport:

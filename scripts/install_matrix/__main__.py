@@ -17,8 +17,8 @@ from .interpreters import Interpreter, find_all, look_at
 from .uv import CannotInstall
 
 ROOT = Path(__file__).parents[2]
-ALL = ("numpy", "grpc", "metrics")
-EXTRAS: tuple[tuple[str, ...], ...] = ((), ("numpy",), ("grpc",), ("metrics",), ALL)
+ALL = ("numpy", "grpc", "metrics", "otel")
+EXTRAS: tuple[tuple[str, ...], ...] = ((), ("numpy",), ("grpc",), ("metrics",), ("otel",), ALL)
 #: So much of what a process says is shown.
 _LINES = 12
 _DESCRIPTION = """\
@@ -67,7 +67,7 @@ def main() -> int:
 
 def _all_for(python: Interpreter) -> tuple[str, ...]:
     """Every extra that can be had: grpcio is not made for free-threaded Python."""
-    return ("numpy", "metrics") if python.free_threaded else ALL
+    return ("numpy", "metrics", "otel") if python.free_threaded else ALL
 
 
 def _pythons(paths: list[str] | None, full: bool) -> list[Interpreter]:

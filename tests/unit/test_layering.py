@@ -23,7 +23,7 @@ OPEN = {
     "bridge._generated": {"*"},
     "bridge.adapters": {"showcase"},
     "bridge.cli": {"main"},
-    "bridge.metrics": {"server"},
+    "bridge.telemetry": {"server", "tracing"},
     "bridge.process": {
         *("adapter_life", "platforms", "server", "settings", "shutdown", "stdin_watch"),
         "watcher",
@@ -59,7 +59,9 @@ def test_nothing_heavy_is_loaded_to_serve() -> None:
     assert "bridge.transports.stdio.reader" in loaded
     assert not loaded & HEAVY
     assert not below(loaded, "bridge.thread_safety", "bridge.transports.grpc", "bridge.testing")
-    assert not below(loaded, "bridge.wire.json", "bridge.metrics", "prometheus_client")
+    assert not below(
+        loaded, "bridge.wire.json", "bridge.telemetry", "prometheus_client", "opentelemetry"
+    )
 
 
 def test_authors_of_tools_load_little() -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bridge.cli.arguments import all_options, read
 from bridge.errors import UsageError
-from bridge.metrics import MetricsSettings
 from bridge.options import Option
 from bridge.process.settings import Settings, ThreadSafetySettings
+from bridge.telemetry import TelemetrySettings
 from bridge.transports.grpc.settings import GrpcSettings
 from tests.option_values import SWITCHES, TABLE, VALUED, given_options, values, wrong_texts
 
@@ -34,7 +34,7 @@ def part_of(settings: Settings, owner: type) -> Any:
     parts = {
         Settings: settings,
         GrpcSettings: settings.grpc,
-        MetricsSettings: settings.metrics,
+        TelemetrySettings: settings.telemetry,
         ThreadSafetySettings: settings.thread_safety,
     }
     return parts[owner]
@@ -50,7 +50,7 @@ def test_every_option_gets_the_value_of_its_last_text(chosen: list[Any]) -> None
     words = [*NAMED, *given_words, "--transport=stdio,grpc", "--metrics-port=9100"]
     expected = {option: value for option, value, _ in chosen}
     expected[Settings.options["transport"]] = ("stdio", "grpc")
-    expected[MetricsSettings.options["port"]] = 9100
+    expected[TelemetrySettings.options["metrics_port"]] = 9100
     settings = read(words)
     for option in TABLE:
         part = part_of(settings, option.owner)

@@ -16,7 +16,7 @@ from prometheus_client.registry import CollectorRegistry
 from ..errors import UsageError
 from ..threads import start_thread
 from .families import BridgeCollector
-from .settings import MetricsSettings
+from .settings import TelemetrySettings
 
 #: So many are answered at once; who comes then is sent away. Prometheus comes alone.
 _AT_ONCE = 4
@@ -34,8 +34,8 @@ class MetricsServer:
         UsageError: nothing can listen there.
     """
 
-    def __init__(self, settings: MetricsSettings) -> None:
-        host, port = settings.host, settings.port
+    def __init__(self, settings: TelemetrySettings) -> None:
+        host, port = settings.metrics_host, settings.metrics_port or 0
         try:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
             server = type("_Listener", (_Listener,), {"address_family": family})
