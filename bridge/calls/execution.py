@@ -6,6 +6,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from itertools import islice
 
 from ..errors import (
     CODES,
@@ -280,24 +281,32 @@ def describe_failure(failure: BaseException) -> CallError:
     )
 
 
+def _is_text(lines: object) -> bool:
+    """Whether it is a list of nothing but text."""
+    return type(lines) is list and all(type(line) is str for line in lines)
+
+
 def _is_regular(error: CallError) -> bool:
     return (
         type(error.code) is str
         and error.code in CODES
         and type(error.message) is str
         and (error.type is None or type(error.type) is str)
-        and (error.traceback is None or type(error.traceback) is list)
+        and (error.traceback is None or _is_text(error.traceback))
         and type(error.started) is bool
-        and (error.details is None or isinstance(error.details, Mapping))
+        and (error.details is None or isinstance(error.details, dict))
     )
 
 
 def _regular(error: CallError) -> CallError:
     """The same where a tool, or its own class of errors, has given other things than are due."""
     code, lines, details = error.code, error.traceback, error.details
-    if lines is not None and type(lines) is not list:
-        lines = str(lines).splitlines()
-    if details is not None and not isinstance(details, Mapping):
+    if lines is not None and not _is_text(lines):
+        lines = cut_lines(lines if type(lines) in (list, tuple) else text_of(lines).splitlines())
+    if isinstance(details, Mapping):
+        # one of a class of its own may never end
+        details = {name: details[name] for name in islice(details, len(details))}
+    elif details is not None:
         details = {"details": details}
     return CallError(
         text_of(error.message),

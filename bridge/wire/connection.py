@@ -41,6 +41,8 @@ TRANSITIONS = {
 }
 
 _MAX_TYPE_BYTES = 1000
+#: Of an error that is longer with its details, these are cut.
+_MAX_DETAILS_BYTES = 1 << 20
 
 CANCEL, CREDIT, HELLO = "$/cancelRequest", "$/credit", "$/hello"
 
@@ -301,9 +303,11 @@ def _encode_error(encoder: Encoder, msgid: int, error: CallError) -> bytes:
     if "details" not in wire:
         return encoder.error(msgid, wire)
     try:
-        return encoder.error(msgid, wire)
+        data = encoder.error(msgid, wire)
+        if len(data) <= _MAX_DETAILS_BYTES:
+            return data
     except BaseException:
-        # code of the tool's classes, SystemExit included: the error is worth more than its details
-        details = sendable(wire["details"])
-        wire["details"] = details if type(details) is dict else {"details": details}
-        return encoder.error(msgid, wire)
+        pass  # code of the tool's classes, SystemExit included: the error is worth more than its details
+    details = sendable(wire["details"])
+    wire["details"] = details if type(details) is dict else {"details": details}
+    return encoder.error(msgid, wire)

@@ -3,10 +3,14 @@
 import subprocess
 import sys
 import urllib.error
+from collections.abc import Iterator, Mapping
+from itertools import count
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
-from bridge import tool
+from bridge import CallError, tool
 from bridge.calls.execution import describe_failure
 from bridge.calls.failure_details import MAX_OUTPUT, read_details
 from bridge.wire import Encoder, decode_value
@@ -88,3 +92,57 @@ def test_they_reach_the_caller():
     error = bench.peer.answer(bench.start("run"))
     assert error.type == "subprocess.CalledProcessError"
     assert (error.details["returncode"], error.details["stderr"]) == (1, "why\n")
+
+
+class _Uncoded(CallError):
+    code = "no such code"
+
+
+class _Endless(Mapping[int, int]):
+    """Says that it has two items."""
+
+    def __getitem__(self, key: int) -> int:
+        return key
+
+    def __len__(self) -> int:
+        return 2
+
+    def __iter__(self) -> Iterator[int]:
+        return count()
+
+
+class _Wordless:
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+def _call_error(**fields: Any) -> CallError:
+    return CallError("x", **fields)
+
+
+@pytest.mark.parametrize(
+    ("failure", "field", "value"),
+    [
+        (_Uncoded("x"), "code", "internal"),
+        (CallError(5), "message", "5"),  # type: ignore[arg-type]
+        (_call_error(type=5), "type", "5"),
+        (_call_error(traceback="two\nlines"), "traceback", ["two", "lines"]),
+        (_call_error(traceback=["a", 5]), "traceback", ["a", "5"]),
+        (_call_error(started="yes"), "started", True),
+        (_call_error(details=[1]), "details", {"details": [1]}),
+        (_call_error(details=MappingProxyType({"a": 1})), "details", {"a": 1}),
+        (_call_error(details=_Endless()), "details", {0: 0, 1: 1}),
+    ],
+    ids=repr,
+)
+def test_what_a_tool_gives_an_error_becomes_what_is_due(
+    failure: CallError, field: str, value: Any
+) -> None:
+    """Whatever sends it, gRPC's trailers or a frame, can rely on the types."""
+    assert getattr(describe_failure(failure), field) == value
+
+
+def test_lines_of_a_traceback_that_cannot_be_shown_are_described() -> None:
+    lines = describe_failure(_call_error(traceback=[_Wordless()])).traceback
+    assert lines is not None
+    assert "_Wordless" in lines[0]

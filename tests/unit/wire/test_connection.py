@@ -318,6 +318,16 @@ def test_of_an_error_only_details_that_cannot_travel_are_described(
     )
 
 
+def test_of_details_that_are_long_the_beginning_is_sent(pair: ConnectionPair) -> None:
+    pair.request(1, "add")
+    details = {str(number): "x" * 1000 for number in range(2000)}
+    answer = pair.error(1, CallError("why", details=details))
+    assert isinstance(answer, Response)
+    assert answer.error is not None
+    assert answer.error["details"].items() >= {"0": "x" * 1000, "…": "… (1900 more)"}.items()
+    assert len(repr(answer.error)) < 1 << 20
+
+
 @pytest.mark.parametrize("what", ["message", "traceback", "type"])
 def test_an_error_is_as_long_as_a_person_reads(pair: ConnectionPair, what: str) -> None:
     pair.request(1, "add")
