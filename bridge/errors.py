@@ -246,13 +246,19 @@ class CallError(BridgeError):
 
     @staticmethod
     def from_wire(wire: Mapping[str, Any]) -> CallError:
-        """The error that ``to_wire`` made a map of: an instance of the class that has its code."""
+        """The error that ``to_wire`` made a map of: an instance of the class that has its code.
+
+        A code that is none, or that only a newer peer knows, becomes ``unknown``.
+        """
+        code = wire["code"]
+        if type(code) is not str or code not in CODES:
+            code = "unknown"
         fields = {key: wire.get(key) for key in ("type", "traceback", "started", "details")}
         for child in CallError.__subclasses__():
             # not those that tools derive, whose arguments are their own
-            if child.__module__ == __name__ and child.code == wire["code"]:
+            if child.__module__ == __name__ and child.code == code:
                 return child(wire["message"], **fields)
-        return CallError(wire["message"], code=wire["code"], **fields)
+        return CallError(wire["message"], code=code, **fields)
 
 
 class ToolNotFound(CallError):

@@ -319,6 +319,8 @@ def explain_unreadable(error: Exception) -> RemoteProtocolError:
         return RemoteProtocolError(f"{len(error.extra)} bytes follow the message in its frame")
     if isinstance(error, MemoryError):
         return RemoteProtocolError("no memory to read the message", code="resource_exhausted")
+    if isinstance(error, OverflowError):
+        return RemoteProtocolError("a time is not in the years 1 to 9999, which Python counts")
     if isinstance(error, StackError | RecursionError):
         return RemoteProtocolError("the message is nested too deeply")
     if isinstance(error, TypeError) and "unhashable" in str(error):

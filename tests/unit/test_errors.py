@@ -27,6 +27,12 @@ CHILDREN = [
 FACTS = ("code", "message", "type", "traceback", "started", "details")
 
 
+@pytest.mark.parametrize("code", ["teapot", ""])
+def test_a_code_that_nobody_knows_is_unknown(code: str) -> None:
+    """One bad answer is an error of one call."""
+    assert CallError.from_wire({"code": code, "message": "short and stout"}).code == "unknown"
+
+
 def facts(error: CallError) -> tuple[object, ...]:
     return tuple(getattr(error, name) for name in FACTS)
 

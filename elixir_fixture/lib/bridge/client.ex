@@ -99,6 +99,7 @@ defmodule Bridge.Client do
   @doc "See `Bridge.stop/3`."
   @spec stop(client, reason :: term, timeout) :: :ok
   def stop(client, reason \\ :normal, timeout \\ :infinity) do
+    Options.timeout!(timeout)
     process = GenServer.whereis(client)
     unless process, do: exit({:noproc, {__MODULE__, :stop, [client, reason, timeout]}})
     monitor = Process.monitor(process)
@@ -120,6 +121,8 @@ defmodule Bridge.Client do
   @doc "See `Bridge.await_ready/2`."
   @spec await_ready(client, timeout) :: :ok | {:error, Error.t()}
   def await_ready(client, timeout \\ :infinity) do
+    Options.timeout!(timeout)
+
     case Caller.ask(client, &{:bridge_await_ready, &1}, timeout) do
       {:error, %Error{code: :deadline_exceeded} = error} ->
         {:error, %{error | message: "Python was not ready within #{timeout} ms"}}

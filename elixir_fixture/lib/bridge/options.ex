@@ -122,6 +122,23 @@ defmodule Bridge.Options do
   end
 
   @doc """
+  Checks a timeout that is an argument of its own.
+
+      iex> Bridge.Options.timeout!(-1)
+      ** (ArgumentError) expected the timeout to be milliseconds or :infinity, got: -1
+
+  """
+  @spec timeout!(timeout) :: :ok
+  def timeout!(value) do
+    unless valid?(:timeout, value) do
+      raise ArgumentError,
+            "expected the timeout to be #{words(:timeout)}, got: #{inspect(value)}"
+    end
+
+    :ok
+  end
+
+  @doc """
   The list of a function's options, for its documentation.
   """
   @spec docs(Table.function_name()) :: String.t()
@@ -175,6 +192,10 @@ defmodule Bridge.Options do
 
   ## Checks
 
+  defp check!(opts, _function) when not is_list(opts) do
+    raise ArgumentError, "expected options in a keyword list, got: #{inspect(opts)}"
+  end
+
   defp check!(opts, function) do
     types = @types[function]
 
@@ -197,12 +218,12 @@ defmodule Bridge.Options do
 
   # What each type is called, and which values are of it.
 
-  defp words(:text), do: "text"
+  defp words(:text), do: "text, not empty and without a zero byte"
   defp words({:integer, least}), do: "an integer, at least #{least}"
   defp words(:seconds), do: "seconds, an integer or a float"
   defp words({:one_of, values}), do: "one of #{Enum.map_join(values, ", ", &inspect/1)}"
   defp words(:texts), do: "a list of text"
-  defp words(:env), do: "a map or list of pairs of text"
+  defp words(:env), do: "a map or list of pairs of text: names without \"=\", no zero bytes"
   defp words(:place), do: "a path, or {:app, :my_app, \"priv/python\"} in an application"
   defp words(:interpreter), do: "a path, a name on the PATH, or {:venv, place}"
   defp words(:seconds_or_infinity), do: "seconds, or :infinity"
@@ -216,11 +237,12 @@ defmodule Bridge.Options do
   defp words(:processes), do: "a map of processes by name"
   defp words(:any), do: "any term"
 
-  defp valid?(:text, value), do: is_binary(value) and value != ""
+  # what is given to the operating system ends at a zero byte
+  defp valid?(:text, value), do: value != "" and argument?(value)
   defp valid?({:integer, least}, value), do: is_integer(value) and value >= least
   defp valid?(:seconds, value), do: is_number(value) and value >= 0
   defp valid?({:one_of, values}, value), do: value in values
-  defp valid?(:texts, value), do: is_list(value) and Enum.all?(value, &is_binary/1)
+  defp valid?(:texts, value), do: is_list(value) and Enum.all?(value, &argument?/1)
 
   defp valid?(:env, value) when is_list(value) or is_map(value),
     do: Enum.all?(value, &variable?/1)
@@ -248,8 +270,15 @@ defmodule Bridge.Options do
   # One whose directory is known: it is on the path of the code.
   defp application?(name), do: is_atom(name) and is_list(:code.lib_dir(name))
 
-  defp variable?({name, value}), do: is_binary(name) and (is_binary(value) or value == nil)
+  defp variable?({name, value}) do
+    is_binary(name) and name != "" and String.valid?(name) and argument?(name) and
+      not String.contains?(name, "=") and
+      (value == nil or (argument?(value) and String.valid?(value)))
+  end
+
   defp variable?(_other), do: false
+
+  defp argument?(value), do: is_binary(value) and not String.contains?(value, <<0>>)
 
   defp credit?({key, n}), do: key in [:items, :bytes] and is_integer(n) and n > 0
 end

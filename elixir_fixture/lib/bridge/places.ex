@@ -13,6 +13,9 @@ defmodule Bridge.Places do
   @limit 2
   @moving 3
 
+  # What an atomic integer holds, and more than there are processes.
+  @most 0x7FFF_FFFF
+
   # How often, and with what pauses, a caller looks again when all places are taken of a client that
   # moves: thousands of calls at once are taken in no time.
   @tries 20
@@ -25,7 +28,7 @@ defmodule Bridge.Places do
   def open(limit) do
     forget_the_dead()
     places = :atomics.new(3, signed: true)
-    :atomics.put(places, @limit, limit)
+    :atomics.put(places, @limit, min(limit, @most))
     :persistent_term.put({__MODULE__, self()}, places)
     places
   end
@@ -41,7 +44,7 @@ defmodule Bridge.Places do
   @doc "Changes how many calls may wait, and whether the client is writing to Python."
   @spec change(t, limit :: non_neg_integer, moving :: boolean) :: :ok
   def change(places, limit, moving) do
-    :atomics.put(places, @limit, limit)
+    :atomics.put(places, @limit, min(limit, @most))
     :atomics.put(places, @moving, if(moving, do: 1, else: 0))
   end
 

@@ -116,6 +116,11 @@ defmodule Bridge.Python do
       {"directory", directory_of(settings)}
     ]
 
+    # the name of a file need be no text
+    facts =
+      for {name, fact} <- facts,
+          do: {name, if(String.valid?(fact), do: fact, else: inspect(fact))}
+
     lines = for {name, fact} <- facts, do: "\n  #{name}: #{fact}"
     details = facts |> Map.new() |> Map.put("stderr", stderr) |> Map.merge(error.details)
 

@@ -92,7 +92,8 @@ defmodule Bridge.Server do
   end
 
   @impl true
-  def handle_info(request, state) when elem(request, 0) == :bridge_request do
+  def handle_info(request, state)
+      when elem(request, 0) == :bridge_request and tuple_size(request) == 7 do
     state = %{state | connection: Connection.request(state.connection, request)}
     # one that is large comes in parts
     {:noreply, if(is_list(elem(request, 4)), do: let_go(state), else: state)}

@@ -24,6 +24,12 @@ defmodule Bridge.Waiting do
   """
   @spec wait(process, (reference -> term), timeout) ::
           {answer, reference} | {:overdue, reference} | {:down, reference, reason :: term}
+  # A runtime that is no node cannot even monitor what is on another one.
+  def wait({_name, node}, _message, _timeout)
+      when node() == :nonode@nohost and node != :nonode@nohost do
+    {:down, make_ref(), :noconnection}
+  end
+
   def wait(process, message, timeout) do
     alias = :erlang.monitor(:process, process, alias: :reply_demonitor)
 

@@ -44,6 +44,32 @@ defmodule Bridge.ClientTest do
     end
   end
 
+  describe "names and limits" do
+    test "of a node that is not there are an error" do
+      assert {:error, %{code: :unavailable}} = Client.call({:python, :no@where}, "echo", [1])
+      assert {:error, %{code: :unavailable}} = Client.status({:python, :no@where})
+    end
+
+    test "may be as large as one likes" do
+      client = start_client(max_queue: 10 ** 30, name: :bridge_of_many)
+      assert Client.call(client, "echo", [1]) == {:ok, 1}
+    end
+
+    test "are checked before anything happens", %{client: client} do
+      for timeout <- [-1, 1.5, :never, nil] do
+        assert_raise ArgumentError, ~r/expected the timeout/, fn ->
+          Client.await_ready(client, timeout)
+        end
+
+        assert_raise ArgumentError, ~r/expected the timeout/, fn ->
+          Client.stop(client, :normal, timeout)
+        end
+      end
+
+      assert Client.call(client, "echo", [1]) == {:ok, 1}
+    end
+  end
+
   describe "the connection" do
     test "is not disturbed by prints from Python, C and child processes", %{client: client} do
       text = "(printed by a test)"
@@ -83,6 +109,16 @@ defmodule Bridge.ClientTest do
 
       assert log =~ "[warning]"
       assert log =~ "disk nearly full"
+    end
+
+    test "survives requests of another version", %{client: client} do
+      log =
+        capture_log(fn ->
+          send(client, {:bridge_request, make_ref(), self()})
+          assert Client.ping(client, 1) == {:ok, 1}
+        end)
+
+      assert log =~ "unexpected message"
     end
 
     test "survives messages that nobody knows", %{client: client} do

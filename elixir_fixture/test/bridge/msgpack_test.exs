@@ -163,6 +163,25 @@ defmodule Bridge.MsgpackTest do
       assert refusal(%Tensor{type: {:f, 32}, shape: {2}, data: <<>>}) =~ "value is not a tensor"
     end
 
+    test "refuses structs that their modules do not know" do
+      for broken <- [
+            %{~U[2024-01-01 10:00:00Z] | month: 13},
+            %{~D[2024-01-01] | month: :x},
+            %{~N[2024-01-01 10:00:00] | calendar: NoSuchCalendar},
+            %{__struct__: DateTime},
+            %{__struct__: MapSet, map: 5},
+            %{__struct__: Range, first: 1},
+            %{__struct__: Tensor}
+          ] do
+        assert refusal([broken]) =~ ~r/^value\[0\] is no [A-Z]\S+: ./
+      end
+    end
+
+    test "refuses a range that no message holds, at once" do
+      assert refusal(%{a: 1..10_000_000_000//3}) =~
+               "value.a is a range of 3333333334 numbers, too many"
+    end
+
     test "refuses keys that are no scalars" do
       assert refusal(%{a: %{{1, 2} => 3}}) =~ "value.a has the key {1, 2}"
       assert refusal(%{{:bytes, 1} => 2}) =~ "is {:bytes, ...} around what is no iodata"

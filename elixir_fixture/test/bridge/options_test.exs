@@ -53,6 +53,35 @@ defmodule Bridge.OptionsTest do
       assert Options.start!(adapter: "a", python: {:venv, relative}).python == python
     end
 
+    test "refuses what the operating system would cut, or Python not get" do
+      for option <- [
+            [adapter: "a\0b"],
+            [python: "py\0"],
+            [app_dir: "\0"],
+            [cd: "a\0"],
+            [args: ["--grace", "1\0"]],
+            [env: %{"A" => "b\0"}],
+            [env: %{"A=B" => "c"}],
+            [env: %{"" => "c"}],
+            [env: %{"A" => <<255>>}],
+            [env: %{<<255>> => "a"}],
+            [env: [A: "a"]]
+          ] do
+        [{name, _value}] = option
+
+        assert_raise ArgumentError, ~r/expected #{inspect(name)} to be /, fn ->
+          Options.start!(Keyword.merge([adapter: "a"], option))
+        end
+      end
+    end
+
+    test "refuses what is no list of options" do
+      for check <- [&Options.start!/1, &Options.call!/1, &Options.stream!/1],
+          opts <- [nil, %{timeout: 5}, :timeout, "x", [1]] do
+        assert_raise ArgumentError, fn -> check.(opts) end
+      end
+    end
+
     test "takes the environment as a map or as pairs; nil removes a variable" do
       sh = System.find_executable("sh")
       pairs = [{"SET", "1"}, {"UNSET", nil}]

@@ -455,3 +455,11 @@ def test_the_limit_of_an_answer_holds_to_the_byte(method: str, value: Any) -> No
     ) as caught:
         getattr(Encoder(size - 1), method)(1, value)
     assert caught.value.code == "resource_exhausted"
+
+
+@pytest.mark.parametrize("seconds", [-62_167_219_200, 2**40, -(2**63)])
+def test_a_time_that_python_does_not_count_is_refused_in_words(seconds: int) -> None:
+    """Elixir counts the year 0, and those before it."""
+    data = b"\xc7\x0c\xff" + bytes(4) + seconds.to_bytes(8, "big", signed=True)
+    with pytest.raises(RemoteProtocolError, match="years 1 to 9999"):
+        decode_value(data)

@@ -13,6 +13,9 @@ defmodule Bridge.Msgpack.Encoder do
   @infinity 0x7FF0_0000_0000_0000
   @neg_infinity 0xFFF0_0000_0000_0000
 
+  # Each takes a byte at least, and no message has more bytes by default.
+  @max_range 64 * 1024 * 1024
+
   @typep path :: {non_neg_integer, [term]}
 
   @doc """
@@ -58,24 +61,34 @@ defmodule Bridge.Msgpack.Encoder do
   end
 
   defp pack(value, key, path) when is_list(value), do: array(value, key, path)
-  defp pack(%DateTime{} = value, key, path), do: extension(Extension.encode(value), key, path)
+
+  defp pack(%DateTime{} = value, key, path) do
+    value |> convert(&Extension.encode/1, key, path) |> extension(key, path)
+  end
 
   defp pack(%module{} = value, key, path) when module in [Date, Time, NaiveDateTime] do
-    text(module.to_iso8601(value), key, path)
+    value |> convert(&module.to_iso8601/1, key, path) |> text(key, path)
   end
 
   defp pack(%Tensor{} = value, key, path) do
-    extension(Extension.encode(value), key, path)
+    value |> convert(&Extension.encode/1, key, path) |> extension(key, path)
   end
 
-  defp pack(%module{} = value, key, path) when module in [MapSet, Range] do
+  # That of millions of numbers would take the memory of all, and longer than any timeout.
+  defp pack(%Range{} = value, key, path) do
+    size = convert(value, &Range.size/1, key, path)
+    if size > @max_range, do: refuse(key, path, "is a range of #{size} numbers, too many")
     pack(Enum.to_list(value), key, path)
+  end
+
+  defp pack(%MapSet{} = value, key, path) do
+    value |> convert(&Enum.to_list/1, key, path) |> pack(key, path)
   end
 
   # `Decimal` by its name as text: the package need not be there, and compilers look for what is named.
   defp pack(%module{} = value, key, path) do
     case Atom.to_string(module) do
-      "Elixir.Decimal" -> text(to_string(value), key, path)
+      "Elixir.Decimal" -> value |> convert(&to_string/1, key, path) |> text(key, path)
       name -> refuse(key, path, "is a %#{inspect(module)}{}; #{remedy(name)}")
     end
   end
@@ -91,6 +104,13 @@ defmodule Bridge.Msgpack.Encoder do
 
   defp pack(value, key, path) do
     refuse(key, path, "is a #{kind(value)}, which cannot be encoded: #{inspect(value)}")
+  end
+
+  # A struct may have been made, or changed, without its module.
+  defp convert(%module{} = value, function, key, path) do
+    function.(value)
+  rescue
+    error -> refuse(key, path, "is no #{inspect(module)}: #{Exception.message(error)}")
   end
 
   defp array(value, key, path) do
