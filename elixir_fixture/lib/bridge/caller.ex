@@ -9,18 +9,17 @@ defmodule Bridge.Caller do
   # `{:error, error}`, or, when items or progress came first, with `{:notes, handle, frames}`. The
   # handle is what to ask with for more.
 
-  alias Bridge.{Admission, Claim, Connection, Error, Msgpack, Places, Runner, Waiting}
-
-  # What is copied rather than sent in parts.
-  @small_bytes 4_096
+  alias Bridge.{Admission, Body, Claim, Connection, Error, Msgpack, Places, Runner, Waiting}
+  alias Bridge.Pool.{Attempts, Questions, Routes}
 
   @typedoc "The process, not the client's name: its successor would not know the call."
   @type handle :: {pid, Connection.id()}
 
   @typep answer :: {:notes, handle, [binary]} | {:response, binary} | {:error, Error.t()}
 
-  # A call that goes on: `key` is the alias at which it was asked for, `until` the deadline.
-  @typep wait :: %{key: reference, until: integer | :infinity}
+  # A call that goes on: `key` is the alias at which it was asked for, `until` the deadline, `pooled`
+  # whether another process might have answered it, had it not begun.
+  @typep wait :: %{key: reference, until: integer | :infinity, pooled: boolean}
 
   @typedoc "Where a stream is: what the client answered last, or that its items were all taken."
   @type stream :: {answer, wait} | {:more, handle, wait} | :ended
@@ -30,42 +29,129 @@ defmodule Bridge.Caller do
           {:ok, term} | {:error, Error.t()}
   def call(client, tool, args, opts) do
     on_progress = opts[:on_progress]
+    opts = within(client, opts)
 
-    with {:ok, body} <- encode(tool, args, within(client, opts)) do
-      client
-      |> request(body, if(on_progress, do: :progress), opts)
-      |> last(on_progress)
-      |> result()
+    with {:ok, body} <- Body.encode(tool, args, opts) do
+      case request(client, body, if(on_progress, do: :progress), opts) do
+        {:pool, routes} ->
+          {{result, _bytes}, _process} = call_pool(routes, tool, body, opts)
+          result
+
+        outcome ->
+          outcome |> last(on_progress) |> result()
+      end
     end
   end
 
-  @doc "The same, with the bytes of the arguments and of the result; nil where there were none."
+  @doc """
+  The same, with the bytes of the arguments and of the result, and the client of a pool that answered;
+  nil where there were none.
+  """
   @spec measured_call(Bridge.client(), Bridge.tool(), Bridge.args(), keyword) ::
-          {{:ok, term} | {:error, Error.t()}, non_neg_integer | nil, non_neg_integer | nil}
+          {{:ok, term} | {:error, Error.t()}, non_neg_integer | nil, non_neg_integer | nil,
+           pid | nil}
   def measured_call(client, tool, args, opts) do
     on_progress = opts[:on_progress]
+    opts = within(client, opts)
 
-    case encode(tool, args, within(client, opts)) do
+    case Body.encode(tool, args, opts) do
       {:ok, body} ->
-        answer =
-          client |> request(body, if(on_progress, do: :progress), opts) |> last(on_progress)
+        bytes_out = :erlang.iolist_size(body)
 
-        {result(answer), :erlang.iolist_size(body), received(answer)}
+        case request(client, body, if(on_progress, do: :progress), opts) do
+          {:pool, routes} ->
+            {{result, bytes_in}, process} = call_pool(routes, tool, body, opts)
+            {result, bytes_out, bytes_in, process}
+
+          outcome ->
+            answer = last(outcome, on_progress)
+            {result(answer), bytes_out, received(answer), nil}
+        end
 
       error ->
-        {error, nil, nil}
+        {error, nil, nil, nil}
     end
   end
 
   defp received({{:response, frame}, _wait}), do: byte_size(frame)
   defp received(_error), do: nil
 
+  ## Pools
+
+  defp call_pool(routes, tool, body, opts) do
+    if Questions.for_all?(tool) do
+      answer = Questions.ask(routes, tool, &(&1 |> ask_member(body, nil, opts) |> result()))
+      {{answer, nil}, nil}
+    else
+      on_progress = opts[:on_progress]
+      watch = if on_progress, do: :progress
+
+      Attempts.run(routes, tool, opts, fn client, left ->
+        answer =
+          client
+          |> ask_member(within_time(body, left, opts), watch, opts, left)
+          |> last(on_progress)
+
+        case result(answer) do
+          {:error, error} = result -> {error, {result, received(answer)}}
+          result -> {nil, {result, received(answer)}}
+        end
+      end)
+    end
+  end
+
+  # What has begun is not opened again, so the error is that of the first answer, if that is one.
+  defp open_pool(routes, tool, body, opts) do
+    Attempts.run(routes, tool, opts, fn client, left ->
+      case ask_member(client, within_time(body, left, opts), :item, opts, left) do
+        {{:notes, _handle, _frames}, _wait} = stream ->
+          {nil, stream}
+
+        ended ->
+          case result(ended) do
+            {:error, error} -> {error, {{:error, error}, nil}}
+            {:ok, _value} -> {nil, ended}
+          end
+      end
+    end)
+  end
+
+  defp within_time(body, left, opts) do
+    if left == Keyword.fetch!(opts, :timeout), do: body, else: Body.shorten(body, left)
+  end
+
+  # The place in the pool is taken, which is less than there is in the client.
+  defp ask_member(client, body, watch, opts, timeout \\ nil) do
+    case Places.of(client) do
+      nil ->
+        {Waiting.down(client, :noproc, false), nil}
+
+      places ->
+        Places.take_anyway(places)
+        timeout = timeout || Keyword.fetch!(opts, :timeout)
+        exchange(client, client, Claim.new(), body, watch, timeout, opts, true)
+    end
+  end
+
   @doc "Opens a stream with checked options. Waits for the first items, or for its end."
   @spec open(Bridge.client(), Bridge.tool(), Bridge.args(), keyword) :: stream
   def open(client, tool, args, opts) do
-    case encode(tool, args, within(client, opts)) do
-      {:ok, body} -> request(client, body, :item, opts)
-      error -> {error, nil}
+    client |> measured_open(tool, args, opts) |> elem(0)
+  end
+
+  @doc "The same, and the client of a pool that serves it, else nil."
+  @spec measured_open(Bridge.client(), Bridge.tool(), Bridge.args(), keyword) ::
+          {stream, pid | nil}
+  def measured_open(client, tool, args, opts) do
+    opts = within(client, opts)
+
+    with {:ok, body} <- Body.encode(tool, args, opts) do
+      case request(client, body, :item, opts) do
+        {:pool, routes} -> open_pool(routes, tool, body, opts)
+        stream -> {stream, nil}
+      end
+    else
+      error -> {{error, nil}, nil}
     end
   end
 
@@ -120,20 +206,34 @@ defmodule Bridge.Caller do
 
   defp request(client, body, watch, opts) do
     timeout = Keyword.fetch!(opts, :timeout)
-    # only who asks again has to know when it began
-    until = if watch, do: Waiting.deadline(timeout)
 
     with {:ok, process} <- find(client),
          {:ok, claim} <- enter(process, timeout) do
-      message = &{:bridge_request, &1, self(), claim, body, watch, Keyword.fetch(opts, :tag)}
-
-      case Waiting.wait(process, message, timeout) do
-        {:overdue, key} -> {Waiting.expire(process, key, key, claim), nil}
-        {:down, _key, reason} -> {Waiting.down(client, reason, Waiting.began?(claim)), nil}
-        {answer, key} -> {answer, %{key: key, until: until}}
-      end
+      exchange(client, process, claim, body, watch, timeout, opts, false)
     else
+      {:pool, routes} -> {:pool, routes}
       error -> {error, nil}
+    end
+  end
+
+  defp exchange(client, process, claim, body, watch, timeout, opts, pooled) do
+    # only who asks again has to know when it began
+    until = if watch, do: Waiting.deadline(timeout)
+    message = &{:bridge_request, &1, self(), claim, body, watch, Keyword.fetch(opts, :tag)}
+
+    case Waiting.wait(process, message, timeout) do
+      {:overdue, key} ->
+        {Waiting.expire(process, key, key, claim), nil}
+
+      {:down, _key, reason} ->
+        {Waiting.down(client, reason, Waiting.began?(claim)), nil}
+
+      # a pool on another node
+      {{:redirect, there}, _key} ->
+        exchange(there, there, nil, body, watch, timeout, opts, pooled)
+
+      {answer, key} ->
+        {answer, %{key: key, until: until, pooled: pooled}}
     end
   end
 
@@ -146,8 +246,14 @@ defmodule Bridge.Caller do
         {answer, _alias} -> answer
       end
 
-    with {:error, error} <- answer, do: {:error, %{error | started: true}}
+    with {:error, error} <- answer, do: {:error, begun(%{error | started: true}, wait)}
   end
+
+  # Whoever has a pool may expect that another process goes on.
+  defp begun(%{code: :unavailable} = error, %{pooled: true}),
+    do: %{error | message: "it had begun, so no other process goes on with it: " <> error.message}
+
+  defp begun(error, _wait), do: error
 
   defp forget({pid, id}) do
     send(pid, {:bridge_forget, id})
@@ -157,11 +263,12 @@ defmodule Bridge.Caller do
   # A place in the client. On another node the client looks for itself.
   defp enter(process, timeout) do
     with true <- is_pid(process) and node(process) == node(),
-         places when places != nil <- Places.of(process),
+         places when is_reference(places) <- Places.of(process),
          {:full, limit} <- Places.take(places, timeout) do
       {:error, Admission.full(limit)}
     else
       :ok -> {:ok, Claim.new()}
+      %Routes{} = routes -> {:pool, routes}
       _elsewhere -> {:ok, nil}
     end
   end
@@ -173,35 +280,7 @@ defmodule Bridge.Caller do
     end
   end
 
-  ## Encoding
-
-  # All of a request but its id. Small parts are put together here rather than in the client; large
-  # binaries stay uncopied.
-  defp encode(tool, args, opts) do
-    with {:ok, params} <- params(args),
-         {:ok, options} <- options(opts) do
-      body = [Msgpack.encode!(to_string(tool)), params | options]
-
-      if :erlang.iolist_size(body) <= @small_bytes,
-        do: {:ok, :erlang.iolist_to_binary(body)},
-        else: {:ok, :erlang.iolist_to_iovec(body)}
-    end
-  end
-
-  # The most frequent ones need no look at a table.
-  defp options(timeout: :infinity), do: {:ok, <<0x80>>}
-  defp options(timeout: ms), do: {:ok, <<0x81, 0xAA, "timeout_ms", 0xCE, in_python(ms)::32>>}
-
-  defp options(opts) do
-    options = for {key, value} <- opts, option <- wire_option(key, value), into: %{}, do: option
-    Msgpack.encode(options, "options")
-  end
-
-  defp wire_option(:timeout, ms) when is_integer(ms), do: [timeout_ms: in_python(ms)]
-  defp wire_option(:credit, credit), do: [stream: Map.new(credit)]
-  defp wire_option(key, value) when key in [:session, :metadata], do: [{key, value}]
-  defp wire_option(:within, id), do: [within: id]
-  defp wire_option(_key, _value), do: []
+  ## On whose behalf
 
   # A call is within one of Python's only for the client that this one belongs to.
   defp within(client, opts) do
@@ -213,34 +292,18 @@ defmodule Bridge.Caller do
 
   defp within(_client, opts, nil), do: opts
 
-  defp within(client, opts, {process, id}) do
-    if GenServer.whereis(client) == process, do: [{:within, id} | opts], else: opts
+  defp within(client, opts, {process, _id} = within) do
+    if serves?(GenServer.whereis(client), process), do: [{:within, within} | opts], else: opts
   end
 
-  # Python's deadline is a little earlier (a fiftieth, 5 ms at most), so that its word on whether the
-  # tool began is there when the caller's time is over.
-  defp in_python(ms), do: ms - min(div(ms, 50), 5)
+  defp serves?(process, process), do: true
 
-  defp params(args) when is_list(args) do
-    named = if by_name?(args), do: Map.new(args), else: args
-
-    if is_map(named) and map_size(named) < length(args) do
-      message = "args gives a name twice: #{inspect(Keyword.keys(args))}"
-      {:error, %Error{code: :invalid_argument, message: message, started: false}}
+  defp serves?(pool, process) do
+    with true <- is_pid(pool) and node(pool) == node(), %Routes{} = routes <- Places.of(pool) do
+      Routes.member(routes, process) != :none
     else
-      Msgpack.encode(named, "args")
+      _no_pool -> false
     end
-  end
-
-  defp params(args) when is_map(args) and not is_struct(args), do: Msgpack.encode(args, "args")
-
-  defp params(args) do
-    raise ArgumentError, "expected arguments in a list or a map, got: #{inspect(args)}"
-  end
-
-  # `[{:bytes, data}]` is also the keyword list `[bytes: data]`.
-  defp by_name?(args) do
-    Keyword.keyword?(args) and Enum.any?(args, fn {name, _value} -> name != :bytes end)
   end
 
   ## The answer

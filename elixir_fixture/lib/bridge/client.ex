@@ -66,23 +66,9 @@ defmodule Bridge.Client do
     init = {settings, self(), starter}
 
     with {:ok, client} <- GenServer.start(Server, init, Keyword.take(opts, [:name])) do
-      if settings.start == :sync, do: await_first(client, starter), else: {:ok, client}
-    end
-  end
-
-  defp await_first(client, starter) do
-    monitor = Process.monitor(client)
-
-    receive do
-      {^starter, :ready} ->
-        Process.demonitor(monitor, [:flush])
-        {:ok, client}
-
-      {:DOWN, ^monitor, :process, ^client, {:shutdown, {:not_started, error}}} ->
-        {:error, error}
-
-      {:DOWN, ^monitor, :process, ^client, reason} ->
-        {:error, reason}
+      if settings.start == :sync,
+        do: Server.Start.await_first(client, starter),
+        else: {:ok, client}
     end
   end
 
@@ -172,11 +158,12 @@ defmodule Bridge.Client do
   @spec stream(client, tool, args, keyword) :: Enumerable.t()
   def stream(client, tool, args \\ [], opts \\ []) do
     opts = Options.stream!(opts)
-    open = fn -> Caller.open(client, tool, args, opts) end
 
     if Telemetry.loaded?() do
+      open = fn -> Caller.measured_open(client, tool, args, opts) end
       Telemetry.stream(client, tool, open, &Caller.next_items/1, &Caller.close/1)
     else
+      open = fn -> Caller.open(client, tool, args, opts) end
       Stream.resource(open, &Caller.next_items/1, &Caller.close/1)
     end
   end

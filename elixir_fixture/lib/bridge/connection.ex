@@ -14,12 +14,15 @@ defmodule Bridge.Connection do
   require Logger
 
   alias Bridge.{Admission, Call, Callers, Claim, Error, Frame, Msgpack, Outbox, Places}
+  alias Bridge.Pool.Seat
 
   # `port` is nil while there is no Python, `refusal` the answer to calls while there will be none.
+  # `seat` is the client's in a pool: a call has a place there until it has left.
   @enforce_keys [:places, :outbox]
   defstruct [
     :places,
     :outbox,
+    seat: nil,
     port: nil,
     refusal: nil,
     next_id: 1,
@@ -31,6 +34,7 @@ defmodule Bridge.Connection do
   @type t :: %__MODULE__{
           places: Places.t(),
           outbox: Outbox.t(),
+          seat: Seat.t() | nil,
           port: port | nil,
           refusal: Error.t() | nil,
           next_id: id,
@@ -51,8 +55,9 @@ defmodule Bridge.Connection do
            tag :: {:ok, term} | :error}
 
   @doc "A connection that holds requests until there is a Python."
-  @spec new(Places.t()) :: t
-  def new(places), do: %__MODULE__{places: places, outbox: Outbox.new(places)}
+  @spec new(Places.t(), Seat.t() | nil) :: t
+  def new(places, seat \\ nil),
+    do: %__MODULE__{places: places, outbox: Outbox.new(places), seat: seat}
 
   @doc "What `Bridge.info/1` tells of it."
   @spec info(t) :: map
@@ -118,6 +123,8 @@ defmodule Bridge.Connection do
   """
   @spec request(t, request) :: t
   def request(connection, {:bridge_request, key, pid, claim, body, watch, tag}) do
+    if claim == nil, do: Seat.admit(connection.seat)
+
     case Admission.admit(connection.places, connection.refusal, pid, claim) do
       {:ok, claim} ->
         id = connection.next_id
@@ -136,11 +143,10 @@ defmodule Bridge.Connection do
         }
 
       :gone ->
-        Places.give_back(connection.places)
-        connection
+        leave(connection)
 
       {:error, error} ->
-        Places.give_back(connection.places)
+        leave(connection)
         reply(key, {:error, error})
         connection
     end
@@ -334,7 +340,16 @@ defmodule Bridge.Connection do
     %{connection | calls: Map.put(connection.calls, id, call)}
   end
 
+  # One that never became a call.
+  defp leave(connection) do
+    Places.give_back(connection.places)
+    Seat.release(connection.seat)
+    connection
+  end
+
   defp remove(connection, id, call) do
+    Seat.release(connection.seat)
+
     %{
       connection
       | calls: Map.delete(connection.calls, id),

@@ -53,7 +53,8 @@ defmodule Bridge.Options do
           watched: Path.t() | nil,
           functions: Bridge.Functions.offered(),
           max_elixir_calls: pos_integer,
-          processes: %{optional(String.t()) => GenServer.server()}
+          processes: %{optional(String.t()) => GenServer.server()},
+          seat: Bridge.Pool.Seat.t() | nil
         }
 
   @doc """
@@ -90,7 +91,8 @@ defmodule Bridge.Options do
       watched: if(filled[:reload], do: Path.expand(path(filled[:app_dir] || filled[:cd] || "."))),
       functions: filled[:functions] || %{},
       max_elixir_calls: filled[:max_elixir_calls],
-      processes: filled[:processes]
+      processes: filled[:processes],
+      seat: nil
     }
   end
 
@@ -136,6 +138,29 @@ defmodule Bridge.Options do
     end
 
     :ok
+  end
+
+  @doc """
+  The options of a pool with their defaults, and those that its clients get.
+
+      iex> {pool, client} = Bridge.Options.pool!(adapter: "my_tools:Tools", processes: 3)
+      iex> {pool[:processes], pool[:max_waiting], client}
+      {3, 1024, [adapter: "my_tools:Tools"]}
+
+      iex> Bridge.Options.pool!(adapter: "my_tools:Tools", processes: 0)
+      ** (ArgumentError) expected :processes to be an integer, at least 1, got: 0
+
+  """
+  @spec pool!(keyword) :: {pool :: keyword, client :: keyword}
+  def pool!(opts) do
+    {mine, client} = Keyword.split(opts, Keyword.keys(@table[:pool]))
+    known = Keyword.keys(@table[:start] ++ @table[:pool]) -- [:on_failure]
+
+    for {name, _value} <- client, name not in known do
+      raise ArgumentError, "unknown option #{inspect(name)}, known are: #{inspect(known)}"
+    end
+
+    {check!(mine, :pool), client}
   end
 
   @doc """
@@ -236,6 +261,10 @@ defmodule Bridge.Options do
   defp words(:functions), do: "a map of functions by name, or a module that uses Bridge.Functions"
   defp words(:processes), do: "a map of processes by name"
   defp words(:any), do: "any term"
+  defp words(:threads), do: "an integer, at least 1, or :all"
+
+  defp words(:recycle),
+    do: "[max_age: seconds, max_calls: n, max_rss: bytes, max_abandoned: n], all positive"
 
   # what is given to the operating system ends at a zero byte
   defp valid?(:text, value), do: value != "" and argument?(value)
@@ -266,6 +295,8 @@ defmodule Bridge.Options do
   defp valid?(:functions, value), do: Bridge.Functions.valid?(value)
   defp valid?(:processes, value), do: is_map(value) and Enum.all?(Map.keys(value), &is_binary/1)
   defp valid?(:any, _value), do: true
+  defp valid?(:threads, value), do: value == :all or (is_integer(value) and value > 0)
+  defp valid?(:recycle, value), do: Keyword.keyword?(value) and Enum.all?(value, &rule?/1)
 
   # One whose directory is known: it is on the path of the code.
   defp application?(name), do: is_atom(name) and is_list(:code.lib_dir(name))
@@ -279,6 +310,11 @@ defmodule Bridge.Options do
   defp variable?(_other), do: false
 
   defp argument?(value), do: is_binary(value) and not String.contains?(value, <<0>>)
+
+  defp rule?({:max_age, seconds}), do: is_number(seconds) and seconds > 0
+
+  defp rule?({key, n}),
+    do: key in [:max_calls, :max_rss, :max_abandoned] and is_integer(n) and n > 0
 
   defp credit?({key, n}), do: key in [:items, :bytes] and is_integer(n) and n > 0
 end

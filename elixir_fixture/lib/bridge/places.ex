@@ -33,12 +33,16 @@ defmodule Bridge.Places do
     places
   end
 
-  @doc "Forgets the places of the calling process."
+  @doc "The calling process is a pool: its routes are found in the place of a client's places."
+  @spec put_routes(Bridge.Pool.Routes.t()) :: :ok
+  def put_routes(routes), do: :persistent_term.put({__MODULE__, self()}, routes)
+
+  @doc "Forgets the places or the routes of the calling process."
   @spec close() :: boolean
   def close, do: :persistent_term.erase({__MODULE__, self()})
 
-  @doc "The places of a client on this node; nil if there is none."
-  @spec of(pid) :: t | nil
+  @doc "The places of a client on this node, or the routes of a pool; nil if it is neither."
+  @spec of(pid) :: t | Bridge.Pool.Routes.t() | nil
   def of(client), do: :persistent_term.get({__MODULE__, client}, nil)
 
   @doc "Changes how many calls may wait, and whether the client is writing to Python."

@@ -73,7 +73,7 @@ defmodule Bridge.Server do
 
     state = %__MODULE__{
       life: Lifecycle.new(settings),
-      connection: Connection.new(places),
+      connection: Connection.new(places, settings.seat),
       requests: Requests.new(settings, if(settings.functions != %{}, do: Runners.open())),
       places: places,
       parent: parent,
@@ -165,6 +165,12 @@ defmodule Bridge.Server do
 
   def handle_info({:bridge_status, from}, state) do
     reply(from, {:ok, Lifecycle.status(state.life)})
+    {:noreply, state}
+  end
+
+  def handle_info({:bridge_pool, from, _order}, state) do
+    message = "#{state.life.name} is a client of one process, and no Bridge.Pool"
+    reply(from, {:error, %Error{code: :invalid_argument, message: message, started: false}})
     {:noreply, state}
   end
 

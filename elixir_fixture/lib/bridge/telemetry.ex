@@ -5,12 +5,16 @@ defmodule Bridge.Telemetry do
   | event | measurements | metadata |
   | --- | --- | --- |
   | `[:bridge, :call, :start]` | `monotonic_time`, `system_time` | `client`, `node`, `tool`, `kind` |
-  | `[:bridge, :call, :stop]` | `duration`, `bytes_out`, `bytes_in`, `items` | the same, `code` and `error` |
+  | `[:bridge, :call, :stop]` | `duration`, `bytes_out`, `bytes_in`, `items` | the same, `code`, `error` and `process` |
   | `[:bridge, :call, :exception]` | `duration` | the same, `reason` and `stacktrace` |
   | `[:bridge, :python, :start]` | `system_time` | `client`, `name`, `os_pid` |
   | `[:bridge, :python, :ready]` | `duration` of the start | the same |
   | `[:bridge, :python, :down]` | `pause_ms` until the next try | the same, `error` |
   | `[:bridge, :python, :restart]` | `system_time` | the same; `Bridge.restart/1` was called |
+  | `[:bridge, :pool, :line]` | `duration` of the wait, `waiting` then | `pool`, `code` |
+  | `[:bridge, :pool, :process, :ready]` | `duration` of the start | `pool`, `slot`, `process`, `os_pid` |
+  | `[:bridge, :pool, :process, :down]` | `system_time` | the same, `error` |
+  | `[:bridge, :pool, :process, :recycle]` | `system_time` | the same, `reason` |
 
   Times and durations are in the runtime's native unit. The events of a call come in the process that
   calls. `kind` is `:call` or `:stream`; a stream starts when it is enumerated, and stops when it is no
@@ -18,6 +22,12 @@ defmodule Bridge.Telemetry do
   raised in the caller's own process, by `:on_progress` or by wrong arguments. `bytes_out` and `bytes_in`
   are those of the arguments and of the result, `nil` for streams, which count `items`. All events of one
   call have the same `telemetry_span_context`.
+
+  Of a `Bridge.Pool`, `client` is the pool and `process` the client of the process that served the call, the
+  same as in `client` of its `[:bridge, :python, …]`; `nil` where there is no pool, or no process had
+  room. `[:bridge, :pool, :line]` is for calls that had to wait for room, whose `code` is `:ok` or that of
+  the error; it comes in the process that calls. `reason` says why a process is replaced: `:requested`,
+  `:rolling_restart`, `:max_age`, `:max_calls`, `:max_rss`, `:max_abandoned` or `:blocked`.
   """
 
   alias Bridge.Error
@@ -29,11 +39,14 @@ defmodule Bridge.Telemetry do
   def loaded?, do: function_exported?(:telemetry, :execute, 3)
 
   @doc """
-  Makes a call, and tells of it. `call` returns its result, and how many bytes went out and came in.
+  Makes a call, and tells of it. `call` returns its result, how many bytes went out and came in, and the
+  process of a pool.
   """
-  @spec call(Bridge.client(), Bridge.tool(), (() -> {result, integer | nil, integer | nil})) ::
-          result
-        when result: {:ok, term} | {:error, Error.t()}
+  @spec call(Bridge.client(), Bridge.tool(), (() -> measured)) ::
+          {:ok, term} | {:error, Error.t()}
+        when measured:
+               {{:ok, term} | {:error, Error.t()}, bytes_out :: integer | nil,
+                bytes_in :: integer | nil, process :: pid | nil}
   def call(client, tool, call) do
     span = start(client, tool, :call)
 
@@ -44,27 +57,35 @@ defmodule Bridge.Telemetry do
         failed(span, kind, reason, __STACKTRACE__)
         :erlang.raise(kind, reason, __STACKTRACE__)
     else
-      {result, bytes_out, bytes_in} ->
-        stop(span, result, %{bytes_out: bytes_out, bytes_in: bytes_in, items: nil})
+      {result, bytes_out, bytes_in, process} ->
+        sizes = %{bytes_out: bytes_out, bytes_in: bytes_in, items: nil}
+        stop(span, result, process, sizes)
         result
     end
   end
 
-  @doc "A stream as `Stream.resource/3` makes it of the same functions, which tells of itself."
-  @spec stream(Bridge.client(), Bridge.tool(), (() -> acc), next, (acc -> term)) :: Enumerable.t()
+  @doc """
+  A stream as `Stream.resource/3` makes it, which tells of itself. `open` returns the process of a pool,
+  too.
+  """
+  @spec stream(Bridge.client(), Bridge.tool(), (() -> {acc, pid | nil}), next, (acc -> term)) ::
+          Enumerable.t()
         when acc: term, next: (acc -> {list, acc} | {:halt, acc})
   def stream(client, tool, open, next, close) do
     Stream.resource(
       fn ->
         span = start(client, tool, :stream)
-        {open.(), span, 0}
+        {stream, process} = open.()
+        {stream, {span, process}, 0}
       end,
-      fn {stream, span, items} -> stream |> next_items(next, span) |> counted(span, items) end,
-      fn {stream, span, items} ->
+      fn {stream, {span, _process} = told, items} ->
+        stream |> next_items(next, span) |> counted(told, items)
+      end,
+      fn {stream, {span, process}, items} ->
         close.(stream)
         # what ended it, if that was an error
         result = Process.delete(span.context) || {:ok, nil}
-        stop(span, result, %{bytes_out: nil, bytes_in: nil, items: items})
+        stop(span, result, process, %{bytes_out: nil, bytes_in: nil, items: items})
       end
     )
   end
@@ -86,6 +107,13 @@ defmodule Bridge.Telemetry do
     if loaded?(), do: execute([:bridge, :python, event], measurements, metadata), else: :ok
   end
 
+  @doc "Tells of a pool: that a call has left the line, in its own process, or of a process."
+  @spec pool(:line | {:process, :ready | :down | :recycle}, map, map) :: :ok
+  def pool(event, measurements, metadata) do
+    name = if is_tuple(event), do: Tuple.to_list(event), else: [event]
+    if loaded?(), do: execute([:bridge, :pool | name], measurements, metadata), else: :ok
+  end
+
   @spec start(Bridge.client(), Bridge.tool(), :call | :stream) :: span
   defp start(client, tool, kind) do
     began = System.monotonic_time()
@@ -104,12 +132,14 @@ defmodule Bridge.Telemetry do
     %{context: context, began: began, meta: meta}
   end
 
-  defp stop(span, result, measurements) do
-    meta =
+  defp stop(span, result, process, measurements) do
+    outcome =
       case result do
-        {:ok, _result} -> Map.merge(span.meta, %{code: :ok, error: nil})
-        {:error, error} -> Map.merge(span.meta, %{code: error.code, error: error})
+        {:ok, _result} -> %{code: :ok, error: nil, process: process}
+        {:error, error} -> %{code: error.code, error: error, process: process}
       end
+
+    meta = Map.merge(span.meta, outcome)
 
     execute([:bridge, :call, :stop], Map.put(measurements, :duration, since(span)), meta)
   end

@@ -84,4 +84,44 @@ defmodule Bridge.TelemetryTest do
     {_, %{os_pid: ^second}} = python.(:restart)
     python.(:ready)
   end
+
+  @tag :capture_log
+  @tag :tmp_dir
+  test "a pool tells of its processes, of its line, and which process served", %{tmp_dir: tmp_dir} do
+    import Bridge.Test.Pools
+    pool = start_pool(name: :listened_pool, processes: 1, max_workers: 1, backlog: 0)
+
+    process = fn event ->
+      assert_receive {[:bridge, :pool, :process, ^event], measurements,
+                      %{pool: :listened_pool} = meta, _},
+                     patience()
+
+      {measurements, meta}
+    end
+
+    assert {%{duration: _}, %{slot: 0, process: first, os_pid: os_pid}} = process.(:ready)
+    path = Path.join(tmp_dir, "go")
+    task = occupy(pool, path)
+    waits = Task.async(fn -> Bridge.call(pool, "echo", [1], timeout: 60_000) end)
+    eventually(fn -> waiting(pool) == 1 end)
+    File.write!(path, "")
+    Task.await_many([task, waits], patience())
+
+    assert_receive {[:bridge, :pool, :line], %{duration: duration, waiting: 0}, %{code: :ok}, pid}
+    assert duration > 0 and pid == waits.pid
+
+    assert_receive {[:bridge, :call, :stop], _, %{tool: "echo", client: ^pool, process: ^first},
+                    _}
+
+    assert Bridge.Pool.recycle(pool, 0) == :ok
+    assert {_, %{slot: 0, process: ^first, reason: :requested}} = process.(:recycle)
+    assert {_, %{process: second, os_pid: second_os_pid}} = process.(:ready)
+    assert second != first and second_os_pid != os_pid
+
+    os_kill("KILL", second_os_pid)
+    assert {_, %{process: ^second, error: %Error{code: :unavailable}}} = process.(:down)
+    process.(:ready)
+    assert pool |> Bridge.stream("counts", [2], timeout: patience()) |> Enum.to_list() == [0, 1]
+    assert_receive {[:bridge, :call, :stop], %{items: 2}, %{kind: :stream, process: ^second}, _}
+  end
 end

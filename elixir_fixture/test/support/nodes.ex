@@ -8,8 +8,8 @@ defmodule Bridge.Test.Nodes do
   @doc "Whether there is what it takes."
   def available?, do: System.find_executable("epmd") != nil
 
-  @doc "Starts a client on another node, which ends with the test, and returns its pid."
-  def start_client(opts) do
+  @doc "Starts a client, or a pool, on another node, which ends with the test, and returns its pid."
+  def start_client(opts, module \\ Bridge.Client) do
     start_distribution()
 
     {:ok, peer, node} =
@@ -23,16 +23,16 @@ defmodule Bridge.Test.Nodes do
     ExUnit.Callbacks.on_exit(fn -> :peer.stop(peer) end)
     {:ok, _started} = :erpc.call(node, Application, :ensure_all_started, [:logger])
     # the process that starts it is gone when the call is over
-    {:ok, client} = :erpc.call(node, __MODULE__, :start_unlinked, [opts])
+    {:ok, client} = :erpc.call(node, __MODULE__, :start_unlinked, [module, opts])
     client
   end
 
   @doc false
-  def start_unlinked(opts) do
+  def start_unlinked(module, opts) do
     parent = self()
 
     spawn(fn ->
-      send(parent, {:started, Bridge.Client.start_link(opts)})
+      send(parent, {:started, module.start_link(opts)})
       Process.sleep(:infinity)
     end)
 

@@ -182,11 +182,12 @@ defmodule Bridge.Options.Table do
               "how much may wait in the client. It is given back when the consumer takes what " <>
                 "waits, so Python can work on while the consumer does"
           ]
-        ]
+        ],
+    pool: Bridge.Options.PoolTable.rows()
   ]
 
   @typedoc "A function that takes options."
-  @type function_name :: :start | :call | :stream
+  @type function_name :: :start | :call | :stream | :pool
 
   @doc "What each option of a function must be, and what it is for."
   @spec rows() :: [{function_name, [{name :: atom, row :: keyword}]}]

@@ -23,6 +23,8 @@ defmodule Bridge.Server.Transitions do
     Telemetry
   }
 
+  alias Bridge.Pool.Seat
+
   # How long the last lines of the standard error may take to come. They come within milliseconds,
   # unless the machine is very busy, or somebody has ended what reads them.
   @tail_ms 10_000
@@ -79,15 +81,12 @@ defmodule Bridge.Server.Transitions do
     tell(:ready, %{duration: System.monotonic_time() - state.life.started_at}, state.life)
     settings = state.life.settings
     Places.change(state.places, max_queue(ready, settings), true)
-    if settings.stuck_after_ms != :infinity, do: ask_health_later(settings)
+    if settings.seat, do: send(self(), :bridge_health), else: ask_health_later(settings)
     Python.send_hello(state.life.python.port, settings)
 
-    %{
-      state
-      | life: Lifecycle.ready(state.life, ready),
-        connection: Connection.open(state.connection),
-        starter: nil
-    }
+    connection = Connection.open(state.connection)
+    Seat.open(settings.seat, ready, state.life.python.os_pid)
+    %{state | life: Lifecycle.ready(state.life, ready), connection: connection, starter: nil}
   end
 
   defp max_queue(%{"limits" => %{"max_queue" => limit}}, _settings)
@@ -182,6 +181,7 @@ defmodule Bridge.Server.Transitions do
     stops = state.starter != nil or life.settings.on_failure == :stop
     Places.change(state.places, life.settings.max_queue, false)
     tell(:down, %{pause_ms: pause}, before, %{error: error})
+    Seat.shut(life.settings.seat, {:down, answer, pause})
 
     connection = Connection.detach(state.connection, answer, held: :answer)
 
@@ -202,6 +202,7 @@ defmodule Bridge.Server.Transitions do
 
   defp told(error, before, pause, stops, lines, state) do
     error = Python.explain(error, before, lines)
+    if pause > 0 or stops, do: Seat.tell(before.settings.seat, {:failed, error})
 
     cond do
       state.starter ->
@@ -239,6 +240,7 @@ defmodule Bridge.Server.Transitions do
   @spec drain(Server.t(), {:stop, reason :: term} | :start) :: result
   # Python ends what runs, and then the client stops or starts the next one.
   def drain(%{life: %{state: :ready} = life} = state, then) do
+    Seat.shut(life.settings.seat, :draining)
     connection = Connection.send_request(state.connection, "$/shutdown", [])
     connection = if then == :start, do: Connection.hold(connection), else: connection
     send_overdue(state, :drain, life.settings.grace_ms + Python.exit_ms())
@@ -261,6 +263,12 @@ defmodule Bridge.Server.Transitions do
 
   ## Whether it serves
 
+  defp ask_health_later(%{stuck_after_ms: :infinity, seat: nil}), do: :ok
+
+  # A pool's keeper decides by it.
+  defp ask_health_later(%{seat: seat} = settings) when seat != nil,
+    do: Process.send_after(self(), :bridge_health, settings.seat.health_ms)
+
   defp ask_health_later(settings) do
     {least, most} = @health_ms
     pause = settings.stuck_after_ms |> div(4) |> max(least) |> min(most)
@@ -270,7 +278,15 @@ defmodule Bridge.Server.Transitions do
   @doc "Python has said whether it serves calls."
   @spec health(frame :: binary, Server.t()) :: Server.t()
   def health(frame, %{life: %{state: :ready} = life} = state) do
-    with {:ok, [1, _id, nil, %{"status" => "stuck"}]} <- Msgpack.decode(frame) do
+    decoded = Msgpack.decode(frame)
+
+    with {:ok, [1, _id, nil, health]} <- decoded,
+         do: Seat.tell(life.settings.seat, {:health, health})
+
+    {:message_queue_len, messages} = Process.info(self(), :message_queue_len)
+    Seat.audit(life.settings.seat, map_size(state.connection.calls), messages)
+
+    with {:ok, [1, _id, nil, %{"status" => "stuck"}]} <- decoded do
       Logger.error("#{life.name}: no call is served any more, so the Python process is ended")
       ProcessGroup.kill(life.python.os_pid)
       %{state | overdue: unavailable("the Python process was stuck: no call was served any more")}
