@@ -7,6 +7,8 @@ defmodule Bridge.Runners do
   # A function that works in tasks calls tools from there. What such a task is within stands in the table
   # under the process that started it, which Elixir notes in the task as `$callers`.
 
+  alias Bridge.Pool.Routes
+
   @type t :: :ets.table()
 
   @typedoc "A call of Python, and the client in which it is."
@@ -20,6 +22,10 @@ defmodule Bridge.Runners do
     :persistent_term.put({__MODULE__, self()}, runners)
     runners
   end
+
+  @doc "The calling process is a pool, whose clients have tables."
+  @spec open_pool(Routes.t()) :: :ok
+  def open_pool(routes), do: :persistent_term.put({__MODULE__, self()}, routes)
 
   @doc "Forgets the table of the calling process, if it has one."
   @spec close() :: boolean
@@ -45,8 +51,13 @@ defmodule Bridge.Runners do
   def within(client) do
     with callers when callers != nil <- Process.get(:"$callers"),
          runners when runners != nil <- :persistent_term.get({__MODULE__, client}, nil),
-         do: Enum.find_value(callers, &look_up(runners, &1))
+         do: within(callers, runners)
   end
+
+  defp within(_callers, %Routes{} = routes),
+    do: Enum.find_value(Routes.members(routes), &within/1)
+
+  defp within(callers, runners), do: Enum.find_value(callers, &look_up(runners, &1))
 
   defp look_up(runners, pid) do
     with [{_pid, within}] <- :ets.lookup(runners, pid), do: within, else: (_none -> nil)

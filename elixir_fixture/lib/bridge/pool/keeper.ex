@@ -12,7 +12,7 @@ defmodule Bridge.Pool.Keeper do
 
   require Logger
 
-  alias Bridge.{Error, Places}
+  alias Bridge.{Error, Places, Runners}
   alias Bridge.Pool.{Description, Line, Processes, Replacement, Routes}
 
   # A client whose own process ends is followed at once, and after a pause if that happens again and again.
@@ -61,6 +61,7 @@ defmodule Bridge.Pool.Keeper do
     {:ok, line} = Line.start_link(routes)
     routes = %{routes | line: line}
     Places.put_routes(routes)
+    if settings.client[:functions], do: Runners.open_pool(routes)
     processes = %Processes{settings: settings, routes: routes, size: settings.processes}
 
     state = %__MODULE__{
@@ -172,7 +173,10 @@ defmodule Bridge.Pool.Keeper do
   def handle_info(_other, state), do: {:noreply, state}
 
   @impl true
-  def terminate(_reason, _state), do: Places.close()
+  def terminate(_reason, _state) do
+    Runners.close()
+    Places.close()
+  end
 
   defp order(:info, from, state) do
     reply(from, {:ok, Description.info(state)})

@@ -102,6 +102,17 @@ defmodule Bridge.Pool.Routes do
       [{_key, route}] -> {:ok, route}
       [] -> :none
     end
+  rescue
+    ArgumentError -> :none
+  end
+
+  @doc "The clients that belong to this pool, also those that leave; none if the pool has ended."
+  @spec members(t) :: [pid]
+  def members(routes) do
+    for [pid] <- :ets.match(routes.table, {{:member, :"$1"}, :_}), do: pid
+  rescue
+    # the table has gone with the pool
+    ArgumentError -> []
   end
 
   @doc "Whether a call of a tool may be repeated although it may have begun."

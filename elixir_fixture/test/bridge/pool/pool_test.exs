@@ -90,26 +90,19 @@ defmodule Bridge.PoolTest do
   end
 
   test "a function that Python calls may call the same process, however full it is" do
-    test = self()
-
-    functions = %{
-      "again" => fn ->
-        pool = receive_pool(test)
-        Bridge.call!(pool, "pid", [], timeout: 20_000)
-      end
-    }
-
-    pool = start_pool(processes: 2, max_workers: 1, backlog: 0, functions: functions)
-    spawn_link(fn -> answer_pool(test, pool) end)
+    name = :pool_that_calls_itself
+    again = fn -> Bridge.call!(name, "pid", [], timeout: 20_000) end
+    in_a_task = fn -> again |> Task.async() |> Task.await(:infinity) end
+    functions = %{"again" => again, "in_a_task" => in_a_task}
+    pool = start_pool(name: name, max_workers: 1, backlog: 0, functions: functions)
     session = session_of(pool, 1)
     os_pid = os_pids(pool)[1]
 
-    assert Bridge.call(pool, "calls_elixir", ["again"], session: session, timeout: 20_000) ==
-             {:ok, os_pid}
+    for function <- ["again", "in_a_task"] do
+      assert Bridge.call(pool, "calls_elixir", [function], session: session, timeout: 20_000) ==
+               {:ok, os_pid}
+    end
   end
-
-  defp receive_pool(_test), do: :persistent_term.get(__MODULE__)
-  defp answer_pool(_test, pool), do: :persistent_term.put(__MODULE__, pool)
 
   test "several pools stand side by side, each with its own options" do
     for {id, workers} <- [one: 1, other: 3] do
