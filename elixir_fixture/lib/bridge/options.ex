@@ -152,6 +152,8 @@ defmodule Bridge.Options do
 
   """
   @spec pool!(keyword) :: {pool :: keyword, client :: keyword}
+  def pool!(opts) when not is_list(opts), do: check!(opts, :pool)
+
   def pool!(opts) do
     {mine, client} = Keyword.split(opts, Keyword.keys(@table[:pool]))
     known = Keyword.keys(@table[:start] ++ @table[:pool]) -- [:on_failure]

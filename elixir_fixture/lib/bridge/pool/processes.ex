@@ -16,6 +16,9 @@ defmodule Bridge.Pool.Processes do
   alias Bridge.{Error, Server, Telemetry}
   alias Bridge.Pool.{Routes, Seat}
 
+  # More calls than there are processes in the runtime, and less than what shuts a seat.
+  @most 0x7FFF_FFFF
+
   # How often to look whether a process that leaves has ended its calls.
   @drained_ms 10
 
@@ -99,7 +102,7 @@ defmodule Bridge.Pool.Processes do
         since: now(),
         os_pid: os_pid,
         ready: ready,
-        limit: workers + processes.settings.backlog,
+        limit: min(workers + processes.settings.backlog, @most),
         health: %{},
         blocked: 0,
         failure: nil,

@@ -145,6 +145,10 @@ defmodule Bridge.PoolTest do
       assert_raise ArgumentError, words, fn -> Pool.child_spec([adapter: "a"] ++ opts) end
     end
 
+    assert_raise ArgumentError, ~r/expected options in a keyword list/, fn ->
+      Pool.start_link(%{})
+    end
+
     assert_raise ArgumentError, ~r/:adapter is required/, fn -> Pool.start_link(processes: 2) end
     assert_raise ArgumentError, ~r/at least 1, for processes/, fn -> Pool.resize(:nobody, 0) end
   end
