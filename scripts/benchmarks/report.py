@@ -115,6 +115,7 @@ def _ratio(
 #: Further figures worth a word, with how they are shown.
 _EXTRAS = {
     "sequential": (("p99_us", "p99 {} µs"),),
+    "calls_back": (("p50_us", "p50 {} µs"),),
     "pinned": (("p99_us", "p99 {} µs"),),
     "sleeps": (("cold_ms", "first time {} ms"),),
     "mixed": (("p99_us", "p99 {} µs"), ("slowdown", "{} x idle")),

@@ -42,6 +42,11 @@ class Faults(ThreadSafeAdapter):
             yield bytes(size)
 
     @tool
+    def nests(self, depth: int, ctx: Context) -> int:
+        """How deep it goes: each level asks the program, which calls the next."""
+        return 0 if depth == 0 else 1 + ctx.call_elixir("descend", depth - 1)
+
+    @tool
     def writes_file(self, path: str) -> str:
         Path(path).write_text("written")
         return path

@@ -89,7 +89,7 @@ class StdioElixir(Elixir):
         nested = self._nesting.begin(call)  # type: ignore[arg-type]
         end = _end(call, timeout_s)
         asked = Asked(nested.end_wait)
-        msgid = self._ask(call, asked, name, params, end, None)
+        msgid = self._ask(call, asked, name, params, end, None, waits=True)
         call.on_interrupt(nested.end_wait)
         try:
             while asked.outcome is None and call.interruption is None:  # (1), (2)
@@ -114,7 +114,7 @@ class StdioElixir(Elixir):
         came = asyncio.Event()
         end = _end(call, timeout_s)
         asked = Asked(lambda: loop.call_soon_threadsafe(came.set))
-        msgid = self._ask(call, asked, name, params, end, None)
+        msgid = self._ask(call, asked, name, params, end, None, waits=False)
         try:
             # whoever interrupts the call cancels its task
             async with asyncio.timeout(None if end is None else max(0.0, end - time.monotonic())):
@@ -156,8 +156,10 @@ class StdioElixir(Elixir):
         params: list[Any] | dict[str, Any],
         end: float | None,
         stream: dict[str, int] | None,
+        *,
+        waits: bool,
     ) -> int:
-        """Send a request. Returns its id."""
+        """Send a request. ``waits``: this thread does nothing else meanwhile. Returns its id."""
         if call.interruption is not None:
             raise call.interruption.again()
         options: dict[str, Any] = {"within": call.key}
@@ -175,7 +177,10 @@ class StdioElixir(Elixir):
             raise InvalidParams(f"{name}: {error}", started=False) from None
         self._asked[msgid] = asked
         self._writer.send(data)
-        self._writer.nudge()
+        if waits:
+            self._writer.flush()  # here, as there is nothing else to do: another thread costs its wake-up
+        else:
+            self._writer.nudge()
         return msgid
 
     def _leave(self, msgid: int, asked: Asked) -> None:
@@ -207,7 +212,8 @@ class StdioElixir(Elixir):
         _refuse_on_loop("stream_elixir", "asyncio.to_thread")
         nested = self._nesting.begin(call)  # type: ignore[arg-type]
         asked = Asked(nested.end_wait)
-        msgid = self._ask(call, asked, name, params, end, {"items": _ITEMS, "bytes": _BYTES})
+        credit = {"items": _ITEMS, "bytes": _BYTES}
+        msgid = self._ask(call, asked, name, params, end, credit, waits=True)
         call.on_interrupt(nested.end_wait)
         taken = size = 0
         try:

@@ -31,6 +31,16 @@ defmodule Bridge.PagesTest do
     }
   end
 
+  for page <- ["docs/coming-from-snex.md", "docs/coming-from-pythonx.md"] do
+    test page, %{run: run, tmp_dir: tmp_dir} do
+      [file | _more] = blocks(unquote(page), "python")
+      [_all, path] = Regex.run(~r/^# (python\/\w+\.py)$/m, file)
+      File.write!(Path.join(tmp_dir, path), file)
+      [snippet] = for "# with the bridge" <> _ = code <- blocks(unquote(page), "elixir"), do: code
+      run.(snippet)
+    end
+  end
+
   test "docs/upgrading.md", %{run: run} do
     [snippet] = blocks("docs/upgrading.md", "elixir")
     run.(snippet)

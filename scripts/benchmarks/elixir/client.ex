@@ -51,9 +51,13 @@ defmodule Bench.Client do
       adapter: adapter,
       app_dir: app_dir,
       max_workers: String.to_integer(workers),
-      args: rest
+      args: rest,
+      functions: %{"double" => &double/1}
     ]
   end
+
+  @doc "What tools call back, of either program."
+  def double(value), do: value * 2
 
   @doc "Ends the program."
   def close(client), do: client.stop.()
@@ -75,6 +79,22 @@ defmodule Bench.Client do
       end
 
     %{"calls_s" => rates |> List.last() |> List.last(), "points" => rates}
+  end
+
+  # each call is one tool that calls back once
+  def run("calls_back", client, %{"callers" => callers, "calls" => calls}) do
+    each = max(div(calls, callers), 1)
+    asks = fn -> 14 = client.call.("asks", [7]) end
+    together(callers, fn -> for _ <- 1..8, do: asks.() end)
+    parent = self()
+
+    ns =
+      timed(fn ->
+        together(callers, fn -> send(parent, {:times, for(_ <- 1..each, do: timed(asks))}) end)
+      end)
+
+    times = for _ <- 1..callers, do: receive(do: ({:times, times} -> times))
+    times |> List.flatten() |> Series.summary() |> Map.put("calls_s", each * callers / ns * 1.0e9)
   end
 
   def run("sleeps", client, %{"count" => count, "seconds" => seconds, "times" => times}) do

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from bridge import ThreadSafeAdapter, tool
+from bridge import Context, ThreadSafeAdapter, tool
 
 
 class Tools(ThreadSafeAdapter):
@@ -56,6 +56,11 @@ class Tools(ThreadSafeAdapter):
         for _ in range(times):
             np.matmul(matrix, matrix, out=out)
         return float(out[0, 0])
+
+    @tool
+    def asks(self, value: int, ctx: Context) -> Any:
+        """Twice the value, which Elixir computes."""
+        return ctx.call_elixir("double", value)
 
     @tool
     def count(self, items: int) -> Iterator[int]:

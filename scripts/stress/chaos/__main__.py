@@ -18,7 +18,7 @@ from .tally import Tally
 
 DESCRIPTION = """\
 Real Elixir programs call real Python processes without pause: 16 slow calls, quick ones, large
-ones and streams at once for each. Meanwhile one fault after the other happens to them. After each:
+ones, streams, and tools that call back, at once for each. Meanwhile one fault after the other happens to them. After each:
 every call that was in flight must be answered, the next one must work, and of a process that has
 ended nothing may be left after its grace and a second, child processes of its tools included.
 

@@ -22,7 +22,7 @@ class BeamFailed(Exception):
 
 
 class Beam:
-    """An Erlang VM with ``clients`` clients, each with a bridge and 27 callers.
+    """An Erlang VM with ``clients`` clients, each with a bridge and 35 callers.
 
     Returns when the calls run. ``grace_s``: that of the bridges. Not for several threads at once.
     Raises ``BeamFailed``.

@@ -6,9 +6,13 @@
 defmodule Chaos.Load do
   alias Bridge.Client
 
-  # callers for each client: 16 whose tools take long, 8 quick ones, large frames, a stream
+  # callers for each client: 16 whose tools take long, 8 quick ones, large frames, a stream, and 8 whose
+  # tools call back, so that there are always calls in the middle of calls, in both directions
   @callers List.duplicate(:sleeps, 8) ++
-             List.duplicate(:waits, 8) ++ List.duplicate(:echoes, 8) ++ [:large, :large, :streams]
+             List.duplicate(:waits, 8) ++
+             List.duplicate(:echoes, 8) ++
+             [:large, :large, :streams] ++
+             List.duplicate(:nests, 8)
   @large :binary.copy(<<0, 255>>, 200_000)
   # what must happen, happens within so many milliseconds, or counts as lost
   @patience_ms 15_000
@@ -26,7 +30,8 @@ defmodule Chaos.Load do
           app_dir: app_dir,
           max_workers: 24,
           grace: String.to_float(grace),
-          name: name
+          name: name,
+          functions: %{"descend" => &descend(name, &1)}
         ]
 
         {Client, options}
@@ -83,6 +88,15 @@ defmodule Chaos.Load do
     Bridge.Error -> :failed
   end
 
+  defp call(:nests, name, _number) do
+    Client.call(name, "nests", [3]) |> outcome(&(&1 == 3))
+  end
+
+  defp descend(name, depth) do
+    Process.sleep(:rand.uniform(20))
+    Client.call!(name, "nests", [depth])
+  end
+
   defp outcome({:ok, result}, right?), do: if(right?.(result), do: :right, else: :wrong)
   defp outcome({:error, %Bridge.Error{}}, _right?), do: :failed
 
@@ -108,7 +122,7 @@ defmodule Chaos.Load do
   # Starts a child process in a tool, and notes which calls are in flight.
   defp answer(["aim", client], _counters) do
     name = String.to_existing_atom(client)
-    child = until_ok(fn -> Client.call(name, "leaves_a_child") end)
+    child = until_ok(name, fn -> Client.call(name, "leaves_a_child") end)
     {:ok, %{os_pid: os_pid}} = Client.info(name)
     pending = pending(name)
     :ets.insert(:calls, {:pending, name, pending})
@@ -133,7 +147,8 @@ defmodule Chaos.Load do
     wait_until(fn -> Enum.all?(pending, &answered?/1) end)
     lost = Enum.count(pending, &(not answered?(&1)))
     answered_ms = now() - began
-    until_ok(fn -> Client.call(name, "echo", [1]) end)
+    until_ok(name, fn -> Client.call(name, "echo", [1]) end)
+    until_ok(name, fn -> Client.call(name, "nests", [2]) end)
     {:ok, %{os_pid: os_pid}} = Client.info(name)
     [lost: lost, answered_ms: answered_ms, works_ms: now() - began, os_pid: os_pid]
   end
@@ -147,15 +162,17 @@ defmodule Chaos.Load do
     latest > number or state == :answered
   end
 
-  defp until_ok(call, deadline \\ now() + @patience_ms) do
+  defp until_ok(name, call, deadline \\ now() + @patience_ms) do
     case call.() do
       {:ok, result} ->
         result
 
       {:error, error} ->
         if now() > deadline, do: raise(error)
+        # one that is killed again and again is started after pauses, which nobody waits for here
+        with {:ok, %{state: :waiting}} <- Bridge.status(name), do: Bridge.restart(name)
         Process.sleep(5)
-        until_ok(call, deadline)
+        until_ok(name, call, deadline)
     end
   end
 

@@ -1,0 +1,1 @@
+"""What ``scripts/test-dockerfile`` runs: the steps of a Dockerfile, without Docker."""
