@@ -99,8 +99,8 @@ def _try(image: Image, *, init: bool) -> None:
             try:
                 wait_for(holds, what)
             except roots.Failed as error:
-                left = "\n".join(str(each) for each in container.execute("/shop/bin/shop", "pid"))
-                raise roots.Failed(f"{error}\n{container.log()}\n{left}") from None
+                facts = f"not collected: {container.zombies()}\n{container.log()}"
+                raise roots.Failed(f"{error}\n{facts}") from None
             print(f"  {what} ({time.monotonic() - began:.1f} s)", flush=True)
 
         def answers() -> bool:
@@ -130,14 +130,14 @@ def _try(image: Image, *, init: bool) -> None:
             "a Python that hangs is ended without a kill program, and replaced",
             lambda: python not in _bridges(container) and answers(),
         )
-        zombies = container.zombies()
-        if init and zombies:
-            raise roots.Failed(f"{zombies} processes that have ended were not collected")
-        print(f"  processes that nobody has collected: {zombies}")
+        if init:
+            check("who has ended is collected", lambda: not container.zombies())
+        else:
+            print(f"  processes that nobody collects: {len(container.zombies())}")
         status = container.stop()
         log = container.log()
         print(f"  docker stop: status {status} ({time.monotonic() - began:.1f} s)")
-        if status != 0 or "error" in log.lower():
+        if status != 0 or "crash" in log.lower() or "Traceback" in log:
             raise roots.Failed(f"ended with {status}, and said:\n{log}")
 
 

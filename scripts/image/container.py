@@ -107,14 +107,16 @@ class Container:
                 found.append(pid)
         return found
 
-    def zombies(self) -> int:
-        """How many processes have ended, and nobody has collected them."""
-        count, left = 0, [self.first]
+    def zombies(self) -> list[str]:
+        """Processes that have ended, and nobody has collected them: their name and their parent's."""
+        found, left = [], [self.first]
         while left:
             pid = left.pop()
-            left += _children(pid)
-            count += _state(pid) == "Z"
-        return count
+            for child in _children(pid):
+                left.append(child)
+                if _state(child) == "Z":
+                    found.append(f"{_name(child)}, of {_name(pid)}")
+        return found
 
     def stop(self, patience_s: float = 10.0) -> int:
         """SIGTERM for the first process, as ``docker stop``; its status. Raises ``Failed``."""
@@ -169,5 +171,12 @@ def _command_line(pid: int) -> str:
 def _state(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""

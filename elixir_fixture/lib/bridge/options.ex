@@ -6,6 +6,7 @@ defmodule Bridge.Options do
   # that is unknown or wrong, in the process that gave it.
 
   alias Bridge.Options.Table
+  alias Bridge.Place
 
   # What the runtime's timers can count.
   @max_timeout_ms 0xFFFF_FFFF
@@ -73,12 +74,12 @@ defmodule Bridge.Options do
     end
 
     %{
-      python: interpreter(filled[:python] || System.get_env("BRIDGE_PYTHON") || @python),
+      python: interpreter(filled[:python] || of_environment() || @python),
       venv: match?({:venv, _place}, filled[:python]),
       # -P: a file queue.py or bridge.py where the BEAM runs is not what Python imports
       arguments: ["-P", "-m", "bridge" | flags(filled)] ++ stuck_after(opts) ++ filled[:args],
       env: for({name, value} <- filled[:env], do: variable(name, value)),
-      cd: filled[:cd] && path(filled[:cd]),
+      cd: filled[:cd] && Place.path(filled[:cd]),
       title: title(opts[:name], filled[:adapter]),
       max_queue: filled[:max_queue] || @max_queue,
       max_answer_bytes: filled[:max_answer_bytes],
@@ -88,7 +89,7 @@ defmodule Bridge.Options do
       stderr: filled[:stderr],
       stuck_after_ms: milliseconds(Keyword.get(opts, :stuck_after, @stuck_after)),
       grace_ms: milliseconds(filled[:grace]),
-      watched: if(filled[:reload], do: Path.expand(path(filled[:app_dir] || filled[:cd] || "."))),
+      watched: if(filled[:reload], do: Place.expand(filled[:app_dir] || filled[:cd] || ".")),
       functions: filled[:functions] || %{},
       max_elixir_calls: filled[:max_elixir_calls],
       processes: filled[:processes],
@@ -184,22 +185,22 @@ defmodule Bridge.Options do
 
   defp flags(opts) do
     for name <- @flags, {:ok, value} <- [Keyword.fetch(opts, name)] do
-      "--#{String.replace("#{name}", "_", "-")}=#{path(value)}"
+      "--#{String.replace("#{name}", "_", "-")}=#{Place.path(value)}"
     end
   end
 
-  # Where a place is; what is none stays as it is.
-  defp path({:app, application, path}), do: Application.app_dir(application, path)
-  defp path(path), do: path
-
   # Whether it is there shows at the start, each time.
   defp interpreter({:venv, place}),
-    do: place |> path() |> Path.expand() |> Path.join("bin/python")
+    do: place |> Place.expand() |> Path.join("bin/python")
 
   defp interpreter(name), do: name
 
-  defp variable(name, nil), do: {to_charlist(name), false}
-  defp variable(name, value), do: {to_charlist(name), to_charlist(value)}
+  defp of_environment do
+    with python when python != nil <- System.get_env("BRIDGE_PYTHON"), do: Place.native(python)
+  end
+
+  defp variable(name, nil), do: {Place.characters(name), false}
+  defp variable(name, value), do: {Place.characters(name), Place.characters(value)}
 
   # Only if it is asked for: a bridge of version 0.1 does not know it.
   defp stuck_after(opts) do

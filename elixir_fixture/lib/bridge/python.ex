@@ -7,7 +7,7 @@ defmodule Bridge.Python do
   # It is the child of a port, which belongs to the process that calls `open/2` and brings it one
   # message for each frame, and one for the end. That process traps exits.
 
-  alias Bridge.{Error, Lifecycle, Log, Msgpack, Options}
+  alias Bridge.{Error, Lifecycle, Log, Msgpack, Options, Place}
 
   @protocol 1
 
@@ -148,9 +148,9 @@ defmodule Bridge.Python do
   ## How it is started
 
   defp find(%{python: name} = settings) do
-    path = if String.contains?(name, "/"), do: Path.expand(name), else: name
+    path = if String.contains?(name, "/"), do: Place.expand(name), else: name
 
-    case System.find_executable(path) do
+    case Place.executable(name) do
       nil when settings.venv ->
         unavailable("no virtual environment: there is no #{path}. mix bridge.setup makes one")
 
@@ -173,7 +173,7 @@ defmodule Bridge.Python do
       else: unavailable("the directory #{directory} of the option :cd is not there")
   end
 
-  defp directory_of(settings), do: Path.expand(settings.cd || ".")
+  defp directory_of(settings), do: Place.expand(settings.cd || ".")
 
   # The shell only gives it another standard error, and becomes Python.
   defp spawn_port(python, settings, stderr) do

@@ -57,7 +57,7 @@ defmodule Mix.Tasks.Bridge.NewTest do
     release = Path.join(tmp_dir, "released")
     run!("mix", ["release", "--quiet", "--path", release], shop, [{"MIX_ENV", "prod"}])
     File.rename!(shop, Path.join(tmp_dir, "away"))
-    elsewhere = Path.join(tmp_dir, "elsewhere")
+    elsewhere = Path.join(tmp_dir, if(utf8?(), do: "woandersö", else: "elsewhere"))
     File.rename!(release, elsewhere)
 
     program = """
@@ -65,7 +65,10 @@ defmodule Mix.Tasks.Bridge.NewTest do
     IO.inspect(Shop.mean([1, 2, 6]))
     """
 
-    assert run!(Path.join(elsewhere, "bin/shop"), ["eval", program], "/") =~ "{:ok, 3.0}"
+    for locale <- ["C.UTF-8", "C"] do
+      env = [{"LC_ALL", locale}]
+      assert run!(Path.join(elsewhere, "bin/shop"), ["eval", program], "/", env) =~ "{:ok, 3.0}"
+    end
   end
 
   test "the guide shows the application that it makes" do
@@ -76,6 +79,8 @@ defmodule Mix.Tasks.Bridge.NewTest do
     words = fn text -> text |> String.split() |> Enum.join(" ") end
     assert words.(guide()) =~ words.(child)
   end
+
+  defp utf8?, do: :file.native_name_encoding() == :utf8
 
   defp guide, do: File.read!(Path.join(@repository, "docs/deploy.md"))
 

@@ -52,6 +52,49 @@ defmodule Mix.Tasks.Bridge.SetupTest do
       assert shown == "ensurepip is not available\n"
     end
 
+    test "leaves no half of an environment behind, which the next time would be taken for one", %{
+      tmp_dir: tmp_dir
+    } do
+      # as Debian's without python3-venv
+      half = "mkdir -p $3/bin; cp $0 $3/bin/python; echo 'ensurepip is not available'; exit 1"
+      python = interpreter!(tmp_dir, half)
+      arguments = ["--dir", tmp_dir, "--no-uv", "--python", python]
+      capture_io(fn -> assert refused(Setup, arguments) =~ "apt-get install python3-venv" end)
+      refute File.exists?(Path.join(tmp_dir, ".venv"))
+    end
+
+    test "makes one anew whose interpreter is gone, and touches nothing that is none", %{
+      tmp_dir: tmp_dir
+    } do
+      venv = Path.join(tmp_dir, "gone")
+
+      made =
+        "mkdir -p $3/bin; printf '#!/bin/sh\\nexit 0\\n' > $3/bin/python; chmod +x $3/bin/python"
+
+      python = interpreter!(Path.join(tmp_dir, "system"), made)
+      File.mkdir_p!(Path.join(venv, "bin"))
+      File.ln_s!("/missing/python3.9", Path.join(venv, "bin/python"))
+      wanted = %{dir: tmp_dir, venv: venv, python: python, package: nil, extras: [], uv: nil}
+
+      assert_raise Mix.Error, ~r/#{venv} is there already, and is no environment/, fn ->
+        Environment.make(wanted)
+      end
+
+      File.write!(Path.join(venv, "pyvenv.cfg"), "home = /missing")
+      assert Environment.make(wanted) == :made
+      assert File.read!(Path.join(venv, "bin/python")) =~ "exit 0"
+    end
+
+    test "says that an environment is of another Python than the one that is named", %{
+      tmp_dir: tmp_dir
+    } do
+      interpreter!(Path.join(tmp_dir, ".venv/bin"), "echo python 3.11.7")
+      python = interpreter!(tmp_dir, "echo python 3.12.1")
+
+      assert refused(Setup, ["--dir", tmp_dir, "--python", python]) =~
+               "is of Python 3.11.7, and #{python} is 3.12.1. Delete it"
+    end
+
     test "does nothing while all is as it was asked for", %{tmp_dir: tmp_dir} do
       wanted = wanted(tmp_dir, "print-versions")
       assert Environment.make(wanted) == :made
@@ -83,6 +126,22 @@ defmodule Mix.Tasks.Bridge.SetupTest do
       File.write!(list, line)
       refute Environment.lists_bridge?(tmp_dir)
     end
+  end
+
+  test "the one Python of an umbrella is found, and several are named", %{tmp_dir: tmp_dir} do
+    File.mkdir_p!(Path.join(tmp_dir, "apps/one/priv/python"))
+
+    File.cd!(tmp_dir, fn ->
+      assert Environment.found_dir() == "apps/one/priv/python"
+      File.mkdir_p!("apps/two/python")
+
+      assert_raise Mix.Error, ~r{apps/one/priv/python, apps/two/python: say which one}, fn ->
+        Environment.found_dir()
+      end
+
+      File.mkdir_p!("python")
+      assert Environment.found_dir() == "python"
+    end)
   end
 
   describe "bridge.doctor" do

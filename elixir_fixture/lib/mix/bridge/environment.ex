@@ -47,6 +47,35 @@ defmodule Mix.Bridge.Environment do
     end
   end
 
+  @doc """
+  Where an application's Python is: `priv/python` or `python`, in an umbrella those of its
+  applications; the first one that is there. Raises `Mix.Error` if that could be several.
+  """
+  @spec found_dir() :: Path.t() | nil
+  def found_dir do
+    own = Enum.find(["priv/python", "python"], &File.dir?/1)
+
+    case own || in_umbrella() do
+      [] ->
+        nil
+
+      [only] ->
+        only
+
+      several when is_list(several) ->
+        Mix.raise(
+          "There are #{Enum.join(several, ", ")}: say which one with --dir (bridge.setup) or --app-dir (bridge.doctor)"
+        )
+
+      own ->
+        own
+    end
+  end
+
+  defp in_umbrella do
+    Enum.sort(Enum.flat_map(["apps/*/priv/python", "apps/*/python"], &Path.wildcard/1))
+  end
+
   @doc "The interpreter of the environment in `venv`."
   @spec interpreter(Path.t()) :: Path.t()
   def interpreter(venv), do: Path.join([Path.expand(venv), "bin", "python"])
@@ -84,7 +113,8 @@ defmodule Mix.Bridge.Environment do
     if not Keyword.get(opts, :force, false) and File.read(stamp) == {:ok, fingerprint(wanted)} do
       :unchanged
     else
-      unless File.exists?(interpreter(wanted.venv)) do
+      unless works?(interpreter(wanted.venv)) do
+        make_room!(wanted.venv)
         create!(wanted)
         drop_second_name(wanted.venv)
       end
@@ -135,7 +165,36 @@ defmodule Mix.Bridge.Environment do
 
   ## Making it
 
-  defp create!(%{uv: nil} = wanted) do
+  # The interpreter that it was made with may be gone: then there is a link that leads nowhere.
+  defp works?(python), do: File.exists?(python) and match?({:ok, _versions}, versions(python))
+
+  # Neither venv nor uv mends what is there, so that goes. What is no environment stays.
+  defp make_room!(venv) do
+    cond do
+      File.ls(venv) in [{:error, :enoent}, {:ok, []}] ->
+        :ok
+
+      File.regular?(Path.join(venv, "pyvenv.cfg")) ->
+        Mix.shell().info("#{venv} does not work, and is made anew")
+        File.rm_rf!(venv)
+
+      true ->
+        Mix.raise(
+          "#{venv} is there already, and is no environment. Name another place: --venv DIR"
+        )
+    end
+  end
+
+  defp create!(wanted) do
+    create_with!(wanted)
+  rescue
+    # one that is half done would be taken for a whole one the next time
+    error ->
+      File.rm_rf!(wanted.venv)
+      reraise error, __STACKTRACE__
+  end
+
+  defp create_with!(%{uv: nil} = wanted) do
     run!(wanted.python, ["-m", "venv", wanted.venv], File.cwd!(), fn output ->
       if output =~ "ensurepip" or output =~ "No module named venv" do
         "This Python has no venv. On Debian and Ubuntu: apt-get install python3-venv"
@@ -145,7 +204,7 @@ defmodule Mix.Bridge.Environment do
     end)
   end
 
-  defp create!(%{uv: uv} = wanted) do
+  defp create_with!(%{uv: uv} = wanted) do
     run!(uv, ["venv", "--python", wanted.python, wanted.venv], File.cwd!(), fn _output ->
       "The interpreter is #{wanted.python}; name another one with --python, or do without uv: --no-uv"
     end)
@@ -168,8 +227,19 @@ defmodule Mix.Bridge.Environment do
         :ok
 
       needs ->
+        if wanted.uv == nil, do: ensure_pip!(python)
         {program, arguments} = installer(wanted, python)
         run!(program, arguments ++ needs, wanted.dir, &install_advice/1)
+    end
+  end
+
+  # One that uv has made has no pip.
+  defp ensure_pip!(python) do
+    unless match?({_output, 0}, run(python, ["-I", "-c", "import pip"])) do
+      run!(python, ["-m", "ensurepip"], File.cwd!(), fn _output ->
+        "The environment has no pip, as uv makes it, and this Python cannot add it. With uv on the PATH, leave --no-uv away; " <>
+          "on Debian and Ubuntu: apt-get install python3-venv"
+      end)
     end
   end
 

@@ -10,8 +10,7 @@ defmodule Mix.Tasks.Bridge.Doctor do
 
   ## Options
 
-    * `--python` - the interpreter (default: `priv/python/.venv` or `python/.venv` where one of them
-      is, else `$BRIDGE_PYTHON`, else `python3`)
+    * `--python` - the interpreter (default: that of `.venv` in the adapter's directory, else `$BRIDGE_PYTHON`, else `python3`)
     * `--app-dir` - where the adapter's module is (default: `priv/python` or `python`, where one is)
 
   """
@@ -22,12 +21,12 @@ defmodule Mix.Tasks.Bridge.Doctor do
   alias Mix.Tasks.Bridge.Setup
 
   @switches [python: :string, app_dir: :string]
-  @dirs ["priv/python", "python"]
 
   @impl true
   def run(arguments) do
     {opts, adapter} = options!(arguments)
-    {named, why} = interpreter(opts[:python])
+    dir = opts[:app_dir] || Environment.found_dir()
+    {named, why} = interpreter(opts[:python], dir)
 
     show("elixir", "#{System.version()}, OTP #{System.otp_release()}")
     show("beam_bridge", Environment.version())
@@ -41,7 +40,7 @@ defmodule Mix.Tasks.Bridge.Doctor do
 
       {:ok, %{bridge: version}} ->
         unless Environment.fits?(version), do: Mix.shell().error(Setup.misfit(version))
-        examine(path, adapter, opts[:app_dir] || Enum.find(@dirs, &File.dir?/1))
+        examine(path, adapter, dir)
 
       {:error, reason} ->
         fail("#{path} cannot be used: #{reason}. #{make_one()}")
@@ -59,18 +58,18 @@ defmodule Mix.Tasks.Bridge.Doctor do
     Mix.shell().info([:green, "All is well"])
   end
 
-  defp interpreter(nil) do
-    venv = Enum.find(Enum.map(@dirs, &Path.join(&1, ".venv")), &File.dir?/1)
+  defp interpreter(nil, dir) do
+    venv = Path.join(dir || ".", ".venv")
     variable = System.get_env("BRIDGE_PYTHON")
 
     cond do
-      venv -> {Environment.interpreter(venv), "of mix bridge.setup"}
+      dir != nil and File.dir?(venv) -> {Environment.interpreter(venv), "of mix bridge.setup"}
       variable -> {variable, "of $BRIDGE_PYTHON"}
       true -> {"python3", "of the PATH"}
     end
   end
 
-  defp interpreter(named), do: {named, "as named"}
+  defp interpreter(named, _dir), do: {named, "as named"}
 
   defp make_one, do: "mix bridge.setup makes an environment that has all"
 

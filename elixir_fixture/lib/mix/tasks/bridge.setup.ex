@@ -8,7 +8,7 @@ defmodule Mix.Tasks.Bridge.Setup do
       mix bridge.setup --extras numpy,grpc
       mix bridge.setup --dir python --python python3.12
 
-  It looks in `priv/python`, else in `python`. What `pyproject.toml` (`dependencies` of `project`) or
+  It looks in `priv/python`, else in `python`; in an umbrella, in those of its applications. What `pyproject.toml` (`dependencies` of `project`) or
   `requirements.txt` lists there is installed into `.venv` beside it, and the Python half of the
   bridge too, unless the list names it. With uv where that is found, else with venv and pip.
 
@@ -47,6 +47,7 @@ defmodule Mix.Tasks.Bridge.Setup do
   def run(arguments) do
     opts = options!(arguments)
     wanted = wanted(opts)
+    if opts[:python], do: check_version!(opts[:python], wanted.venv)
     outcome = Environment.make(wanted, Keyword.take(opts, [:force]))
     python = Environment.interpreter(wanted.venv)
 
@@ -77,6 +78,18 @@ defmodule Mix.Tasks.Bridge.Setup do
       "mix bridge.setup --force installs the one that belongs to the other"
   end
 
+  # An environment is of the Python that it was made with, whatever is asked for later.
+  defp check_version!(python, venv) do
+    with {:ok, %{python: asked}} <- Environment.versions(python),
+         {:ok, %{python: made}} when made != asked <-
+           Environment.versions(Environment.interpreter(venv)) do
+      Mix.raise(
+        "#{venv} is of Python #{made}, and #{python} is #{asked}. " <>
+          "Delete it, and run this again, or name another place: --venv DIR"
+      )
+    end
+  end
+
   defp said(:made), do: "Ready:"
   defp said(:unchanged), do: "Nothing to do:"
 
@@ -95,7 +108,7 @@ defmodule Mix.Tasks.Bridge.Setup do
   end
 
   defp wanted(opts) do
-    dir = Path.expand(opts[:dir] || found_dir())
+    dir = Path.expand(opts[:dir] || Environment.found_dir() || "priv/python")
 
     unless File.dir?(dir) do
       Mix.raise(
@@ -113,8 +126,6 @@ defmodule Mix.Tasks.Bridge.Setup do
       uv: if(Keyword.get(opts, :uv, true), do: System.find_executable("uv"))
     }
   end
-
-  defp found_dir, do: Enum.find(["priv/python", "python"], "priv/python", &File.dir?/1)
 
   defp package(nil, dir) do
     unless Environment.lists_bridge?(dir), do: Environment.package_beside()
