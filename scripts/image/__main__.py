@@ -71,13 +71,17 @@ def main() -> int:
 def _build(home: Path, directory: Path) -> Image:
     """The image of a new application."""
     shop, both = directory / "shop", directory / "bridge"
-    # as somebody has it who has cloned it
-    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(both)], check=True)
-    changed = subprocess.run(
-        ["git", "-C", str(ROOT), "diff", "HEAD", "--binary"], check=True, capture_output=True
+    # as somebody has it who has cloned it, with what is not committed yet
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    if changed.stdout:
-        subprocess.run(["git", "-C", str(both), "apply"], input=changed.stdout, check=True)
+    for name in listed.stdout.split("\0"):
+        if name and (ROOT / name).exists():
+            (both / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, both / name)
     roots.say("mix bridge.new shop")
     subprocess.run(
         ["mix", "bridge.new", str(shop), "--bridge", str(both)],
