@@ -47,8 +47,13 @@ class Adapter:
     #: Names of the attributes that are tools, those of base classes included.
     __tools__: tuple[str, ...] = ()
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    #: What ``validate`` of its tools is, if they do not say it: ``class Tools(Adapter, validate=True)``.
+    __validate__: bool | None = None
+
+    def __init_subclass__(cls, *, validate: bool | None = None, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if validate is not None:
+            cls.__validate__ = validate
         cls.__tools__ = tool_names(cls)
 
     def setup(self) -> Awaitable[None] | None:
@@ -91,7 +96,8 @@ def bind_tools(adapter: object) -> dict[str, Tool]:
 
     Raises:
         ValueError: Two tools have the same name.
-        TypeError: A tool takes its context where it cannot be given.
+        TypeError: A tool takes its context where it cannot be given, or is to be validated and has
+            an annotation that cannot be.
     """
     if isinstance(adapter, Adapter):
         names = type(adapter).__tools__
@@ -100,9 +106,10 @@ def bind_tools(adapter: object) -> dict[str, Tool]:
     else:
         names = tool_names(type(adapter))
     tools: dict[str, Tool] = {}
+    validate = getattr(adapter, "__validate__", None)
     for name in names:
         function = getattr(adapter, name)
-        tool = Tool(name, function, _options(adapter, name))
+        tool = Tool(name, function, _options(adapter, name), validate=validate)
         if tool.name in tools:
             raise ValueError(f"two tools are called {tool.name!r}")
         tools[tool.name] = tool

@@ -134,6 +134,27 @@ def layers(function: Any) -> Iterator[Any]:
             return
 
 
+def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of any callable by the names of its parameters, as they stand there."""
+    plain, _ = _unwrap(function)
+    if getattr(plain, "__code__", None) is not None:
+        return _annotations(plain)
+    import inspect
+
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return {}
+    return {p.name: p.annotation for p in parameters if p.annotation is not p.empty}
+
+
+def underlying_names(function: Any) -> dict[str, Any]:
+    """The names of the module in which the innermost layer is defined."""
+    *_, underlying = layers(function)
+    names: dict[str, Any] = getattr(underlying, "__globals__", {})
+    return names
+
+
 def code_flags(function: Any) -> int:
     """The flags of the code of all layers together, such as ``CO_GENERATOR``."""
     flags = 0
@@ -170,9 +191,7 @@ def _read_by_inspection(function: Callable[..., Any]) -> Signature:
         fields.append((name, kind, required, parameter.default if has_default else None))
         if parameter.annotation is not parameter.empty:
             annotations[name] = parameter.annotation
-    *_, underlying = layers(function)
-    names = getattr(underlying, "__globals__", {})
-    return _without_context(fields, annotations, names)
+    return _without_context(fields, annotations, underlying_names(function))
 
 
 def _without_context(

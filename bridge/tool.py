@@ -1,11 +1,13 @@
-"""What a tool is: a function marked ``@tool``, its name, and how arguments bind to it."""
+"""What a tool is: a function that is served, its name, and how arguments bind to it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from .annotations import plain_checks
 from .context import Context
 from .errors import InvalidParams, shorten
+from .marking import ToolOptions, tool, tool_options
 from .signature import (
     CO_ASYNC_GENERATOR,
     CO_COROUTINE,
@@ -13,153 +15,21 @@ from .signature import (
     clean_docstring,
     code_flags,
     read_signature,
+    underlying_names,
 )
 from .typing_names import Any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final, NoReturn, TypeVar, overload
+    from typing import Final, NoReturn
 
-    Function = TypeVar(
-        "Function",
-        bound=Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any],
-    )
+    from .annotations import Checks
 
-_MARK = "__bridge_tool__"
 #: So many unknown arguments are named.
 _MAX_SHOWN = 10
 
 
-class ToolOptions:
-    """What ``@tool`` was told about a function; ``tool`` says what each means."""
-
-    __slots__ = (
-        *("name", "description", "serial", "stream", "examples", "max_concurrency"),
-        *("interruptible", "idempotent"),
-    )
-
-    def __init__(
-        self,
-        name: str | None,
-        description: str | None,
-        serial: bool,
-        stream: bool | None = None,
-        examples: Sequence[list[Any] | dict[str, Any]] = (),
-        max_concurrency: int | None = None,
-        interruptible: bool | None = None,
-        idempotent: bool = False,
-    ) -> None:
-        self.name = name
-        self.description = description
-        self.serial = serial
-        self.stream = stream
-        self.examples = examples
-        self.max_concurrency = 1 if serial else max_concurrency
-        self.interruptible = interruptible
-        self.idempotent = idempotent
-
-
-if TYPE_CHECKING:
-
-    @overload
-    def tool(function: Function) -> Function: ...
-    @overload
-    def tool(
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        serial: bool = False,
-        stream: bool | None = None,
-        examples: Sequence[list[Any] | dict[str, Any]] = (),
-        max_concurrency: int | None = None,
-        interruptible: bool | None = None,
-        idempotent: bool = False,
-    ) -> Callable[[Function], Function]: ...
-
-
-def tool(
-    function: Any = None,
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    serial: bool = False,
-    stream: bool | None = None,
-    examples: Sequence[list[Any] | dict[str, Any]] = (),
-    max_concurrency: int | None = None,
-    interruptible: bool | None = None,
-    idempotent: bool = False,
-) -> Any:
-    """Mark a function or method as a tool. It stays an ordinary function.
-
-    An ``async def`` runs on the one event loop of the bridge, every other tool on a worker, which
-    is a thread of the pool.
-
-    Args:
-        function: What is marked, where the decorator stands without parentheses.
-        name: What callers call; default: the function's name.
-        description: What ``$/tools`` says of it; default: the docstring.
-        serial: Never run two calls of this tool at once; a call that waits occupies no worker.
-        stream: Iterate over the result and send it item by item; default: True for generators,
-            False for everything else.
-        examples: Arguments to try the tool with, each a list or, by name, a dict. ``bridge check``
-            calls the tool with them.
-        max_concurrency: Never run more calls of this tool at once; one that waits occupies no worker.
-            Default: None, as many as there are workers. 1 is the same as ``serial``.
-        interruptible: Raise ``bridge.Interrupted`` in the tool at once when nobody awaits its result
-            any more, wherever its Python code is; ``finally`` and ``with`` run. False: never;
-            default: as ``--interrupt-abandoned`` says. Async tools are cancelled in any case.
-        idempotent: A call may be run again although it may have begun, as its process was lost. A
-            caller with several processes repeats it then; other calls only if they surely never began.
-
-    Returns:
-        The function itself, or a decorator that returns it.
-
-    Raises:
-        TypeError: It is applied to what cannot be called, or cannot be marked.
-        ValueError: The name begins with ``$/``; these belong to the bridge. Or ``max_concurrency``
-            is no whole number from 1 on, or contradicts ``serial``.
-    """
-    if max_concurrency is not None:
-        _check_limit(max_concurrency, serial)
-    if name is not None and name.startswith("$/"):
-        raise ValueError(f"the tool name {name!r} begins with '$/', which belongs to the bridge")
-
-    def mark(target: Any) -> Any:
-        inner = _below_descriptor(target)
-        if not callable(inner) or not hasattr(inner, "__dict__"):
-            raise TypeError(f"@tool marks functions, got {target!r}")
-        setattr(
-            inner,
-            _MARK,
-            ToolOptions(
-                *(name, description, serial, stream, examples, max_concurrency, interruptible),
-                idempotent,
-            ),
-        )
-        return target
-
-    return mark if function is None else mark(function)
-
-
-def _check_limit(limit: object, serial: bool) -> None:
-    if type(limit) is not int or limit < 1:
-        raise ValueError(f"max_concurrency must be a whole number, 1 or more; got {limit!r}")
-    if serial and limit != 1:
-        raise ValueError(f"a serial tool runs one call at a time; max_concurrency is {limit}")
-
-
-def tool_options(function: object) -> ToolOptions | None:
-    """What ``@tool`` said about this function or method; None if it was not applied."""
-    try:
-        options = getattr(_below_descriptor(function), _MARK, None)
-    except Exception:
-        return None  # a module may hold proxies that answer strangely
-    return options if isinstance(options, ToolOptions) else None
-
-
-def _below_descriptor(target: Any) -> Any:
-    """The function, where a class has it as a static or class method."""
-    return target.__func__ if isinstance(target, staticmethod | classmethod) else target
+__all__ = ["Tool", "ToolOptions", "tool", "tool_options"]
 
 
 class Tool:
@@ -175,9 +45,11 @@ class Tool:
         options: What ``@tool`` was told.
         is_async: Whether what it returns is awaited, if that can be; default: whether the
             function, or what it wraps, is an ``async def``.
+        validate: What holds where ``options`` do not say it.
 
     Raises:
-        TypeError: The parameter that takes the context can be given by position only.
+        TypeError: The parameter that takes the context can be given by position only; or it is to be
+            validated, and an annotation cannot be.
     """
 
     def __init__(
@@ -187,6 +59,7 @@ class Tool:
         options: ToolOptions,
         *,
         is_async: bool | None = None,
+        validate: bool | None = None,
     ) -> None:
         flags = code_flags(function)
         self.name: Final = options.name or name
@@ -219,7 +92,19 @@ class Tool:
         self._needs_names = any(p.required and p.kind == "named" for p in parameters)
         self._max_positional = None if "rest" in kinds else len(positional)
         self._any_name = "named_rest" in kinds
+        wanted = validate if options.validate is None else options.validate
+        self.checks: Final = self._checks(wanted)
         self.arity: Final = None if self._needs_names else self._max_positional
+
+    def _checks(self, validate: bool | None) -> Checks | None:
+        """What the arguments go through before the function has them; None: they do not."""
+        if validate is None:
+            return plain_checks(self.name, self._signature, underlying_names(self.function))
+        if not validate:
+            return None
+        from .annotations.typed import typed_checks
+
+        return typed_checks(self.name, self.function, self._signature)
 
     def __repr__(self) -> str:
         return f"<Tool {self.signature}>"

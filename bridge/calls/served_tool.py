@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from ..annotations import Checks
     from ..tool import Tool
     from .job import SerialQueue
 
@@ -41,7 +42,8 @@ class ServedTool:
     ) -> None:
         self.tool = tool
         self.name = tool.name
-        self.function = interruptibly(tool.function) if interruptible else tool.function
+        function = tool.function if tool.checks is None else checked(tool.function, tool.checks)
+        self.function = interruptibly(function) if interruptible else function
         self.interruptible = interruptible
         self.bind = tool.bind
         self.arity = tool.arity
@@ -90,6 +92,19 @@ def serve(
         # a task is cancelled
         served[name] = ServedTool(tool, queue, not on_loop and is_interruptible(tool), on_loop)
     return served
+
+
+def checked(function: Callable[..., Any], checks: Checks) -> Callable[..., Any]:
+    """What calls ``function`` with arguments that are what its annotations say.
+
+    It is part of the tool, and runs where that runs: what checks may be slow, and code of users.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given, named = checks(args, kwargs)
+        return function(*given, **named)
+
+    return call
 
 
 def interruptibly(function: Callable[..., Any]) -> Callable[..., Any]:

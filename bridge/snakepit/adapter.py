@@ -206,13 +206,16 @@ def _read_mark(name: str, target: object) -> Tool:
     method = getattr(target, name)
     mark = getattr(method, _MARK)
     stream = True if getattr(mark, "supports_streaming", False) else None
-    options = ToolOptions(name, getattr(mark, "description", None), False, stream)
+    # Snakepit does not look at annotations
+    options = ToolOptions(name, getattr(mark, "description", None), False, stream, validate=False)
     return Tool(name, method, options)
 
 
 def _any_tool(name: str, function: Callable[..., Any], stream: bool) -> Tool:
     """``execute_tool``. What it does with a name is its own business: it may be asynchronous."""
-    return Tool(name, function, ToolOptions(name, None, False, stream), is_async=True)
+    return Tool(
+        name, function, ToolOptions(name, None, False, stream, validate=False), is_async=True
+    )
 
 
 def _marked_methods(cls: type) -> dict[str, Any]:

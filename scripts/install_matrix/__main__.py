@@ -17,7 +17,7 @@ from .interpreters import Interpreter, find_all, look_at
 from .uv import CannotInstall
 
 ROOT = Path(__file__).parents[2]
-ALL = ("numpy", "grpc", "metrics", "otel")
+ALL = ("numpy", "grpc", "metrics", "otel", "typed")
 EXTRAS: tuple[tuple[str, ...], ...] = ((), ("numpy",), ("grpc",), ("metrics",), ("otel",), ALL)
 #: So much of what a process says is shown.
 _LINES = 12

@@ -1,0 +1,157 @@
+"""``@tool``: how an author marks a function as a tool, and what the mark says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .typing_names import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar, overload
+
+    Function = TypeVar(
+        "Function",
+        bound=Callable[..., Any] | staticmethod[..., Any] | classmethod[Any, ..., Any],
+    )
+
+_MARK = "__bridge_tool__"
+
+
+class ToolOptions:
+    """What ``@tool`` was told about a function; ``tool`` says what each means."""
+
+    __slots__ = (
+        *("name", "description", "serial", "stream", "examples", "max_concurrency"),
+        *("interruptible", "idempotent", "validate"),
+    )
+
+    def __init__(
+        self,
+        name: str | None,
+        description: str | None,
+        serial: bool,
+        stream: bool | None = None,
+        examples: Sequence[list[Any] | dict[str, Any]] = (),
+        max_concurrency: int | None = None,
+        interruptible: bool | None = None,
+        idempotent: bool = False,
+        validate: bool | None = None,
+    ) -> None:
+        self.name = name
+        self.description = description
+        self.serial = serial
+        self.stream = stream
+        self.examples = examples
+        self.max_concurrency = 1 if serial else max_concurrency
+        self.interruptible = interruptible
+        self.idempotent = idempotent
+        self.validate = validate
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def tool(function: Function) -> Function: ...
+    @overload
+    def tool(
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        serial: bool = False,
+        stream: bool | None = None,
+        examples: Sequence[list[Any] | dict[str, Any]] = (),
+        max_concurrency: int | None = None,
+        interruptible: bool | None = None,
+        idempotent: bool = False,
+        validate: bool | None = None,
+    ) -> Callable[[Function], Function]: ...
+
+
+def tool(
+    function: Any = None,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    serial: bool = False,
+    stream: bool | None = None,
+    examples: Sequence[list[Any] | dict[str, Any]] = (),
+    max_concurrency: int | None = None,
+    interruptible: bool | None = None,
+    idempotent: bool = False,
+    validate: bool | None = None,
+) -> Any:
+    """Mark a function or method as a tool. It stays an ordinary function.
+
+    An ``async def`` runs on the one event loop of the bridge, every other tool on a worker, which
+    is a thread of the pool.
+
+    Args:
+        function: What is marked, where the decorator stands without parentheses.
+        name: What callers call; default: the function's name.
+        description: What ``$/tools`` says of it; default: the docstring.
+        serial: Never run two calls of this tool at once; a call that waits occupies no worker.
+        stream: Iterate over the result and send it item by item; default: True for generators,
+            False for everything else.
+        examples: Arguments to try the tool with, each a list or, by name, a dict. ``bridge check``
+            calls the tool with them.
+        max_concurrency: Never run more calls of this tool at once; one that waits occupies no worker.
+            Default: None, as many as there are workers. 1 is the same as ``serial``.
+        interruptible: Raise ``bridge.Interrupted`` in the tool at once when nobody awaits its result
+            any more, wherever its Python code is; ``finally`` and ``with`` run. False: never;
+            default: as ``--interrupt-abandoned`` says. Async tools are cancelled in any case.
+        idempotent: A call may be run again although it may have begun, as its process was lost. A
+            caller with several processes repeats it then; other calls only if they surely never began.
+        validate: True: make of each argument what its annotation says, or refuse the call; needs
+            the extra ``typed``. Default: as the class says, ``class Tools(Adapter, validate=True)``;
+            else plain annotations hold, ``int``, ``str | None``. False: the tool gets what comes.
+
+    Returns:
+        The function itself, or a decorator that returns it.
+
+    Raises:
+        TypeError: It is applied to what cannot be called, or cannot be marked.
+        ValueError: The name begins with ``$/``; these belong to the bridge. Or ``max_concurrency``
+            is no whole number from 1 on, or contradicts ``serial``.
+    """
+    if max_concurrency is not None:
+        _check_limit(max_concurrency, serial)
+    if name is not None and name.startswith("$/"):
+        raise ValueError(f"the tool name {name!r} begins with '$/', which belongs to the bridge")
+
+    def mark(target: Any) -> Any:
+        inner = _below_descriptor(target)
+        if not callable(inner) or not hasattr(inner, "__dict__"):
+            raise TypeError(f"@tool marks functions, got {target!r}")
+        setattr(
+            inner,
+            _MARK,
+            ToolOptions(
+                *(name, description, serial, stream, examples, max_concurrency, interruptible),
+                *(idempotent, validate),
+            ),
+        )
+        return target
+
+    return mark if function is None else mark(function)
+
+
+def _check_limit(limit: object, serial: bool) -> None:
+    if type(limit) is not int or limit < 1:
+        raise ValueError(f"max_concurrency must be a whole number, 1 or more; got {limit!r}")
+    if serial and limit != 1:
+        raise ValueError(f"a serial tool runs one call at a time; max_concurrency is {limit}")
+
+
+def tool_options(function: object) -> ToolOptions | None:
+    """What ``@tool`` said about this function or method; None if it was not applied."""
+    try:
+        options = getattr(_below_descriptor(function), _MARK, None)
+    except Exception:
+        return None  # a module may hold proxies that answer strangely
+    return options if isinstance(options, ToolOptions) else None
+
+
+def _below_descriptor(target: Any) -> Any:
+    """The function, where a class has it as a static or class method."""
+    return target.__func__ if isinstance(target, staticmethod | classmethod) else target
