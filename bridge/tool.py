@@ -78,6 +78,8 @@ class Tool:
         generator = bool(flags & (CO_GENERATOR | CO_ASYNC_GENERATOR))
         self.streaming: Final = generator if options.stream is None else options.stream
         self._signature = signature = read_signature(function)
+        self._annotated = function
+        self._schemas: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._context_name = signature.context_name
         self._context_index = signature.context_index
         self.wants_context: Final = signature.context_name is not None
@@ -102,8 +104,16 @@ class Tool:
             return plain_checks(self.name, self._signature, underlying_names(self.function))
         if not validate:
             return None
-        from .annotations.typed import typed_checks
+        try:
+            from .annotations.typed import typed_checks
+        except ModuleNotFoundError as error:
+            if error.name != "msgspec":
+                raise
+            from .requirements import remedy
 
+            raise TypeError(
+                f"{self.name}: validate=True needs msgspec, which is not here: {remedy('typed')}"
+            ) from None
         return typed_checks(self.name, self.function, self._signature)
 
     def __repr__(self) -> str:
@@ -136,7 +146,18 @@ class Tool:
             "parameters": [parameter.describe() for parameter in self.parameters],
             "streaming": self.streaming,
             "idempotent": self.idempotent,
+            "schema": self.schemas[0],
+            "returns": self.schemas[1],
         }
+
+    @property
+    def schemas(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """JSON Schema of the arguments by name, and of the result."""
+        if not self._schemas:
+            from .annotations.schema import tool_schemas
+
+            self._schemas.append(tool_schemas(self._annotated, self._signature))
+        return self._schemas[0]
 
     def bind(self, params: list[Any] | dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of one call, as the function takes them, without its context. Any thread.

@@ -10,18 +10,14 @@ import re
 import typing
 from typing import Any
 
+import msgspec
+
+from .expectations import Expected, convert, expected_by, in_words
 from .forms import MAPPINGS, origin_of, parts
 from .known_types import knows_by_itself, make
 from .mending import mend
 from .plain import Places, refusal
 from .resolve import Annotations
-
-try:
-    import msgspec
-
-    from .expectations import Expected, convert, expected_by, in_words
-except ImportError:
-    msgspec = None  # type: ignore[assignment]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,15 +42,8 @@ def typed_checks(tool: str, function: Callable[..., Any], signature: Signature) 
         signature: Its parameters.
 
     Raises:
-        TypeError: An annotation cannot be read or checked, a default does not fit, or msgspec is
-            missing. The message names the tool, the parameter, and what to do.
+        TypeError: An annotation cannot be read or checked, or a default does not fit. The message names the tool, the parameter, and what to do.
     """
-    if msgspec is None:
-        from ..requirements import remedy
-
-        raise TypeError(
-            f"{tool}: validate=True needs msgspec, which is not here: {remedy('typed')}"
-        )
     annotations = Annotations(function)
     expected = {}
     for parameter in signature.parameters:

@@ -174,7 +174,7 @@ class Tools(ThreadSafeAdapter):
         while True:
             pass
 
-    @tool
+    @tool(idempotent=True)
     def echo(self, value: Any) -> Any:
         return value
 

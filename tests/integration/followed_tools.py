@@ -41,7 +41,7 @@ class Followed(ThreadSafeAdapter):
         self.entries.append((threading.current_thread().name, caller, file, function))
 
     @tool
-    def double(self, number: int) -> int:
+    def double(self, number):
         self._add("", TOOL, "double")
         return 2 * number
 

@@ -363,6 +363,8 @@ def _describe_tool(tool: pb.Tool) -> dict[str, Any]:
         "description": tool.description,
         "streaming": tool.streaming,
         "idempotent": tool.idempotent,
+        "schema": MessageToDict(tool.schema),
+        "returns": MessageToDict(tool.returns),
         "parameters": [
             {
                 "name": parameter.name,

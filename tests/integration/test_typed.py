@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,8 +152,9 @@ def test_snakepit(tmp_path: Path) -> None:
     pytest.importorskip("grpc")
     from .snakepit_peer import PythonError, Snakepit
 
+    shutil.copy(Path(HERE) / "typed_tools.py", tmp_path)
     adapter = ("--adapter", "typed_tools.Typed")
-    with Snakepit((0, 11, 0), *adapter, directory=Path(HERE)) as snakepit:
+    with Snakepit((0, 11, 0), *adapter, directory=tmp_path) as snakepit:
         assert snakepit.call("show", {"item": ITEM, "color": "red"}).startswith(SHOWN)
         assert snakepit.call("raw", {"data": "abcd"}) == "b'abcd' ''"
         with pytest.raises(PythonError, match="color: Invalid enum value 'green'"):
@@ -169,3 +171,14 @@ def test_what_cannot_be_validated_is_told_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(TransportClosed) as caught:
         PortPeer("--adapter", "wrong_tools:Tools", "--app-dir", str(tmp_path))
     assert "wrong_tools:Tools: pay: the parameter 'amount' cannot be validated" in str(caught.value)
+
+
+def test_the_schema_of_what_a_tool_takes(peer: PortPeer) -> None:
+    tools = {tool["name"]: tool for tool in peer.call("$/tools")}
+    show = tools["show"]["schema"]
+    assert show["required"] == ["item"]
+    assert show["properties"]["item"] == {"$ref": "#/$defs/Item"}
+    assert show["$defs"]["Item"]["required"] == ["name", "price"]
+    assert show["$defs"]["Item"]["properties"]["data"] == {"type": "string", "format": "binary"}
+    assert tools["items"]["returns"] == {"type": "array", "items": {"type": "string"}}
+    assert tools["later"]["returns"] == {"type": "string", "format": "date-time"}

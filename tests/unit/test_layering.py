@@ -21,7 +21,7 @@ HEAVY = {
 OPEN = {
     "bridge": {"*"},
     "bridge._generated": {"*"},
-    "bridge.annotations": {"typed"},
+    "bridge.annotations": {"schema", "typed"},
     "bridge.adapters": {"showcase"},
     "bridge.cli": {"main"},
     "bridge.telemetry": {"server", "tracing"},

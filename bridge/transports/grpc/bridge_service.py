@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from ..._generated import bridge_pb2 as pb
-from ...errors import CallError, InvalidParams, RemoteProtocolError, cut, text_of
+from ...errors import CallError, EncodeError, InvalidParams, RemoteProtocolError, cut, text_of
 from ...wire import MAX_TEXT_BYTES, sendable
 from .behavior import mark
 from .caller import ToolCaller
@@ -207,7 +207,16 @@ def _describe_tool(tool: dict[str, Any]) -> pb.Tool:
         parameters=parameters,
         streaming=tool["streaming"],
         idempotent=tool["idempotent"],
+        schema=_schema(tool["schema"]),
+        returns=_schema(tool["returns"]),
     )
+
+
+def _schema(schema: dict[str, Any]) -> Any:
+    try:
+        return to_struct(schema, "schema")
+    except EncodeError:
+        return None  # nested deeper than a message may be: it says nothing then
 
 
 def _fields(fields: dict[str, Any]) -> Any:
