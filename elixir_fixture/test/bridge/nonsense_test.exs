@@ -39,7 +39,7 @@ defmodule Bridge.NonsenseTest do
     script = Path.join(tmp_dir, "python")
     real = System.get_env("BRIDGE_PYTHON") || "python3"
     File.write!(script <> ".py", @python)
-    File.write!(script, "#!/bin/sh\nexec #{real} #{script}.py\n")
+    File.write!(script, "#!/bin/sh\nexec \"#{real}\" \"#{script}.py\"\n")
     File.chmod!(script, 0o755)
     client = start_supervised!({Bridge.Client, adapter: "none:None", python: script, grace: 0})
     :rand.seed(:exsss, {16, 5, 3})

@@ -51,6 +51,11 @@ defmodule Mix.Tasks.Bridge.NewTest do
 
     run!("sh", ["-c", make_wheels], shop)
     File.rm_rf!(Path.join(shop, "priv/python/.venv"))
+    # pip splits that variable at spaces, and this repository may be below a folder with one
+    wheels = Path.join(System.tmp_dir!(), "bridge-wheels-#{System.pid()}")
+    File.ln_s!(Path.join(shop, "wheels"), wheels)
+    on_exit(fn -> File.rm!(wheels) end)
+    use_wheels = String.replace(use_wheels, "$PWD/wheels", wheels)
     assert run!("sh", ["-c", use_wheels], shop) =~ "Ready: #{shop}/priv/python/.venv/bin/python"
 
     # a release, away from all it was made of, started from another directory
