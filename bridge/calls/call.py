@@ -17,10 +17,11 @@ import threading
 import time
 from functools import partial
 
-from ..context import Context, running_call
-from ..errors import CallError, EncodeError, ShuttingDown
+from ..context import Context
+from ..errors import CallError, ShuttingDown
+from ..running_call import running_call
 from .claim import FREE, Claim
-from .execution import Running, execute, send_failure, unencodable, unprepared
+from .execution import Running, execute, send_failure, unprepared
 from .interfaces import CallView
 from .nesting import NestableJob
 from .region import outside, run_inside
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from contextvars import Context as Variables
     from typing import Any
 
-    from ..context import Elixir
+    from ..running_call import Elixir
     from ..wire import Request
     from .interfaces import Peer
     from .job import Worker
@@ -173,7 +174,7 @@ class Call(Running, NestableJob, CallView):
     def fail_unprepared(self, failure: BaseException) -> None:
         """Answer in the place of the tool: ``setup_worker()`` has failed on this thread."""
         if self.claim():
-            send_failure(self.peer, self.key, self.tool.name, unprepared(failure))
+            send_failure(self.peer, self.key, self.tool.name, failure, unprepared)
         else:
             self.answered_elsewhere(None)
 
@@ -210,6 +211,8 @@ class Call(Running, NestableJob, CallView):
                 self.awaited = None
         if not tool.streaming:
             return value
+        from .items import send_items  # not at the start of a bridge
+
         advance: Callable[[Iterator[Any]], Any] = next
         if hasattr(value, "__aiter__"):
             self.awaited = value
@@ -218,28 +221,14 @@ class Call(Running, NestableJob, CallView):
             advance = partial(run_inside, self, next)
         iterator = iter(value)
         try:
-            return self._send_items(iterator, advance)
+            return send_items(
+                tool.name, self.check, lambda: self.peer.open_stream(self), iterator, advance
+            )
         finally:
             self.awaited = None
             close = getattr(iterator, "close", None)
             if close is not None:
                 close()
-
-    def _send_items(self, iterator: Iterator[Any], advance: Callable[[Iterator[Any]], Any]) -> Any:
-        self.check()
-        sink = self.peer.open_stream(self)
-        while True:
-            sink.wait()
-            self.check()
-            try:
-                item = advance(iterator)
-            except StopIteration as stop:
-                return stop.value
-            self.check()
-            try:
-                sink.send(item)
-            except EncodeError as error:
-                raise unencodable(self.tool.name, error) from None
 
     def check(self) -> None:
         """Raise if nobody awaits the call any more."""

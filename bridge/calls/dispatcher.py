@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, NoReturn
 
-    from ..context import Elixir
+    from ..running_call import Elixir
     from ..tool import Tool
     from ..wire import Request
     from .interfaces import Intake, Peer

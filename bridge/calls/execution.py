@@ -153,10 +153,24 @@ def is_own_file(name: str) -> bool:
     return name.startswith(_OWN_DIRECTORY)
 
 
-def send_failure(peer: Peer, key: int, tool: str, failure: BaseException) -> None:
-    """Answer a call, whose claim the caller has, with an exception, whatever that may be."""
+def send_failure(
+    peer: Peer,
+    key: int,
+    tool: str,
+    failure: BaseException,
+    describe: Callable[[BaseException], CallError] | None = None,
+) -> None:
+    """Answer a call, whose claim the caller has, with an exception, whatever that may be.
+
+    Args:
+        peer: who gets the answer.
+        key: that of the call.
+        tool: its name.
+        failure: what was raised.
+        describe: makes the answer of it; may raise. Default: ``describe_failure``.
+    """
     try:
-        peer.send_error(key, describe_failure(failure))
+        peer.send_error(key, (describe or describe_failure)(failure))
     except BaseException:
         # its code may run, and that of its details; who claimed the call answers it all the same
         try:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from ..context import Elixir
 from ..errors import CallError
+from ..running_call import Elixir
 from ..typing_names import Any
 
 #: The answer to a call for which there is no memory to make another one.

@@ -35,8 +35,8 @@ from __future__ import annotations
 import time
 from threading import get_ident
 
-from ..context import NOWHERE
 from ..errors import Interrupted
+from ..running_call import NOWHERE
 from .claim import FREE, Claim
 
 TYPE_CHECKING = False

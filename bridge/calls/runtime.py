@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-    from ..context import Elixir
+    from ..running_call import Elixir
     from .tool_threads import ToolThreads
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..context import running_call
 from ..errors import InvalidParams, ToolNotFound, shorten
+from ..running_call import running_call
 from ..signature import CO_ASYNC_GENERATOR, CO_COROUTINE
 from .latency import LatencyGate
 from .region import run_inside

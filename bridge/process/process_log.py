@@ -6,8 +6,8 @@ import threading
 import time
 from collections import deque
 
-from ..context import outside_tool, running_call
 from ..log import LogCapture
+from ..running_call import outside_tool, running_call
 from ..wire import sendable
 
 TYPE_CHECKING = False

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from ..calls import Pool
-    from ..context import Elixir
     from ..loading import LoadedAdapter
+    from ..running_call import Elixir
     from ..thread_safety import ThreadSafetyChecker
     from ..tool import Tool
     from ..transports.grpc.server import GrpcServer

@@ -25,8 +25,8 @@ import os
 from collections.abc import Callable
 
 from ..adapter import Adapter, bind_tools, tool_names
-from ..context import running_call
 from ..loading import LoadedAdapter, RunHook, adapt, create, resolve, run_hook
+from ..running_call import running_call
 from ..tool import Tool, ToolOptions
 from .instances import Instances, MainThread
 from .items import AsyncItems, Items

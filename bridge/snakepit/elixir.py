@@ -15,8 +15,8 @@ from typing import Any
 import grpc
 
 from .._generated import snakepit_bridge_pb2 as pb
-from ..context import Elixir, RunningCall
 from ..errors import CallError, EncodeError, InvalidParams, RemoteProtocolError
+from ..running_call import Elixir, RunningCall
 from ..tool import Tool
 from .messages import describe_tools, get_value, set_value
 

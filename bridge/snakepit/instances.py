@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ..context import running_call
+from ..running_call import running_call
 from .items import AsyncItems, Items
 
 

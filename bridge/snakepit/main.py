@@ -28,8 +28,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..context import Elixir
     from ..loading import LoadedAdapter
+    from ..running_call import Elixir
     from ..tool import Tool
     from ..transports.grpc.service import ServiceFactory
     from .telemetry import Telemetry

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from ..context import current_context, running_call
+from ..context import current_context
 from ..errors import CallError
+from ..running_call import running_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from msgpack import unpackb
 
 from ..errors import RemoteProtocolError
 from ..typing_names import Any
-from .codec import ITEM, explain_unreadable, make_message, peek_integer
+from .codec import ITEM, explain_unreadable, make_message
 from .messages import Message
+from .peeking import peek_integer
 from .values import decode_extension
 
 #: How responses, items and progress begin, up to the id of their call.

@@ -12,8 +12,18 @@ from ..errors import CallError, EncodeError, RemoteProtocolError, shorten
 from ..typing_names import Any
 from .buffers import CHANGED, Payload, holds_large, is_whole, scatter
 from .keys import has_same_keys
-from .messages import CallOptions, Message, Notification, Request, Response
+from .messages import (
+    NOTIFICATION,
+    REQUEST,
+    RESPONSE,
+    CallOptions,
+    Message,
+    Notification,
+    Request,
+    Response,
+)
 from .packing import Packing, TooLarge
+from .peeking import peek_msgid
 from .reading import GUARDED_BYTES, MAX_ITEMS, read_value
 from .values import decode_extension, explain_unencodable, told_key, wire_key
 
@@ -21,7 +31,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .keys import Form
 
-REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 ITEM = "$/item"
 MAX_MSGID = 2**64 - 1
 #: No port of Erlang's takes a message of 2 GiB.
@@ -229,36 +238,6 @@ def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Mes
     except RemoteProtocolError as error:
         error.msgid = peek_msgid(frame)
         raise
-
-
-def peek_msgid(prefix: bytes | memoryview) -> int | None:
-    """The id of the request that begins with these bytes; None if that is no request.
-
-    The first 11 bytes are enough, so that a frame that was refused on its header, or cannot be
-    decoded, is still answered at its caller.
-    """
-    return peek_id(prefix, REQUEST)
-
-
-def peek_id(prefix: bytes | memoryview, kind: int) -> int | None:
-    """The id of the message of that kind which begins with these bytes; None if that is none."""
-    head = bytes(prefix[:11])
-    if len(head) < 3 or head[0] not in (0x94, 0x95) or head[1] != kind:
-        return None
-    return peek_integer(head[2:])
-
-
-def peek_integer(head: bytes) -> int | None:
-    """The unsigned integer with which these bytes begin; None if they do not."""
-    if not head:
-        return None
-    first, rest = head[0], head[1:]
-    if first <= 0x7F:
-        return first
-    width = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}.get(first)
-    if width is None or len(rest) < width:
-        return None
-    return int.from_bytes(rest[:width], "big")
 
 
 def make_message(fields: object) -> Message:

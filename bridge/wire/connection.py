@@ -22,12 +22,13 @@ from ..errors import (
 )
 from ..typing_names import Any
 from .buffers import Payload
-from .codec import ITEM, Encoder, decode_message, peek_msgid
+from .codec import ITEM, Encoder, decode_message
 from .credit import Credit
 from .events import CancelReceived, CreditReceived, Event, Fault, HelloReceived
 from .framing import FrameDecoder, OversizedFrame
 from .hello import Hello
 from .messages import Notification, Request, check_credit
+from .peeking import peek_msgid
 from .reading import MAX_ITEMS
 from .requester import Requester
 from .substitutes import sendable

@@ -14,6 +14,8 @@ from ..typing_names import Any
 #: Arguments by position or by name.
 Params = list[Any] | dict[str, Any]
 
+#: The first field of a message.
+REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 #: A longer timeout is none.
 MAX_TIMEOUT_MS = 1e12
 

@@ -13,10 +13,11 @@ from itertools import count
 
 from ..errors import CODES, CallError, LocalProtocolError, RemoteProtocolError, shorten, text_of
 from ..typing_names import Any
-from .codec import RESPONSE, Encoder, peek_id
+from .codec import Encoder
 from .credit import Credit
 from .events import Fault, ItemReceived, ResponseReceived
-from .messages import Response
+from .messages import RESPONSE, Response
+from .peeking import peek_id
 
 CANCEL, CREDIT = "$/cancelRequest", "$/credit"
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from bridge import CallError, Context, tool
-from bridge.context import Elixir as ElixirBase
+from bridge.running_call import Elixir as ElixirBase
 from tests.tool_bench import Bench
 from tests.waiting import passed
 

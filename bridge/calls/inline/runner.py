@@ -35,8 +35,8 @@ import time
 from collections import deque
 from contextvars import Context as Variables
 
-from ...context import running_call
 from ...errors import CallError
+from ...running_call import running_call
 from ..call import Call
 from ..execution import Running, execute, unhandled
 from ..region import outside

@@ -41,7 +41,7 @@ from .shared_objects import SharedObjects
 from .variables import Variables
 
 #: Modules of the bridge that do nothing with what they are given.
-_QUIET = frozenset(["bridge.adapter", "bridge.context", "bridge.tool"])
+_QUIET = frozenset(["bridge.adapter", "bridge.context", "bridge.running_call", "bridge.tool"])
 #: Of how many functions it is remembered whether anything is documented.
 _MAX_FUNCTIONS = 1000
 #: Methods that give an object out of a container, and take it from there.

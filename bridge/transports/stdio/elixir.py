@@ -21,8 +21,8 @@ import sys
 import time
 from collections import deque
 
-from ...context import Elixir
 from ...errors import CallError, DeadlineExceeded, ElixirError, EncodeError, InvalidParams
+from ...running_call import Elixir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...calls import Dispatcher
-    from ...context import RunningCall
+    from ...running_call import RunningCall
     from ...wire import ItemReceived, ResponseReceived
     from .channel import Channel
 
@@ -76,7 +76,7 @@ class StdioElixir(Elixir):
             asked.outcome = event  # type: ignore[assignment]
         asked.wake()
 
-    # -- context.Elixir ---------------------------------------------------------------------
+    # -- running_call.Elixir ----------------------------------------------------------------
 
     def call_tool(
         self,

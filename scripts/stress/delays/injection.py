@@ -20,6 +20,7 @@ FILES = (
     "calls/inline/runner.py",
     "calls/inline/watchdog.py",
     "calls/interrupter.py",
+    "calls/items.py",
     "calls/job.py",
     "calls/nesting.py",
     "calls/pool.py",

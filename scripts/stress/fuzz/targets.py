@@ -13,11 +13,12 @@ from typing import Any
 
 from bridge.errors import EncodeError, RemoteProtocolError
 from bridge.wire import framing
-from bridge.wire.codec import Encoder, decode_message, decode_value, peek_msgid
+from bridge.wire.codec import Encoder, decode_message, decode_value
 from bridge.wire.framing import FrameDecoder, OversizedFrame
 from bridge.wire.json_text import decode_json, encode_json
 from bridge.wire.json_values import to_plain
 from bridge.wire.messages import Request
+from bridge.wire.peeking import peek_msgid
 
 from .books import keep_books
 from .reference import Frame, Shape, split

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from bridge import Context, tool
-from bridge.context import Elixir
 from bridge.errors import PoolFull
+from bridge.running_call import Elixir
 from tests.tool_bench import Bench
 from tests.waiting import passed, wait_until
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
 from typing import Any
+from unittest.mock import Mock
 
 from bridge import ThreadSafeAdapter, tool
 from bridge.calls import Worker
@@ -112,6 +114,24 @@ def test_a_thread_that_cannot_be_set_up_answers_its_calls_and_tries_again(serve:
     assert "setup_worker() failed on the thread of this call: no licence left" in error.message
     assert (error.type, error.started) == ("builtins.OSError", False)
     assert served.peer.answer(102) == 3
+
+
+def test_a_log_that_fails_as_well_takes_no_answer(serve: Any) -> None:
+    """A filter, or a handler of the adapter's, may raise: the call has been claimed by then."""
+    served = serve(Fails, 2)
+    served.target.fails = True
+    log = logging.getLogger("bridge")
+    refuse = Mock(side_effect=OSError("no disk left"), spec=["__call__"])
+    log.addFilter(refuse)
+    try:
+        request = Request(101, "add", [1, 2])
+        call = served.dispatcher.admit(request, served.peer, time.monotonic())
+        worker = Worker("a worker that begins")
+        join(in_thread(served.dispatcher.run_here, call, worker, time.monotonic()))
+    finally:
+        log.removeFilter(refuse)
+    assert refuse.called
+    assert served.peer.answer(101).code == "internal"
 
 
 def run_inline(served: Served, watchdog: Watchdog, *keys: int) -> tuple[threading.Thread, Any]:

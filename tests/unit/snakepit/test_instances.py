@@ -197,7 +197,7 @@ def test_one_runs_after_the_other(main):
 
 
 def test_nothing_is_run_for_a_call_that_nobody_awaits(main, monkeypatch):
-    from bridge.context import running_call
+    from bridge.running_call import running_call
 
     call = type("Call", (), {"interruption": Cancelled("nobody waits")})()
     token = running_call.set(call)

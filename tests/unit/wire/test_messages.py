@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import RemoteProtocolError
-from bridge.wire.codec import Encoder, decode_message, peek_msgid
+from bridge.wire.codec import Encoder, decode_message
 from bridge.wire.messages import CallOptions, Notification, Request, Response, check_credit
+from bridge.wire.peeking import peek_msgid
 from tests.equality import deep_equal
 from tests.strategies import BOUNDARIES, message_ids, messages, tensors, wire_values
 from tests.wire_messages import encode_message, read
