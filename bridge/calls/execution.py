@@ -161,13 +161,7 @@ def send_failure(
     describe: Callable[[BaseException], CallError] | None = None,
 ) -> None:
     """Answer a call, whose claim the caller has, with an exception, whatever that may be.
-
-    Args:
-        peer: who gets the answer.
-        key: that of the call.
-        tool: its name.
-        failure: what was raised.
-        describe: makes the answer of it; may raise. Default: ``describe_failure``.
+    ``describe`` makes the answer of it, and may raise.
     """
     try:
         peer.send_error(key, (describe or describe_failure)(failure))

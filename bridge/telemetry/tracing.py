@@ -15,8 +15,8 @@ from opentelemetry import propagate, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from ..context import RunningCall, running_call
 from ..errors import CallError, UsageError
+from ..running_call import RunningCall, running_call
 from ..signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from ..tool import Tool
 
