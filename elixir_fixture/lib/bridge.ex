@@ -90,12 +90,17 @@ defmodule Bridge do
         {:error, error} -> Logger.error(Exception.message(error))
       end
 
+  ## Several processes
+
+  `Bridge.Pool` is several Python processes behind one name. All functions here take a pool where they take a
+  client.
+
   What happens when Python dies, or does not read, is written at `Bridge.Client`.
   '''
 
   alias Bridge.{Client, Error, Options}
 
-  @typedoc "A running client: its pid or name."
+  @typedoc "A running client, or pool: its pid or name."
   @type client :: GenServer.server()
 
   @typedoc "The name of a tool."

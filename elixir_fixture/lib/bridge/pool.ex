@@ -65,11 +65,13 @@ defmodule Bridge.Pool do
   """
   @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(opts) do
+    settings = Bridge.Pool.Options.settings!(opts)
+
     %{
       id: Keyword.get(opts, :name, __MODULE__),
       start: {__MODULE__, :start_link, [opts]},
       # the clients have theirs, and the pool waits for them
-      shutdown: Bridge.Pool.Options.settings!(opts).stop_ms + 1_000
+      shutdown: settings.stop_ms + 1_000
     }
   end
 

@@ -54,9 +54,9 @@ defmodule Bridge.Options.PoolTable do
     ],
     threads_per_process: [
       is: :threads,
-      without: "the share of the cores",
+      without: "each worker's share of the cores",
       doc:
-        "how many threads NumPy, BLAS, OpenMP and the like start in each process: `OMP_NUM_THREADS` and " <>
+        "how many threads NumPy, BLAS, OpenMP and the like start for a call: `OMP_NUM_THREADS` and " <>
           "its relatives, unless `:env` has them. `:all` leaves that to them"
     ],
     check_every: [

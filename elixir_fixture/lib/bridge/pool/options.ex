@@ -12,6 +12,9 @@ defmodule Bridge.Pool.Options do
                 VECLIB_MAXIMUM_THREADS NUMEXPR_NUM_THREADS NUMEXPR_MAX_THREADS NUMBA_NUM_THREADS
                 POLARS_MAX_THREADS RAYON_NUM_THREADS)
 
+  # Python's own default is this or more.
+  @workers 16
+
   @type settings :: %{
           name: term,
           title: String.t(),
@@ -69,10 +72,19 @@ defmodule Bridge.Pool.Options do
           threads != nil or System.get_env(name) == nil,
           do: name
 
-    case threads || max(div(cores(), processes), 1) do
+    case threads || share(client, processes) do
       :all -> given
       threads -> given ++ for name <- names, do: {name, Integer.to_string(threads)}
     end
+  end
+
+  # Every worker may be in such a library at the same time. More threads than cores hinder each other:
+  # 16 workers of one process with two threads each on two cores did a tenth of the matrix products.
+  defp share(client, processes) do
+    workers =
+      if is_integer(client[:max_workers]), do: max(client[:max_workers], 1), else: @workers
+
+    max(div(cores(), processes * workers), 1)
   end
 
   defp cores, do: System.schedulers_online()

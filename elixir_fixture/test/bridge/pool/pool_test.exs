@@ -146,6 +146,10 @@ defmodule Bridge.PoolTest do
     end
 
     assert_raise ArgumentError, ~r/expected options in a keyword list/, fn ->
+      Pool.child_spec(:no)
+    end
+
+    assert_raise ArgumentError, ~r/expected options in a keyword list/, fn ->
       Pool.start_link(%{})
     end
 
