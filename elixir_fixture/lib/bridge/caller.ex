@@ -80,7 +80,7 @@ defmodule Bridge.Caller do
 
   defp call_pool(routes, tool, body, opts) do
     if Questions.for_all?(tool) do
-      answer = Questions.ask(routes, tool, &(&1 |> ask_member(body, nil, opts) |> result()))
+      answer = Questions.ask(routes, tool, &(&1 |> request(body, nil, opts) |> result()))
       {{answer, nil}, nil}
     else
       on_progress = opts[:on_progress]
@@ -121,14 +121,13 @@ defmodule Bridge.Caller do
   end
 
   # The place in the pool is taken, which is less than there is in the client.
-  defp ask_member(client, body, watch, opts, timeout \\ nil) do
+  defp ask_member(client, body, watch, opts, timeout) do
     case Places.of(client) do
       nil ->
         {Waiting.down(client, :noproc, false), nil}
 
       places ->
         Places.take_anyway(places)
-        timeout = timeout || Keyword.fetch!(opts, :timeout)
         exchange(client, client, Claim.new(), body, watch, timeout, opts, true)
     end
   end
@@ -219,7 +218,8 @@ defmodule Bridge.Caller do
   defp exchange(client, process, claim, body, watch, timeout, opts, pooled) do
     # only who asks again has to know when it began
     until = if watch, do: Waiting.deadline(timeout)
-    message = &{:bridge_request, &1, self(), claim, body, watch, Keyword.fetch(opts, :tag)}
+    kind = if pooled, do: :bridge_pooled, else: :bridge_request
+    message = &{kind, &1, self(), claim, body, watch, Keyword.fetch(opts, :tag)}
 
     case Waiting.wait(process, message, timeout) do
       {:overdue, key} ->
@@ -230,7 +230,7 @@ defmodule Bridge.Caller do
 
       # a pool on another node
       {{:redirect, there}, _key} ->
-        exchange(there, there, nil, body, watch, timeout, opts, pooled)
+        exchange(there, there, nil, body, watch, timeout, opts, false)
 
       {answer, key} ->
         {answer, %{key: key, until: until, pooled: pooled}}

@@ -48,11 +48,11 @@ defmodule Bridge.Connection do
   @typedoc """
   What a caller asks for: where it waits, who it is, and what it wants.
 
-  The claim is nil if the caller is on another node; `tag` is as `Keyword.fetch/2` finds it.
+  `:bridge_pooled` has taken a place in the pool. The claim is nil if the caller is on another node; `tag` is as `Keyword.fetch/2` finds it.
   """
   @type request ::
-          {:bridge_request, reference, pid, Claim.t() | nil, Frame.body(), Call.watch(),
-           tag :: {:ok, term} | :error}
+          {:bridge_request | :bridge_pooled, reference, pid, Claim.t() | nil, Frame.body(),
+           Call.watch(), tag :: {:ok, term} | :error}
 
   @doc "A connection that holds requests until there is a Python."
   @spec new(Places.t(), Seat.t() | nil) :: t
@@ -122,8 +122,8 @@ defmodule Bridge.Connection do
   The client gets a message that begins with `:bridge_caller_down` when the caller dies.
   """
   @spec request(t, request) :: t
-  def request(connection, {:bridge_request, key, pid, claim, body, watch, tag}) do
-    if claim == nil, do: Seat.admit(connection.seat)
+  def request(connection, {kind, key, pid, claim, body, watch, tag}) do
+    if kind == :bridge_request, do: Seat.admit(connection.seat)
 
     case Admission.admit(connection.places, connection.refusal, pid, claim) do
       {:ok, claim} ->
@@ -237,8 +237,10 @@ defmodule Bridge.Connection do
   def receive_frame(connection, :response, id, frame) do
     case connection.calls do
       %{^id => %{outcome: nil, notes: [], from: from} = call} when from != nil ->
+        # whoever calls again at once finds its place free
+        Seat.release(connection.seat)
         reply(from, {:response, frame})
-        connection |> count_late(call) |> remove(id, call)
+        connection |> count_late(call) |> forget(id, call)
 
       %{^id => %{outcome: nil, overdue: true} = call} ->
         connection |> count_late(call) |> remove(id, call)
@@ -299,8 +301,9 @@ defmodule Bridge.Connection do
   defp hand_over(connection, id, call) do
     case Call.take(call) do
       {:outcome, outcome} ->
+        Seat.release(connection.seat)
         reply(call.from, outcome)
-        remove(connection, id, call)
+        forget(connection, id, call)
 
       {:notes, frames, credit, call_then} ->
         reply(call.from, {:notes, {self(), id}, frames})
@@ -349,7 +352,10 @@ defmodule Bridge.Connection do
 
   defp remove(connection, id, call) do
     Seat.release(connection.seat)
+    forget(connection, id, call)
+  end
 
+  defp forget(connection, id, call) do
     %{
       connection
       | calls: Map.delete(connection.calls, id),

@@ -93,7 +93,7 @@ defmodule Bridge.Server do
 
   @impl true
   def handle_info(request, state)
-      when elem(request, 0) == :bridge_request and tuple_size(request) == 7 do
+      when elem(request, 0) in [:bridge_request, :bridge_pooled] and tuple_size(request) == 7 do
     state = %{state | connection: Connection.request(state.connection, request)}
     # one that is large comes in parts
     {:noreply, if(is_list(elem(request, 4)), do: let_go(state), else: state)}

@@ -77,15 +77,19 @@ defmodule Bridge.Pool.Attempts do
         if tries < @tries, do: Process.sleep(min(@pause_ms * (@tries - tries), div_of(left)))
         run(call, Waiting.remaining(call.until), attempt, tries - 1, repeats)
 
-      error.started != false and repeats > 0 and Routes.idempotent?(call.routes, call.tool) ->
+      error.started != false and repeats > 0 and idempotent?(call) ->
         run(call, left, attempt, tries, repeats - 1)
 
       true ->
         last
     end
+  end
+
+  defp idempotent?(call) do
+    Routes.idempotent?(call.routes, call.tool)
   rescue
     # the table has gone with the pool
-    ArgumentError -> last
+    ArgumentError -> false
   end
 
   defp div_of(:infinity), do: @pause_ms * @tries

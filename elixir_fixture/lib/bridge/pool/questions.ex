@@ -27,8 +27,8 @@ defmodule Bridge.Pool.Questions do
     answers =
       routes
       |> Routes.slots()
-      |> Enum.map(fn {slot, at} -> {slot, Task.async(fn -> ask_one(routes, at, ask) end)} end)
-      |> Enum.map(fn {slot, task} -> {slot, Task.await(task, :infinity)} end)
+      |> Enum.map(fn {slot, at} -> {slot, start(fn -> ask_one(routes, at, ask) end)} end)
+      |> Enum.map(fn {slot, monitor} -> {slot, await(monitor)} end)
 
     case {answers, for({slot, {:ok, answer}} <- answers, do: {slot, answer})} do
       {[{_slot, error} | _], []} -> error
@@ -40,6 +40,23 @@ defmodule Bridge.Pool.Questions do
     ArgumentError ->
       {:error,
        %Error{code: :unavailable, message: "#{routes.name} is not running", started: false}}
+  end
+
+  # Not tasks: their links would leave a message with a process that traps exits.
+  defp start(ask) do
+    {_pid, monitor} = spawn_monitor(fn -> exit({:bridge_answer, ask.()}) end)
+    monitor
+  end
+
+  defp await(monitor) do
+    receive do
+      {:DOWN, ^monitor, :process, _pid, {:bridge_answer, answer}} ->
+        answer
+
+      {:DOWN, ^monitor, :process, _pid, reason} ->
+        message = "asking the process has failed: #{Exception.format_exit(reason)}"
+        {:error, %Error{code: :internal, message: message}}
+    end
   end
 
   defp ask_one(_routes, {client, _counters, _limit, _slot}, ask), do: ask.(client)

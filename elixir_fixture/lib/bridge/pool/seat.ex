@@ -30,7 +30,7 @@ defmodule Bridge.Pool.Seat do
   @times 5
 
   @shut 1 <<< 40
-  @leaving 1 <<< 41
+  @leaving 1 <<< 43
 
   @enforce_keys [:counters, :waiting, :line, :keeper]
   defstruct [:counters, :waiting, :line, :keeper, max_calls: nil, health_ms: 1_000]
@@ -94,7 +94,12 @@ defmodule Bridge.Pool.Seat do
 
   @doc "How many calls have a place."
   @spec load(counters) :: non_neg_integer
-  def load(counters), do: max(:atomics.get(counters, @load) &&& @shut - 1, 0)
+  def load(counters) do
+    load = :atomics.get(counters, @load)
+    load = if load > div(@leaving, 2) + @shut, do: load - @leaving, else: load
+    load = if load > div(@shut, 2), do: load - @shut, else: load
+    max(load, 0)
+  end
 
   @doc "How many calls have had one."
   @spec served(counters) :: non_neg_integer
@@ -113,7 +118,7 @@ defmodule Bridge.Pool.Seat do
     :ok
   end
 
-  @doc "A call comes from another node, whose caller could take no place."
+  @doc "A call comes that has taken no place: from another node, or to this client by its pid."
   @spec admit(t | nil) :: :ok
   def admit(nil), do: :ok
   def admit(seat), do: take_anyway(seat.counters)

@@ -52,6 +52,27 @@ defmodule Bridge.PoolTest do
       assert threads |> Enum.map(& &1["process"]) |> Enum.uniq() |> Enum.sort() == [0, 1]
     end
 
+    test "that ask leave nothing behind, nor do calls of a single process", %{pool: pool} do
+      Process.flag(:trap_exit, true)
+      %{0 => %{client: client}} = current(pool)
+
+      for _ <- 1..3 do
+        assert {:ok, _} = Bridge.stats(pool)
+        assert {:ok, _} = Bridge.health(client)
+        assert Bridge.call(client, "echo", [1]) == {:ok, 1}
+        assert client |> Bridge.stream("counts", [2]) |> Enum.to_list() == [0, 1]
+      end
+
+      refute_received _anything
+      eventually(fn -> in_flight(pool) == 0 end)
+
+      counters =
+        for {_, counters, _, _} <- Pool.Routes.open(Bridge.Places.of(Process.whereis(pool))),
+            do: counters
+
+      assert Enum.map(counters, &Pool.Seat.weight/1) == [0, 0]
+    end
+
     test "cancel by tag", %{pool: pool} do
       task =
         Task.async(fn ->

@@ -106,6 +106,8 @@ defmodule Bridge.Pool.SessionsTest do
 
     # also for the next process of its number
     os_kill("KILL", home)
+    # not before that was noticed: a call that is written until then may have begun
+    eventually(fn -> not match?(%{state: :ready, os_pid: ^home}, current(pool)[slot]) end)
     assert {:ok, next} = Bridge.call(pool, "pid", [], session: "s", timeout: patience())
     assert next == os_pids(pool)[slot]
   end
