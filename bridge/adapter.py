@@ -99,6 +99,10 @@ def bind_tools(adapter: object) -> dict[str, Tool]:
         TypeError: A tool takes its context where it cannot be given, or is to be validated and has
             an annotation that cannot be.
     """
+    own = getattr(type(adapter), "__bind_tools__", None)
+    if own is not None:  # it finds them in another way
+        found: dict[str, Tool] = own(adapter)
+        return found
     if isinstance(adapter, Adapter):
         names = type(adapter).__tools__
     elif isinstance(adapter, ModuleType):

@@ -105,7 +105,9 @@ class LoadedAdapter:
         return hook if callable(hook) and not does_nothing else None
 
 
-def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
+def load(
+    name: str, app_dir: str | None = None, allow: tuple[str, ...] | None = None
+) -> LoadedAdapter:
     """Import and build the adapter called ``name``, on the calling thread.
 
     Args:
@@ -113,12 +115,35 @@ def load(name: str, app_dir: str | None = None) -> LoadedAdapter:
             functions are tools.
         app_dir: A directory that comes first on ``sys.path``; default: none, and the working
             directory comes last there, where it replaces no module of anybody else.
+        allow: The modules of ``--allow``; default: it is not there.
 
     Raises:
         AdapterError: It cannot be served; the message says why, with the traceback where the
             user's code failed.
     """
-    return build(name, resolve(name, app_dir))
+    return build(name, with_allowed(name, resolve(name, app_dir), allow))
+
+
+def with_allowed(name: str, target: object, allow: tuple[str, ...] | None) -> object:
+    """The class called ``name`` for the modules of ``--allow``.
+
+    Raises:
+        AdapterError: It serves what is marked ``@tool``, and no modules.
+    """
+    if allow is None:
+        return target
+    allowing = getattr(target, "allowing", None)
+    if not callable(allowing):
+        raise AdapterError(
+            f"--allow is for bridge.adapters.functions:Functions; {name} serves what is marked @tool"
+        )
+    made: object = allowing(allow)
+    return made
+
+
+def needs_token(target: object) -> bool:
+    """Whether who can call it can do anything, so that strangers must not reach it."""
+    return bool(getattr(target, "__needs_token__", False))
 
 
 def build(name: str, target: object) -> LoadedAdapter:

@@ -12,6 +12,7 @@ from bridge.options import (
     Choices,
     Descriptors,
     Kind,
+    Names,
     Option,
     Seconds,
     SecondsOrOff,
@@ -38,6 +39,9 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
             return st.sampled_from(kind.names)
         case Choices():
             return st.lists(st.sampled_from(kind.names), min_size=1, unique=True).map(tuple)
+        case Names():
+            words = st.sampled_from(["math", "numpy.linalg", "_a.b1.c"])
+            return st.lists(words, min_size=1).map(tuple)
         case Descriptors():
             number = st.integers(0, 2**31 - 1)
             return st.lists(number, min_size=2, max_size=2, unique=True).map(tuple)

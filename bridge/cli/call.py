@@ -11,11 +11,11 @@ import threading
 
 from ..calls import Dispatcher, Peer, Sink
 from ..errors import CallError
-from ..loading import build, resolve
+from ..loading import build, resolve, with_allowed
 from ..options import Seconds
 from ..process.adapter_life import build_adapter, close, make_pool, set_up
 from ..wire import CallOptions, Encoder, Request
-from .command import ADAPTER_HELP, CLEAN, FAILED, USAGE, discard_output, reader
+from .command import ADAPTER_HELP, ALLOW, CLEAN, FAILED, USAGE, discard_output, reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ _TIMEOUT = Seconds()
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``bridge call`` takes to its ``parser``."""
     parser.add_argument("adapter", help=ADAPTER_HELP)
+    parser.add_argument(
+        "--allow", type=reader(ALLOW), metavar=ALLOW.metavar, help="as where it is served"
+    )
     parser.add_argument("tool")
     parser.add_argument(
         "arguments", nargs="?", default="[]", help="a JSON array (by position) or object (by name)"
@@ -67,7 +70,8 @@ def run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return USAGE
-    target = resolve(options.adapter, options.app_dir)
+    found = resolve(options.adapter, options.app_dir)
+    target = with_allowed(options.adapter, found, options.allow)
     pool = make_pool(1, 0)
     adapter = build_adapter(pool, build, options.adapter, target)
     set_up(pool, adapter)

@@ -14,6 +14,7 @@ import sys
 from importlib import import_module
 
 from ..errors import AdapterError, CallError, UsageError
+from ..options import Names
 from .arguments import did_you_mean
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 CLEAN, FAILED, USAGE = 0, 1, 2
 ADAPTER_HELP = "MODULE:CLASS, MODULE.CLASS or MODULE"
+ALLOW = Names("MODULES", "names of modules, like numpy.linalg,math")
 
 
 def run_command(name: str, argv: Sequence[str]) -> int:

@@ -6,7 +6,8 @@ import argparse
 import json
 
 from ..loading import load
-from .command import ADAPTER_HELP, CLEAN
+from ..wire import Encoder
+from .command import ADAPTER_HELP, ALLOW, CLEAN, reader
 
 SUMMARY = "List the tools of an adapter."
 
@@ -14,7 +15,13 @@ SUMMARY = "List the tools of an adapter."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``bridge tools`` takes to its ``parser``."""
     parser.add_argument("adapter", help=ADAPTER_HELP)
+    parser.add_argument(
+        "--allow", type=reader(ALLOW), metavar=ALLOW.metavar, help="as where it is served"
+    )
     parser.add_argument("--json", action="store_true", help="as $/tools answers it")
+    parser.add_argument(
+        "--msgpack", metavar="FILE", help="the same as MessagePack, written to a file"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,7 +36,12 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         AdapterError: If the adapter cannot be imported or has no tools.
     """
-    tools = load(options.adapter, options.app_dir).tools
+    tools = load(options.adapter, options.app_dir, options.allow).tools
+    if options.msgpack:
+        described = Encoder().value([tools[name].describe() for name in sorted(tools)], "tools")
+        with open(options.msgpack, "wb") as file:
+            file.write(described)
+        return CLEAN
     if options.json:
         print(json.dumps([tools[name].describe() for name in sorted(tools)], indent=2))
         return CLEAN

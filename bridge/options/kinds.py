@@ -129,6 +129,19 @@ class Choices(Kind):
         return ",".join(value)
 
 
+class Names(Kind):
+    """One or more names of Python, dotted, with commas between them."""
+
+    def read(self, text: str) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in text.split(","))
+        if not all(part.isidentifier() for name in names for part in name.split(".")):
+            raise ValueError
+        return names
+
+    def show(self, value: tuple[str, ...]) -> str:
+        return ",".join(value)
+
+
 class Descriptors(Kind):
     """Two file descriptors, for what comes in and what goes out."""
 

@@ -12,7 +12,8 @@ import time
 import traceback
 
 from ..calls import Pool, ToolThreads, run_on_worker
-from ..errors import AdapterError, CallError
+from ..errors import AdapterError, CallError, UsageError
+from ..loading import needs_token, resolve, with_allowed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +22,27 @@ if TYPE_CHECKING:
 
     from ..calls import Output
     from ..loading import LoadedAdapter
+    from .settings import Settings
 
 #: How long the threads may take for ``close_worker()`` when some of them still run a tool.
 _MOMENT_S = 0.1
+
+
+def find(settings: Settings) -> object:
+    """The class or module that is to be served.
+
+    Raises:
+        AdapterError: there is none, or importing it failed.
+        UsageError: it runs whatever its callers want, and these need not show a token.
+    """
+    found = resolve(settings.adapter, settings.app_dir)
+    target = with_allowed(settings.adapter, found, settings.allow)
+    if needs_token(target) and settings.grpc is not None and not settings.grpc.token_file:
+        raise UsageError(
+            f"{settings.adapter} does whatever its callers want: over gRPC it is served only to those "
+            "with a token: --token-file FILE"
+        )
+    return target
 
 
 def make_pool(

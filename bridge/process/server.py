@@ -10,10 +10,10 @@ import threading
 from ..calls import Dispatcher, Interrupter
 from ..errors import AdapterError, BridgeError, CallError, EncodeError, UsageError
 from ..gil import GilWatch, describe_python
-from ..loading import build, check_workers, resolve
+from ..loading import build, check_workers
 from ..threads import start_thread
 from ..transports.stdio import StdioTransport
-from .adapter_life import build_adapter, close, make_pool, max_async, set_up
+from .adapter_life import build_adapter, close, find, make_pool, max_async, set_up
 from .announcement import announce, announce_metrics, describe
 from .fork import Forks
 from .group import ProcessGroup
@@ -139,7 +139,7 @@ class Server:
                 metrics = open_metrics(settings)
                 tracing = load_tracing(settings)
                 checker = begin_check(settings)
-                target = resolve(settings.adapter, settings.app_dir)
+                target = find(settings)
                 output = None if stdio is None else stdio.output
                 pool = make_pool(settings.max_workers, settings.max_queue, output, self._spare)
                 adapter = build_adapter(pool, self._build, settings.adapter, target)

@@ -10,6 +10,7 @@ from ..options import (
     Choices,
     Descriptors,
     Group,
+    Names,
     Options,
     Seconds,
     SecondsOrOff,
@@ -105,6 +106,14 @@ class Settings(Options):
         group=ADAPTER,
         default=None,
         default_text="the working directory",
+    )
+    allow: tuple[str, ...] | None = option(
+        "--allow",
+        Names("MODULES", "names of modules, like numpy.linalg,math"),
+        "The modules that the adapter Functions serves (docs/open-code.md).",
+        group=ADAPTER,
+        default=None,
+        default_text="none",
     )
     max_workers: int = option(
         "--max-workers",

@@ -30,6 +30,13 @@ defmodule Bridge.Options.Table do
         flag: true,
         doc: "the directory in which Python finds the adapter's module"
       ],
+      allow: [
+        is: :text,
+        without: "nothing",
+        flag: true,
+        doc:
+          "the modules whose functions `bridge.adapters.functions:Functions` serves: `\"numpy.linalg,math\"`"
+      ],
       python: [
         is: :interpreter,
         without: "`$BRIDGE_PYTHON`, else `#{@python}`",
