@@ -110,7 +110,7 @@ class Settings(Options):
     allow: tuple[str, ...] | None = option(
         "--allow",
         Names("MODULES", "names of modules, like numpy.linalg,math"),
-        "The modules that the adapter Functions serves (docs/open-code.md).",
+        "The modules whose functions the adapter Functions serves.",
         group=ADAPTER,
         default=None,
         default_text="none",
