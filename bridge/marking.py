@@ -23,7 +23,7 @@ class ToolOptions:
 
     __slots__ = (
         *("name", "description", "serial", "stream", "examples", "max_concurrency"),
-        *("interruptible", "idempotent", "validate"),
+        *("interruptible", "idempotent", "validate", "batch", "wait_ms"),
     )
 
     def __init__(
@@ -37,6 +37,8 @@ class ToolOptions:
         interruptible: bool | None = None,
         idempotent: bool = False,
         validate: bool | None = None,
+        batch: int | None = None,
+        wait_ms: float = 2.0,
     ) -> None:
         self.name = name
         self.description = description
@@ -47,6 +49,8 @@ class ToolOptions:
         self.interruptible = interruptible
         self.idempotent = idempotent
         self.validate = validate
+        self.batch = batch
+        self.wait_ms = wait_ms
 
 
 if TYPE_CHECKING:
@@ -65,6 +69,8 @@ if TYPE_CHECKING:
         interruptible: bool | None = None,
         idempotent: bool = False,
         validate: bool | None = None,
+        batch: int | None = None,
+        wait_ms: float = 2.0,
     ) -> Callable[[Function], Function]: ...
 
 
@@ -80,6 +86,8 @@ def tool(
     interruptible: bool | None = None,
     idempotent: bool = False,
     validate: bool | None = None,
+    batch: int | None = None,
+    wait_ms: float = 2.0,
 ) -> Any:
     """Mark a function or method as a tool. It stays an ordinary function.
 
@@ -105,6 +113,12 @@ def tool(
         validate: True: make of each argument what its annotation says, or refuse the call; needs
             the extra ``typed``. Default: as the class says, ``class Tools(Adapter, validate=True)``;
             else plain annotations hold, ``int``, ``str | None``. False: the tool gets what comes.
+        batch: Gather up to so many calls, and call the function once for them: for each parameter
+            it is given a list with the argument of each call, and it returns a list with the result
+            of each, or an exception instead of one. Batches run one after the other, or
+            ``max_concurrency`` at once. ``docs/batching.md`` has more.
+        wait_ms: How long a call waits at most for others to come, in milliseconds, where a batch
+            could begin and the last ones were larger.
 
     Returns:
         The function itself, or a decorator that returns it.
@@ -112,8 +126,11 @@ def tool(
     Raises:
         TypeError: It is applied to what cannot be called, or cannot be marked.
         ValueError: The name begins with ``$/``; these belong to the bridge. Or ``max_concurrency``
-            is no whole number from 1 on, or contradicts ``serial``.
+            is no whole number from 1 on, or contradicts ``serial``; or ``batch`` is none,
+            ``wait_ms`` is no time, or neither goes together with what else is asked for.
     """
+    if batch is not None:
+        _check_batch(batch, wait_ms, interruptible, validate)
     if max_concurrency is not None:
         _check_limit(max_concurrency, serial)
     if name is not None and name.startswith("$/"):
@@ -128,7 +145,7 @@ def tool(
             _MARK,
             ToolOptions(
                 *(name, description, serial, stream, examples, max_concurrency, interruptible),
-                *(idempotent, validate),
+                *(idempotent, validate, batch, wait_ms),
             ),
         )
         return target
@@ -141,6 +158,22 @@ def _check_limit(limit: object, serial: bool) -> None:
         raise ValueError(f"max_concurrency must be a whole number, 1 or more; got {limit!r}")
     if serial and limit != 1:
         raise ValueError(f"a serial tool runs one call at a time; max_concurrency is {limit}")
+
+
+def _check_batch(
+    batch: object, wait_ms: object, interruptible: bool | None, validate: bool | None
+) -> None:
+    if type(batch) is not int or batch < 1:
+        raise ValueError(f"batch must be a whole number of calls, 1 or more; got {batch!r}")
+    if not isinstance(wait_ms, int | float) or not 0 <= wait_ms <= 60_000:
+        raise ValueError(f"wait_ms must be a time from 0 to 60000 milliseconds; got {wait_ms!r}")
+    if interruptible:
+        raise ValueError("a batch is of many calls, and is not interrupted for one of them")
+    if validate:
+        raise ValueError(
+            "validate=True is for tools that are called once for each call, not for a batch; plain "
+            "annotations hold: of list[int] that each call has an int"
+        )
 
 
 def tool_options(function: object) -> ToolOptions | None:

@@ -86,6 +86,28 @@ class Signature:
         return ", ".join(parts)
 
 
+def of_one_call(signature: Signature) -> Signature:
+    """The parameters of a function for many calls, as each caller sees them: without their lists."""
+    return Signature(
+        Parameter(
+            parameter.name,
+            parameter.kind,
+            _item_of(parameter.annotation or ""),
+            parameter.required,
+            parameter.default,
+        )
+        for parameter in signature.parameters
+    )
+
+
+def _item_of(annotation: str) -> str | None:
+    """What is in a list, in the words of an annotation; None: that is not said."""
+    for name in ("list[", "List[", "typing.List[", "Sequence["):
+        if annotation.startswith(name) and annotation.endswith("]"):
+            return annotation[len(name) : -1]
+    return None
+
+
 def read_signature(function: Callable[..., Any]) -> Signature:
     """The signature of any callable: functions, methods, what decorators and partials make of them.
 

@@ -14,6 +14,7 @@ from .signature import (
     CO_GENERATOR,
     clean_docstring,
     code_flags,
+    of_one_call,
     read_signature,
     underlying_names,
 )
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Final, NoReturn
 
     from .annotations import Checks
+    from .signature import Signature
 
 #: So many unknown arguments are named.
 _MAX_SHOWN = 10
@@ -73,6 +75,9 @@ class Tool:
         self.examples: Final = options.examples
         self.interruptible: Final = options.interruptible
         self.idempotent: Final = options.idempotent
+        #: For up to so many calls the function is called once; None: for each.
+        self.batch: Final = options.batch
+        self.wait_s: Final = options.wait_ms / 1000
         coroutine = bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
         self.is_async: Final = coroutine if is_async is None else is_async
         generator = bool(flags & (CO_GENERATOR | CO_ASYNC_GENERATOR))
@@ -83,6 +88,9 @@ class Tool:
         self._context_name = signature.context_name
         self._context_index = signature.context_index
         self.wants_context: Final = signature.context_name is not None
+        if options.batch is not None:
+            self._check_batch(signature)
+            self._signature = signature = of_one_call(signature)
         self.parameters: Final = signature.parameters
         parameters = signature.parameters
         kinds = {p.kind for p in parameters}
@@ -95,6 +103,8 @@ class Tool:
         self._max_positional = None if "rest" in kinds else len(positional)
         self._any_name = "named_rest" in kinds
         wanted = validate if options.validate is None else options.validate
+        if wanted and options.batch is not None:
+            wanted = None  # the class says it; of a batch plain annotations hold
         self.checks: Final = self._checks(wanted)
         self.arity: Final = None if self._needs_names else self._max_positional
 
@@ -127,10 +137,30 @@ class Tool:
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"a tool does not change: {name!r} cannot be deleted")
 
-    def calling(self, function: Callable[..., Any]) -> Tool:
-        """The same tool, but another function that does its work; its arguments bind as before."""
+    def _check_batch(self, signature: Signature) -> None:
+        kinds = {parameter.kind for parameter in signature.parameters}
+        reason = (
+            "it has no parameter" if not kinds
+            else "it has *args or **kwargs" if kinds & {"rest", "named_rest"}
+            else "it takes the context of one call" if self.wants_context
+            else "it streams" if self.streaming
+            else None
+        )  # fmt: skip
+        if reason is not None:
+            raise TypeError(
+                f"{self.name} cannot be called for a batch: {reason}. Each of its parameters is given "
+                "a list with the argument of each call, and it returns a list"
+            )
+
+    def calling(self, function: Callable[..., Any], **changes: Any) -> Tool:
+        """The same tool, but another function that does its work; its arguments bind as before.
+
+        Args:
+            function: which.
+            changes: Attributes that are others then.
+        """
         tool = Tool.__new__(Tool)
-        vars(tool).update(vars(self), function=function)
+        vars(tool).update(vars(self), function=function, **changes)
         return tool
 
     @property
@@ -156,7 +186,11 @@ class Tool:
         if not self._schemas:
             from .annotations.schema import tool_schemas
 
-            self._schemas.append(tool_schemas(self._annotated, self._signature))
+            takes, returns = tool_schemas(self._annotated, self._signature)
+            if self.batch is not None:
+                parts = {name: part.get("items", {}) for name, part in takes["properties"].items()}
+                takes, returns = {**takes, "properties": parts}, returns.get("items", {})
+            self._schemas.append((takes, returns))
         return self._schemas[0]
 
     def bind(self, params: list[Any] | dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:

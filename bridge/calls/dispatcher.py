@@ -11,12 +11,7 @@ from __future__ import annotations
 
 import time
 
-from ..errors import (
-    CallError,
-    Cancelled,
-    DeadlineExceeded,
-    ShuttingDown,
-)
+from ..errors import CallError, Cancelled, DeadlineExceeded, ShuttingDown
 from .activity import Activity
 from .async_calls import AsyncCalls
 from .call import Call
@@ -79,6 +74,10 @@ class Dispatcher:
     ) -> None:
         self.runtime = CallRuntime(pool.threads, elixir, interrupter)
         covers = self.runtime.interrupter.covers
+        if any(tool.batch is not None for tool in tools.values()):
+            from .batching import gather  # most programs have none
+
+            tools = gather(tools, pool, max_async > 0)
         self.tools = serve(tools, pool.new_serial_queue, covers, max_async > 0)
         self.pool = pool
         #: Calls that need no worker; None: there is no tool for it.

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     width = max(len(tool.signature) for tool in tools.values())
     for name in sorted(tools):
         tool = tools[name]
-        marks = [mark for mark, on in (("streams", tool.streaming), ("async", tool.is_async), ("serial", tool.serial), ("idempotent", tool.idempotent), (f"at most {tool.max_concurrency} at once", (tool.max_concurrency or 1) > 1)) if on]  # fmt: skip
+        marks = [mark for mark, on in (("streams", tool.streaming), ("async", tool.is_async), ("serial", tool.serial), (f"up to {tool.batch} in a batch", tool.batch is not None), ("idempotent", tool.idempotent), (f"at most {tool.max_concurrency} at once", (tool.max_concurrency or 1) > 1)) if on]  # fmt: skip
         summary = tool.description.partition("\n")[0]
         print(f"{tool.signature:<{min(width, 60)}}  {' '.join([*(f'[{m}]' for m in marks), summary])}".rstrip())  # fmt: skip
     return CLEAN

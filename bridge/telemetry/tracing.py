@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -66,7 +67,10 @@ def _exporter(name: str) -> Any:
 
 
 def _begin(tracer: trace.Tracer, name: str) -> _Span:
-    call = running_call.get().needs_worker()  # which knows the metadata
+    running = running_call.get(None)
+    if running is None:  # of a batch: it has many callers
+        return _Span(tracer.start_span(name, kind=trace.SpanKind.INTERNAL), None)
+    call = running.needs_worker()  # which knows the metadata
     with call.outside():
         parent = propagate.extract(dict(call.metadata or {}))
         attributes = {"rpc.system": "bridge", "rpc.method": name}
@@ -79,17 +83,17 @@ class _Span:
     Calls that nobody awaits may be interrupted, but not in the middle of what is done here.
     """
 
-    def __init__(self, span: trace.Span, call: RunningCall) -> None:
+    def __init__(self, span: trace.Span, call: RunningCall | None) -> None:
         self._span = span
         self._call = call
 
     def __enter__(self) -> None:
-        with self._call.outside():
+        with self._outside():
             self._current = trace.use_span(self._span, record_exception=False)
             self._current.__enter__()
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        with self._call.outside():
+        with self._outside():
             self._current.__exit__(None, None, None)
             if not isinstance(error, Exception) or isinstance(error, StopAsyncIteration):
                 return
@@ -98,10 +102,13 @@ class _Span:
             if isinstance(error, CallError):
                 self._span.set_attribute("bridge.code", error.code)
 
+    def _outside(self) -> Any:
+        return nullcontext() if self._call is None else self._call.outside()
+
     def end(self) -> None:
         """Note whether somebody awaited the end, and end it."""
-        with self._call.outside():
-            interruption = self._call.interruption
+        with self._outside():
+            interruption = None if self._call is None else self._call.interruption
             if interruption is not None:
                 self._span.set_attribute("bridge.code", interruption.code)
                 self._span.set_status(trace.StatusCode.ERROR, interruption.message)

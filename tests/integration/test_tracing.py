@@ -61,6 +61,12 @@ def test_a_trace_that_is_none_is_as_if_there_was_none(peer, traceparent):
     assert span_of(peer, "add")["parent"] is None
 
 
+def test_a_batch_is_a_span_of_its_own(peer):
+    assert peer.call("double", [4], metadata=METADATA) == 8
+    span = span_of(peer, "double")
+    assert (span["kind"], span["parent"]) == ("INTERNAL", None)
+
+
 def test_an_error_is_in_the_span(peer):
     with pytest.raises(CallError, match="no such user"):
         peer.call("fails")

@@ -65,6 +65,10 @@ class Traced(Adapter):
             self._inner(f"inside count_later {number}")
             yield number
 
+    @tool(batch=4)
+    def double(self, numbers: list[int]) -> list[int]:
+        return [2 * number for number in numbers]
+
     @tool
     def fails(self) -> None:
         raise CallError("there is no such user", code="not_found")
