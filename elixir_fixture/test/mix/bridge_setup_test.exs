@@ -144,6 +144,39 @@ defmodule Mix.Tasks.Bridge.SetupTest do
     end)
   end
 
+  @tag skip: unless(System.find_executable("git"), do: "git is not installed")
+  test "the Python half is found in a repository of which a part was checked out", %{
+    tmp_dir: tmp_dir
+  } do
+    repository = Path.join(tmp_dir, "deps of mine")
+    File.mkdir_p!(repository)
+    File.write!(Path.join(repository, "pyproject.toml"), ~s(name = "beam-bridge"\n))
+    assert Environment.package_beside(repository) == repository
+
+    as_me = ["-C", repository, "-c", "user.name=Test", "-c", "user.email=test@localhost"]
+
+    for arguments <- [~w(init -q), ~w(add .), ~w(commit -q -m all)] do
+      {_output, 0} =
+        System.cmd("git", as_me ++ arguments, env: [{"GIT_CONFIG_GLOBAL", "/dev/null"}])
+    end
+
+    File.rm!(Path.join(repository, "pyproject.toml"))
+
+    assert Environment.package_beside(repository) == {:repository, repository}
+
+    # what installs it sees all of it
+    interpreter!(Path.join(tmp_dir, ".venv/bin"), """
+    case "$*" in *pip\\ install*) for last; do :; done; cat "${last%%\\[*}/pyproject.toml" ;; esac
+    """)
+
+    wanted = %{dir: tmp_dir, venv: Path.join(tmp_dir, ".venv"), python: "python3", uv: nil}
+    wanted = Map.merge(wanted, %{package: {:repository, repository}, extras: ["numpy"]})
+    shown = capture_io(fn -> assert Environment.make(wanted) == :made end)
+    assert shown =~ ~s(name = "beam-bridge")
+
+    assert Environment.package_beside(tmp_dir) == nil
+  end
+
   describe "bridge.doctor" do
     defp doctor(arguments) do
       assert catch_exit(Doctor.run(arguments)) == {:shutdown, 1}

@@ -17,8 +17,8 @@ defmodule Mix.Bridge.Environment do
     * `dir` - where the application's Python is, with its `pyproject.toml` or `requirements.txt`
     * `venv` - where the environment shall be
     * `python` - the interpreter to make it with
-    * `package` - where the package of the Python half is: a path or what pip takes, or nil where
-      the application's own list names it
+    * `package` - where the package of the Python half is: a path or what pip takes, what
+      `package_beside/1` says, or nil where the application's own list names it
     * `extras` - its extras
     * `uv` - the path of uv, or nil to use venv and pip
   """
@@ -26,7 +26,7 @@ defmodule Mix.Bridge.Environment do
           dir: Path.t(),
           venv: Path.t(),
           python: String.t(),
-          package: String.t() | nil,
+          package: String.t() | {:repository, Path.t()} | nil,
           extras: [String.t()],
           uv: Path.t() | nil
         }
@@ -35,16 +35,29 @@ defmodule Mix.Bridge.Environment do
   @spec version() :: String.t()
   def version, do: @version
 
-  @doc "Where the Python half is, if it came with this one: the path of its folder."
-  @spec package_beside() :: Path.t() | nil
-  def package_beside do
-    pyproject = Path.join(@beside, "pyproject.toml")
-
-    with {:ok, text} <- File.read(pyproject), true <- text =~ ~r/^name = "beam-bridge"$/m do
-      @beside
-    else
-      _none -> nil
+  @doc """
+  Where the Python half is, if it came with this one: its folder, or, where only a part of a repository
+  was checked out (`sparse:`), `{:repository, folder}`: it is in there, at the same commit.
+  """
+  @spec package_beside(Path.t()) :: Path.t() | {:repository, Path.t()} | nil
+  def package_beside(beside \\ @beside) do
+    cond do
+      ours?(File.read(Path.join(beside, "pyproject.toml"))) -> beside
+      ours?(committed(beside)) -> {:repository, beside}
+      true -> nil
     end
+  end
+
+  defp ours?({:ok, text}), do: text =~ ~r/^name = "beam-bridge"$/m
+  defp ours?(_none), do: false
+
+  defp committed(repository) do
+    with true <- File.exists?(Path.join(repository, ".git")),
+         {text, 0} <- run("git", ["-C", repository, "show", "HEAD:pyproject.toml"]),
+         do: {:ok, text}
+  rescue
+    # there is no git
+    ErlangError -> nil
   end
 
   @doc """
@@ -219,6 +232,24 @@ defmodule Mix.Bridge.Environment do
          do: File.rm(Path.join(venv, "lib64"))
   end
 
+  defp install!(%{package: {:repository, repository}} = wanted) do
+    folder =
+      Path.join(
+        System.tmp_dir!(),
+        "beam-bridge-#{System.unique_integer([:positive])}-#{System.pid()}"
+      )
+
+    File.mkdir_p!(folder)
+
+    try do
+      {tar, 0} = System.cmd("git", ["-C", repository, "archive", "--format=tar", "HEAD"])
+      :ok = :erl_tar.extract({:binary, tar}, cwd: to_charlist(folder))
+      install!(%{wanted | package: folder})
+    after
+      File.rm_rf!(folder)
+    end
+  end
+
   defp install!(wanted) do
     python = interpreter(wanted.venv)
 
@@ -289,7 +320,14 @@ defmodule Mix.Bridge.Environment do
   end
 
   defp with_extras(package, []), do: package
-  defp with_extras(package, extras), do: "#{package}[#{Enum.join(extras, ",")}]"
+
+  defp with_extras(package, extras) do
+    extras = Enum.join(extras, ",")
+
+    if package =~ "://",
+      do: "beam-bridge[#{extras}] @ #{package}",
+      else: "#{package}[#{extras}]"
+  end
 
   # Of what is installed from a path only its version is looked at: --force installs it again.
   defp fingerprint(wanted) do

@@ -88,10 +88,15 @@ defmodule Mix.Tasks.Bridge.New do
   end
 
   defp bridge!(nil) do
-    Environment.package_beside() ||
-      Mix.raise(
-        "The Python half did not come with this task. Name a folder with both halves: --bridge PATH"
-      )
+    case Environment.package_beside() do
+      folder when is_binary(folder) ->
+        folder
+
+      _one_half ->
+        Mix.raise(
+          "The Python half did not come with this task. Name a folder with both halves: --bridge PATH"
+        )
+    end
   end
 
   defp bridge!(named) do

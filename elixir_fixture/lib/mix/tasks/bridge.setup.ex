@@ -21,8 +21,8 @@ defmodule Mix.Tasks.Bridge.Setup do
     * `--dir` - where the Python of the application is
     * `--venv` - where to make the environment (default: `.venv` in that directory)
     * `--python` - the interpreter to make it with (default: `$BRIDGE_PYTHON`, else `python3`)
-    * `--package` - where the Python half is: a path, or whatever pip takes (default: beside the Elixir
-      half, where it came with it)
+    * `--package` - where the Python half is: a path, or whatever pip takes (default: what came with
+      the Elixir half, with `git:` and `sparse:` at the same commit)
     * `--extras` - extras of the Python half: `numpy,grpc`
     * `--no-uv` - use venv and pip even where uv is found
     * `--force` - install again, also what has not changed
