@@ -47,7 +47,9 @@ defmodule Bridge.PagesTest do
   end
 
   test "docs/development.md", %{run: run} do
-    [iex, config, children, test_module, sums] = blocks("docs/development.md", "elixir")
+    [iex, config, children, test_module, sums, _livebook] =
+      blocks("docs/development.md", "elixir")
+
     run.(iex)
     assert [my_app: [{MyApp.Python, reload: true}]] = config |> write() |> Config.Reader.read!()
     assert {[{Bridge, opts}], _bindings} = run.(children)
@@ -58,6 +60,27 @@ defmodule Bridge.PagesTest do
     assert {:error, %Bridge.Error{}} = stub.add(0, 2)
     # what it defines would be run by ExUnit; here it only has to be what ExUnit takes
     assert {:ok, {:defmodule, _meta, _args}} = Code.string_to_quoted(test_module)
+  end
+
+  # A notebook begins with Mix.install, which works in any program that is no project.
+  @tag timeout: 180_000
+  test "Livebook, of docs/development.md", %{tmp_dir: tmp_dir} do
+    cell = List.last(blocks("docs/development.md", "elixir"))
+    assert cell =~ "Mix.install"
+    program = Path.join(tmp_dir, "notebook.exs")
+    code = String.replace(cell, "/path/to/this/repository", @repository)
+    File.write!(program, code <> "\n" <> ~s|IO.inspect(Bridge.call(python, "add", [1, 2]))|)
+
+    env = [
+      {"MIX_INSTALL_DIR", Path.join(tmp_dir, "installs")},
+      {"PYTHONPATH", @repository}
+      | for(name <- ~w(MIX_ENV MIX_BUILD_PATH MIX_EXS), do: {name, nil})
+    ]
+
+    {output, status} =
+      System.cmd("elixir", [program], cd: tmp_dir, env: env, stderr_to_stdout: true)
+
+    assert {status, output =~ "{:ok, 3}"} == {0, true}, output
   end
 
   defp write(code) do
