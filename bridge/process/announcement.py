@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 PROTOCOL_VERSION = 1
-FEATURES = ["cancel", "deadline", "stream", "progress", "log", "tensor"]
+FEATURES = ["cancel", "deadline", "stream", "progress", "log", "tensor", "batch"]
 
 
 def describe(

@@ -22,7 +22,7 @@ from .events import (
     ItemReceived,
     ResponseReceived,
 )
-from .framing import HEADER_BYTES, encode_header
+from .framing import BATCH_HEADER_BYTES, HEADER_BYTES, begin_batch, encode_header
 from .hello import Hello
 from .messages import CallOptions, Message, Notification, Request, Response
 from .reading import MAX_ITEMS, too_many_items
@@ -37,6 +37,6 @@ __all__ = [
     "ResponseReceived", "ItemReceived", "Requester",
     "Message", "Request", "Response", "Notification", "CallOptions",
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
-    "HEADER_BYTES", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",
+    "HEADER_BYTES", "BATCH_HEADER_BYTES", "begin_batch", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",
     "MAX_ANSWER_BYTES", "MAX_ITEMS", "is_missing", "is_time", "told_key", "too_many_items",
 ]  # fmt: skip

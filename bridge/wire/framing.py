@@ -1,6 +1,9 @@
 """Bytes to ``{packet, 4}`` frames and back: a 4-byte big-endian length, then that many bytes.
 
 Specification: https://www.erlang.org/doc/apps/erts/erlang.html#open_port/2, option ``{packet, N}``.
+A frame may be a *batch*: the byte ``BATCH``, with which no message begins, and then whole frames. An
+Erlang port makes one message of each frame, and writes each by itself, so many small ones cost more
+than what is in them.
 """
 
 from __future__ import annotations
@@ -10,11 +13,16 @@ import struct
 HEADER_BYTES = 4
 #: One read takes at most this much: the usual capacity of a pipe, and small enough for the cache.
 READ_BYTES = 65_536
+#: What a batch begins with: MessagePack means nothing by it.
+BATCH = 0xC1
+#: What stands in front of the frames of a batch.
+BATCH_HEADER_BYTES = HEADER_BYTES + 1
 #: How much of a refused frame is kept to find out whose request it was.
 PREFIX_BYTES = 16
 
 _read_header = struct.Struct(">I").unpack_from
 encode_header = struct.Struct(">I").pack
+_write_header = struct.Struct(">I").pack_into
 
 
 class OversizedFrame:
@@ -50,6 +58,10 @@ class FrameDecoder:
 
     def get_buffer(self) -> memoryview:
         """Where the next bytes belong; never empty. The frames returned before become invalid."""
+        if self._start == self._end and self._large is None:
+            # nearly always: all that came were whole frames
+            self._start = self._end = 0
+            return self._view
         if self._start:
             rest = self._end - self._start
             self._small[:rest] = self._small[self._start : self._end]
@@ -73,10 +85,10 @@ class FrameDecoder:
             return []
         frame = memoryview(self._large)
         self._large = None
-        return [frame]
+        return _open_batch(frame) if frame[0] == BATCH else [frame]
 
     def _cut(self) -> list[memoryview | OversizedFrame]:
-        view, end = self._view, self._end
+        view, small, end = self._view, self._small, self._end
         frames: list[memoryview | OversizedFrame] = []
         start = self._start
         if self._skip:
@@ -95,7 +107,10 @@ class FrameDecoder:
                 start = min(stop, end)
                 self._skip = stop - start
             elif stop <= end:
-                frames.append(view[body:stop])
+                if length and small[body] == BATCH:
+                    frames += _open_batch(view[body:stop])
+                else:
+                    frames.append(view[body:stop])
                 start = stop
             else:
                 break
@@ -114,3 +129,23 @@ class FrameDecoder:
         large[: self._filled] = self._small[HEADER_BYTES : self._end]
         self._end = 0
         return large
+
+
+def begin_batch(data: bytearray) -> None:
+    """Make one frame of many, in front of which ``BATCH_HEADER_BYTES`` were left free."""
+    _write_header(data, 0, len(data) - HEADER_BYTES)
+    data[HEADER_BYTES] = BATCH
+
+
+def _open_batch(batch: memoryview) -> list[memoryview | OversizedFrame]:
+    """The frames in a batch. One that they do not fill stays as it is: it is no message."""
+    frames: list[memoryview | OversizedFrame] = []
+    start, end = 1, len(batch)
+    while end - start >= HEADER_BYTES:
+        (length,) = _read_header(batch, start)
+        body = start + HEADER_BYTES
+        start = body + length
+        if start > end:
+            break
+        frames.append(batch[body:start])
+    return frames if frames and start == end else [batch]

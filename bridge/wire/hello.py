@@ -16,9 +16,10 @@ class Hello:
         signals: Whether it decides what a SIGTERM means, which reached this process; default: False.
         requests: Whether it answers requests; default: False.
         plain_streams: Whether tools that do not yield may be called as streams; default: True.
+        batches: Whether many frames may come as one; default: False.
     """
 
-    __slots__ = ("max_answer_bytes", "signals", "requests", "plain_streams")
+    __slots__ = ("max_answer_bytes", "signals", "requests", "plain_streams", "batches")
 
     def __init__(
         self,
@@ -26,11 +27,13 @@ class Hello:
         signals: bool = False,
         requests: bool = False,
         plain_streams: bool = True,
+        batches: bool = False,
     ) -> None:
         self.max_answer_bytes = max_answer_bytes
         self.signals = signals
         self.requests = requests
         self.plain_streams = plain_streams
+        self.batches = batches
 
     @classmethod
     def from_wire(cls, wire: object) -> Hello:
@@ -52,6 +55,7 @@ class Hello:
             _boolean(wire, "signals"),
             _boolean(wire, "requests"),
             _boolean(wire, "plain_streams", default=True),
+            _boolean(wire, "batches"),
         )
 
 

@@ -70,6 +70,8 @@ class Channel:
         Threads that have sent results already go on with what held before.
         """
         self.hello = hello
+        if hello.batches:
+            self.writer.batch()
         if hello.max_answer_bytes is not None:
             self._limit.max_bytes = min(self._limit.max_bytes, hello.max_answer_bytes)
             self.own.encoder = Encoder(self._limit.max_bytes)

@@ -38,7 +38,7 @@ from queue import SimpleQueue
 
 from ...calls import Output
 from ...threads import start_thread
-from ...wire import LARGE_BYTES, encode_header
+from ...wire import BATCH_HEADER_BYTES, LARGE_BYTES, begin_batch, encode_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 #: Messages below this size count for so much in the backlog: to count them needs no lock.
 SMALL_BYTES = 1 << 12
+_NO_HEADER = bytes(BATCH_HEADER_BYTES)
 #: How many buffers one system call takes (IOV_MAX).
 _MAX_BUFFERS = 1024
 
@@ -64,6 +65,7 @@ class Writer(Output):
         self._queue: deque[Payload] = deque()
         self._writing = threading.Lock()
         self._broken = False
+        self._batches = False
         self._large = 0  # bytes of large messages in _queue
         self._counting = threading.Lock()
         self._nudges: SimpleQueue[None] = SimpleQueue()
@@ -76,6 +78,10 @@ class Writer(Output):
     def backlog(self) -> int:
         """How many bytes wait to be written, at most."""
         return self._large + len(self._queue) * SMALL_BYTES
+
+    def batch(self) -> None:
+        """From now on, make one frame of many small messages: the peer has said that it takes that."""
+        self._batches = True
 
     def waits(self) -> bool:
         """Whether something is to be written."""
@@ -146,7 +152,16 @@ class Writer(Output):
             self._writing.release()
 
     def _write(self) -> None:
-        queue, small = self._queue, bytearray()
+        queue = self._queue
+        if len(queue) == 1 and not self._broken and len(queue[0]) < SMALL_BYTES:
+            # as below, without what is for many: an answer while nothing else is called
+            data = encode_header(len(queue[0])) + queue[0]  # type: ignore[operator]
+            queue.popleft()
+            self._write_small(data)
+            if not queue:
+                return
+        # so many frames are in ``small``, behind the place for the header of a batch
+        small, frames = bytearray(_NO_HEADER), 0
         while queue:
             message = queue.popleft()
             size = len(message)
@@ -155,30 +170,34 @@ class Writer(Output):
                     self._large -= size
             if self._broken:
                 continue
-            begin = len(small)
-            try:
-                small += encode_header(size)
-                if size < LARGE_BYTES:
-                    small += message  # type: ignore[arg-type]  # parts are larger
-            except MemoryError:
-                # without a copy: it is out of the queue, and would be lost
-                del small[begin:]
-                rest = [message] if isinstance(message, bytes) else message.buffers
-                self._write_all([small, encode_header(size), *rest])
-                small = bytearray()
-                continue
             if size < LARGE_BYTES:
-                if len(small) < LARGE_BYTES:
+                begin = len(small)
+                try:
+                    small += encode_header(size)
+                    small += message  # type: ignore[arg-type]  # parts are larger
+                except MemoryError:
+                    # without a copy: it is out of the queue, and would be lost
+                    del small[begin:]
+                else:
+                    frames += 1
+                    if len(small) >= LARGE_BYTES:
+                        self._write_small(self._join(small, frames))
+                        small, frames = bytearray(_NO_HEADER), 0
                     continue
-                self._write_small(small)
-            else:
-                rest = [message] if isinstance(message, bytes) else message.buffers
-                self._write_all([small, *rest])
-            small = bytearray()
-        if small:
-            self._write_small(small)
+            rest = [message] if isinstance(message, bytes) else message.buffers
+            self._write_all([self._join(small, frames), encode_header(size), *rest])
+            small, frames = bytearray(_NO_HEADER), 0
+        if frames:
+            self._write_small(self._join(small, frames))
 
-    def _write_small(self, data: bytearray) -> None:
+    def _join(self, small: bytearray, frames: int) -> memoryview:
+        """What is written of the frames in ``small``: the frames, or one batch of them."""
+        if frames > 1 and self._batches:
+            begin_batch(small)
+            return memoryview(small)
+        return memoryview(small)[BATCH_HEADER_BYTES:]
+
+    def _write_small(self, data: bytes | memoryview) -> None:
         written = os.write(self._descriptor, data)
         if written < len(data):
             self._write_all([data[written:]])

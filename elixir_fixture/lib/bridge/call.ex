@@ -8,6 +8,8 @@ defmodule Bridge.Call do
   #   * `notes` are the frames of those that it has not seen, newest first. All items are kept, but
   #     only the newest progress.
   #   * `outcome` is how the call ended, as soon as it is known.
+  #   * `flow` is of a stream whose window grows: how many items may wait, how many more Python may
+  #     send, and whether it had sent all that it might when some were handed over.
   #   * `overdue`: the caller's time is over. It waits a moment longer for Python's word, no more.
   #
   # `take/1` says what the caller gets now; it gets all notes before the outcome. A caller that got
@@ -25,8 +27,12 @@ defmodule Bridge.Call do
     :tag,
     notes: [],
     outcome: nil,
+    flow: nil,
     overdue: false
   ]
+
+  # So many items a window has at most.
+  @most_items 1_024
 
   @type t :: %__MODULE__{
           key: reference,
@@ -37,10 +43,13 @@ defmodule Bridge.Call do
           tag: {:ok, term} | :error,
           notes: [binary],
           outcome: outcome | nil,
+          flow: flow | nil,
           overdue: boolean
         }
 
   @type watch :: :item | :progress | nil
+
+  @type flow :: {window :: pos_integer, left :: integer, spent :: boolean}
 
   @type outcome :: {:response, frame :: binary} | {:error, Error.t()}
 
@@ -51,10 +60,49 @@ defmodule Bridge.Call do
   @spec await(t, reference) :: t
   def await(call, from), do: %{call | from: from}
 
+  @doc "What a caller watches for, and the window of a stream for which `{:item, n}` was asked."
+  @spec window(watch | {:item, pos_integer}) :: {watch, flow | nil}
+  def window({:item, items}), do: {:item, {items, items, false}}
+  def window(watch), do: {watch, nil}
+
+  @doc "Items have arrived, here newest first. Who does not watch for them gets none."
+  @spec note_items(t, [binary, ...]) :: t
+  def note_items(%{watch: :item, outcome: nil, overdue: false} = call, frames) do
+    flow = with {window, left, spent} <- call.flow, do: {window, left - length(frames), spent}
+    %{call | notes: frames ++ call.notes, flow: flow}
+  end
+
+  def note_items(call, _frames), do: call
+
+  @doc """
+  How many more items may wait from now on, if the window is what holds both up; otherwise nil.
+
+  Python had sent all that it might, and its caller has taken that and waits again. One that is slower
+  than Python finds some when it asks, and of a slow tool the window is never spent.
+
+      iex> call = struct(Bridge.Call, from: :caller, watch: :item, flow: {2, 2, false})
+      iex> call = Bridge.Call.note_items(call, ["two", "one"])
+      iex> {:notes, ["one", "two"], {2, 6}, call} = Bridge.Call.take(call)
+      iex> {2, call} = call |> Bridge.Call.await(:caller) |> Bridge.Call.widen()
+      iex> call.flow
+      {4, 4, false}
+
+  """
+  @spec widen(t) :: {items :: pos_integer, t} | nil
+  def widen(%{flow: {window, left, true}, notes: [], outcome: nil} = call)
+      when window < @most_items do
+    more = min(window, @most_items - window)
+    {more, %{call | flow: {window + more, left + more, false}}}
+  end
+
+  def widen(_call), do: nil
+
   @doc "A notification has arrived. One that the caller does not watch for changes nothing."
   @spec note(t, :item | :progress, frame :: binary) :: t
-  def note(%{watch: kind, outcome: nil, overdue: false} = call, kind, frame) do
-    %{call | notes: if(kind == :item, do: [frame | call.notes], else: [frame])}
+  def note(call, :item, frame), do: note_items(call, [frame])
+
+  def note(%{watch: :progress, outcome: nil, overdue: false} = call, :progress, frame) do
+    %{call | notes: [frame]}
   end
 
   def note(call, _kind, _frame), do: call
@@ -89,7 +137,9 @@ defmodule Bridge.Call do
   def take(%{from: nil}), do: :nothing
 
   def take(%{notes: [_ | _] = notes} = call) do
-    {:notes, Enum.reverse(notes), credit(call), %{call | from: nil, notes: []}}
+    count = length(notes)
+    flow = with {window, left, _spent} <- call.flow, do: {window, left + count, left == 0}
+    {:notes, Enum.reverse(notes), credit(call), %{call | from: nil, notes: [], flow: flow}}
   end
 
   def take(%{outcome: nil}), do: :nothing

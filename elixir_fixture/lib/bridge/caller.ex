@@ -9,7 +9,8 @@ defmodule Bridge.Caller do
   # `{:error, error}`, or, when items or progress came first, with `{:notes, handle, frames}`. The
   # handle is what to ask with for more.
 
-  alias Bridge.{Admission, Body, Claim, Connection, Error, Msgpack, Places, Runner, Waiting}
+  alias Bridge.{Admission, Answer, Body, Claim, Connection, Error, Places, Runner, Waiting}
+
   alias Bridge.Pool.{Attempts, Questions, Routes}
 
   @typedoc "The process, not the client's name: its successor would not know the call."
@@ -38,7 +39,7 @@ defmodule Bridge.Caller do
           result
 
         outcome ->
-          outcome |> last(on_progress) |> result()
+          outcome |> last(on_progress) |> elem(0) |> Answer.result()
       end
     end
   end
@@ -65,7 +66,7 @@ defmodule Bridge.Caller do
 
           outcome ->
             answer = last(outcome, on_progress)
-            {result(answer), bytes_out, received(answer), nil}
+            {Answer.result(elem(answer, 0)), bytes_out, received(answer), nil}
         end
 
       error ->
@@ -80,7 +81,11 @@ defmodule Bridge.Caller do
 
   defp call_pool(routes, tool, body, opts) do
     if Questions.for_all?(tool) do
-      answer = Questions.ask(routes, tool, &(&1 |> request(body, nil, opts) |> result()))
+      answer =
+        Questions.ask(routes, tool, fn member ->
+          member |> request(body, nil, opts) |> elem(0) |> Answer.result()
+        end)
+
       {{answer, nil}, nil}
     else
       on_progress = opts[:on_progress]
@@ -92,7 +97,7 @@ defmodule Bridge.Caller do
           |> ask_member(within_time(body, left, opts), watch, opts, left)
           |> last(on_progress)
 
-        case result(answer) do
+        case Answer.result(elem(answer, 0)) do
           {:error, error} = result -> {error, {result, received(answer)}}
           result -> {nil, {result, received(answer)}}
         end
@@ -103,12 +108,12 @@ defmodule Bridge.Caller do
   # What has begun is not opened again, so the error is that of the first answer, if that is one.
   defp open_pool(routes, tool, body, opts) do
     Attempts.run(routes, tool, opts, fn client, left ->
-      case ask_member(client, within_time(body, left, opts), :item, opts, left) do
+      case ask_member(client, within_time(body, left, opts), items(opts), opts, left) do
         {{:notes, _handle, _frames}, _wait} = stream ->
           {nil, stream}
 
         ended ->
-          case result(ended) do
+          case Answer.result(elem(ended, 0)) do
             {:error, error} -> {error, {{:error, error}, nil}}
             {:ok, _value} -> {nil, ended}
           end
@@ -145,7 +150,7 @@ defmodule Bridge.Caller do
     opts = within(client, opts)
 
     with {:ok, body} <- Body.encode(tool, args, opts) do
-      case request(client, body, :item, opts) do
+      case request(client, body, items(opts), opts) do
         {:pool, routes} -> open_pool(routes, tool, body, opts)
         stream -> {stream, nil}
       end
@@ -153,6 +158,9 @@ defmodule Bridge.Caller do
       error -> {{error, nil}, nil}
     end
   end
+
+  # Without a window the credit is all there is.
+  defp items(opts), do: if(opts[:window], do: {:item, opts[:window]}, else: :item)
 
   @doc """
   The next items of a stream, as `Stream.resource/3` wants them. Waits for one at least.
@@ -163,7 +171,7 @@ defmodule Bridge.Caller do
   def next_items({{:notes, handle, frames}, wait}) do
     items =
       for frame <- frames do
-        [_notification, _method, [_id, item]] = decode!(frame)
+        [_notification, _method, [_id, item]] = Answer.decode!(frame)
         item
       end
 
@@ -173,7 +181,7 @@ defmodule Bridge.Caller do
   def next_items({:more, handle, wait}), do: {await(handle, wait), wait} |> next_items()
 
   def next_items(outcome) do
-    case result(outcome) do
+    case Answer.result(elem(outcome, 0)) do
       {:ok, _return_value} -> {:halt, :ended}
       {:error, error} -> raise error
     end
@@ -219,7 +227,8 @@ defmodule Bridge.Caller do
     # only who asks again has to know when it began
     until = if watch, do: Waiting.deadline(timeout)
     kind = if pooled, do: :bridge_pooled, else: :bridge_request
-    message = &{kind, &1, self(), claim, body, watch, Keyword.fetch(opts, :tag)}
+    tag = Keyword.fetch(opts, :tag)
+    message = &{kind, &1, self(), claim, body, watch, tag}
 
     case Waiting.wait(process, message, timeout) do
       {:overdue, key} ->
@@ -273,6 +282,8 @@ defmodule Bridge.Caller do
     end
   end
 
+  defp find(client) when is_pid(client), do: {:ok, client}
+
   defp find(client) do
     case GenServer.whereis(client) do
       nil -> Waiting.down(client, :noproc, false)
@@ -316,37 +327,14 @@ defmodule Bridge.Caller do
 
   defp last(answer, _on_progress), do: answer
 
-  defp result({{:response, frame}, _wait}) do
-    case decode(frame) do
-      {:ok, [_response, _id, nil, result]} -> {:ok, result}
-      {:ok, [_response, _id, error, _nil]} -> {:error, Error.from_wire(error)}
-      {:error, error} -> {:error, error}
-    end
-  end
-
-  defp result({{:error, error}, _wait}), do: {:error, error}
-
   defp report(handle, frames, on_progress) do
     for frame <- frames do
-      [_notification, _method, [_id, done, total, text]] = decode!(frame)
+      [_notification, _method, [_id, done, total, text]] = Answer.decode!(frame)
       on_progress.(done, total, text)
     end
   catch
     kind, reason ->
       forget(handle)
       :erlang.raise(kind, reason, __STACKTRACE__)
-  end
-
-  defp decode(frame) do
-    with {:error, error} <- Msgpack.decode(frame) do
-      {:error, %{error | code: :internal, message: "an answer of Python is #{error.message}"}}
-    end
-  end
-
-  defp decode!(frame) do
-    case decode(frame) do
-      {:ok, message} -> message
-      {:error, error} -> raise error
-    end
   end
 end

@@ -13,7 +13,8 @@ defmodule Bridge.Connection do
 
   require Logger
 
-  alias Bridge.{Admission, Call, Callers, Claim, Error, Frame, Msgpack, Outbox, Places}
+  alias Bridge.{Admission, Call, Callers, Claim, Error, Frame, Outbox, Places}
+  alias Bridge.Connection.Sending
   alias Bridge.Pool.Seat
 
   # `port` is nil while there is no Python, `refusal` the answer to calls while there will be none.
@@ -48,11 +49,12 @@ defmodule Bridge.Connection do
   @typedoc """
   What a caller asks for: where it waits, who it is, and what it wants.
 
-  `:bridge_pooled` has taken a place in the pool. The claim is nil if the caller is on another node; `tag` is as `Keyword.fetch/2` finds it.
+  `:bridge_pooled` has taken a place in the pool. The claim is nil if the caller is on another node;
+  `{:item, n}` is a stream whose window of so many items may grow; `tag` is as `Keyword.fetch/2` finds it.
   """
   @type request ::
           {:bridge_request | :bridge_pooled, reference, pid, Claim.t() | nil, Frame.body(),
-           Call.watch(), tag :: {:ok, term} | :error}
+           Call.watch() | {:item, pos_integer}, tag :: {:ok, term} | :error}
 
   @doc "A connection that holds requests until there is a Python."
   @spec new(Places.t(), Seat.t() | nil) :: t
@@ -75,10 +77,11 @@ defmodule Bridge.Connection do
   @spec attach(t, port) :: t
   def attach(connection, port), do: %{connection | port: port, refusal: nil}
 
-  @doc "Python is ready: what was held is written."
-  @spec open(t) :: t
-  def open(connection) do
-    %{connection | refusal: nil, outbox: Outbox.open(connection.outbox, connection.port)}
+  @doc "Python is ready: what was held is written. It takes batches of so many bytes, or 0."
+  @spec open(t, batch_bytes :: non_neg_integer) :: t
+  def open(connection, batch_bytes) do
+    outbox = Outbox.open(connection.outbox, connection.port, batch_bytes)
+    %{connection | refusal: nil, outbox: outbox}
   end
 
   @doc "Python is about to leave for another one: requests are held for that."
@@ -129,7 +132,17 @@ defmodule Bridge.Connection do
       {:ok, claim} ->
         id = connection.next_id
 
-        call = %Call{key: key, from: key, caller: pid, claim: claim, watch: watch, tag: tag}
+        {watch, flow} = Call.window(watch)
+
+        call = %Call{
+          key: key,
+          from: key,
+          caller: pid,
+          claim: claim,
+          watch: watch,
+          flow: flow,
+          tag: tag
+        }
 
         outbox =
           Outbox.request(connection.outbox, connection.port, id, Frame.request(id, body), claim)
@@ -139,7 +152,7 @@ defmodule Bridge.Connection do
           | next_id: id + 1,
             outbox: outbox,
             calls: Map.put(connection.calls, id, call),
-            callers: Callers.add(connection.callers, pid, id)
+            callers: Callers.add(connection.callers, pid, id, connection.calls)
         }
 
       :gone ->
@@ -157,7 +170,12 @@ defmodule Bridge.Connection do
   def await(connection, id, from) do
     case connection.calls do
       %{^id => call} ->
-        hand_over(connection, id, Call.await(call, from))
+        call = Call.await(call, from)
+
+        case Call.widen(call) do
+          {items, call} -> connection |> put_call(id, call) |> give_credit(id, {items, 0})
+          nil -> hand_over(connection, id, call)
+        end
 
       _over ->
         reply(from, {:error, %Error{code: :cancelled, message: "the call is over"}})
@@ -185,7 +203,7 @@ defmodule Bridge.Connection do
   """
   @spec time_out(t, pid, key :: reference) :: t
   def time_out(connection, pid, key) do
-    ids = Callers.ids(connection.callers, pid)
+    ids = Callers.ids(connection.callers, pid, connection.calls)
 
     with id when id != nil <- Enum.find(ids, &(connection.calls[&1].key == key)) do
       call = connection.calls[id]
@@ -196,7 +214,7 @@ defmodule Bridge.Connection do
           fail(connection, id, :deadline_exceeded, "the call took longer than its timeout")
 
         call.outcome ->
-          remove(connection, id, call)
+          remove(connection, id)
 
         true ->
           put_call(connection, id, Call.expire(call))
@@ -210,12 +228,12 @@ defmodule Bridge.Connection do
   @spec abandon(t, id) :: t
   def abandon(connection, id) do
     case connection.calls do
-      %{^id => %{outcome: nil} = call} ->
+      %{^id => %{outcome: nil}} ->
         {_state, connection} = withdraw(connection, id)
-        remove(connection, id, call)
+        remove(connection, id)
 
-      %{^id => ended} ->
-        remove(connection, id, ended)
+      %{^id => _ended} ->
+        remove(connection, id)
 
       _over ->
         connection
@@ -225,7 +243,7 @@ defmodule Bridge.Connection do
   @doc "A process that called has died."
   @spec caller_down(t, pid) :: t
   def caller_down(connection, pid) do
-    ids = Callers.ids(connection.callers, pid)
+    ids = Callers.ids(connection.callers, pid, connection.calls)
     connection = Enum.reduce(ids, connection, &abandon(&2, &1))
     %{connection | callers: Callers.down(connection.callers, pid)}
   end
@@ -240,10 +258,10 @@ defmodule Bridge.Connection do
         # whoever calls again at once finds its place free
         Seat.release(connection.seat)
         reply(from, {:response, frame})
-        connection |> count_late(call) |> forget(id, call)
+        connection |> count_late(call) |> forget(id)
 
       %{^id => %{outcome: nil, overdue: true} = call} ->
-        connection |> count_late(call) |> remove(id, call)
+        connection |> count_late(call) |> remove(id)
 
       %{^id => %{outcome: nil} = call} ->
         hand_over(connection, id, Call.finish(call, {:response, frame}))
@@ -260,39 +278,13 @@ defmodule Bridge.Connection do
     end
   end
 
-  ## The port
-
-  @doc "Writes what waits, as far as the port takes it."
-  @spec flush(t) :: t
-  def flush(connection) do
-    %{connection | outbox: Outbox.flush(connection.outbox, connection.port)}
-  end
-
-  @doc "Sends Python a request of the client's own, whose response is dropped."
-  @spec send_request(t, method :: String.t(), params :: list) :: t
-  def send_request(connection, method, params) do
-    write(
-      connection,
-      connection.next_id,
-      Msgpack.encode!([0, connection.next_id, method, params])
-    )
-  end
-
-  @doc "Sends Python a message."
-  @spec send_message(t, message :: list) :: t
-  def send_message(connection, message) do
-    write(connection, connection.next_id, Msgpack.encode!(message))
-  end
-
-  @doc "Sends Python messages that are encoded already."
-  @spec send_frames(t, [iodata]) :: t
-  def send_frames(connection, frames) do
-    Enum.reduce(frames, connection, &write(&2, &2.next_id, &1))
-  end
-
-  defp write(%{next_id: number} = connection, number, frame) do
-    outbox = Outbox.write(connection.outbox, connection.port, number, frame)
-    %{connection | next_id: number + 1, outbox: outbox}
+  @doc "Items of one stream have arrived together, here newest first."
+  @spec receive_items(t, id, [binary, ...]) :: t
+  def receive_items(connection, id, frames) do
+    case connection.calls do
+      %{^id => call} -> hand_over(connection, id, Call.note_items(call, frames))
+      _over -> connection
+    end
   end
 
   ## Calls in flight
@@ -303,7 +295,7 @@ defmodule Bridge.Connection do
       {:outcome, outcome} ->
         Seat.release(connection.seat)
         reply(call.from, outcome)
-        forget(connection, id, call)
+        forget(connection, id)
 
       {:notes, frames, credit, call_then} ->
         reply(call.from, {:notes, {self(), id}, frames})
@@ -317,7 +309,7 @@ defmodule Bridge.Connection do
   defp end_call(connection, id, call, outcome) do
     # one that is overdue, and does not wait, asks no more
     if call.overdue and call.from == nil,
-      do: remove(connection, id, call),
+      do: remove(connection, id),
       else: hand_over(connection, id, Call.finish(call, outcome))
   end
 
@@ -333,7 +325,7 @@ defmodule Bridge.Connection do
     if Claim.withdraw(connection.calls[id].claim) do
       {:unsent, %{connection | outbox: Outbox.delete(connection.outbox, id)}}
     else
-      {:sent, send_message(connection, [2, "$/cancelRequest", [id]])}
+      {:sent, Sending.send_message(connection, [2, "$/cancelRequest", [id]])}
     end
   end
 
@@ -350,17 +342,13 @@ defmodule Bridge.Connection do
     connection
   end
 
-  defp remove(connection, id, call) do
+  defp remove(connection, id) do
     Seat.release(connection.seat)
-    forget(connection, id, call)
+    forget(connection, id)
   end
 
-  defp forget(connection, id, call) do
-    %{
-      connection
-      | calls: Map.delete(connection.calls, id),
-        callers: Callers.remove(connection.callers, call.caller, id)
-    }
+  defp forget(connection, id) do
+    %{connection | calls: Map.delete(connection.calls, id)}
   end
 
   defp count_late(connection, %{overdue: true}) do
@@ -374,6 +362,6 @@ defmodule Bridge.Connection do
   defp give_credit(connection, _id, nil), do: connection
 
   defp give_credit(connection, id, {items, bytes}) do
-    send_message(connection, [2, "$/credit", [id, items, bytes]])
+    Sending.send_message(connection, [2, "$/credit", [id, items, bytes]])
   end
 end

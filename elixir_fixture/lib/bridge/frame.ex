@@ -11,6 +11,9 @@ defmodule Bridge.Frame do
   # | response | `[1, id, error, result]` |
   # | notification | `[2, method, params]` |
   #
+  # Many frames may come as one, a batch: the byte 0xC1, with which no message begins, and each frame
+  # with its length in front.
+  #
   # The callers encode and decode what is in it. The client has to know no more than which call it
   # belongs to; the port puts the length in front.
 
@@ -36,6 +39,44 @@ defmodule Bridge.Frame do
   @spec request(pos_integer, body) :: iodata
   def request(id, body) when id <= 0xFFFF_FFFF, do: [<<0x95, 0x00, 0xCE, id::32>> | body]
   def request(id, body), do: [<<0x95, 0x00, 0xCF, id::64>> | body]
+
+  @doc """
+  One frame of many.
+
+      iex> frame = ["one", "two"] |> Bridge.Frame.batch() |> IO.iodata_to_binary()
+      iex> frame
+      <<0xC1, 3::32, "one", 3::32, "two">>
+
+  """
+  @spec batch([iodata]) :: iodata
+  def batch(frames) do
+    [<<0xC1>> | for(frame <- frames, do: [<<:erlang.iolist_size(frame)::32>> | frame])]
+  end
+
+  @doc "How many bytes a frame has in a batch."
+  @spec batched_size(iodata) :: pos_integer
+  def batched_size(frame), do: :erlang.iolist_size(frame) + 5
+
+  @doc """
+  The first frame of what is left of a batch, and the rest.
+
+  It is a copy: whoever keeps a part of it keeps no more than that frame.
+  """
+  @spec next(binary) :: {binary, rest :: binary} | :end | :broken
+  def next(<<size::32, frame::binary-size(size), rest::binary>>), do: {:binary.copy(frame), rest}
+  def next(<<>>), do: :end
+  def next(_cut), do: :broken
+
+  @doc "The items of this stream with which what is left of a batch begins, before those that are given."
+  @spec next_items(binary, id :: term, [binary]) :: {newest_first :: [binary], rest :: binary}
+  def next_items(batch, id, frames) do
+    with {frame, rest} <- next(batch),
+         {:item, ^id} <- peek(frame) do
+      next_items(rest, id, [frame | frames])
+    else
+      _other -> {frames, batch}
+    end
+  end
 
   @doc """
   What a frame is, and the id of the call that it belongs to.
@@ -71,6 +112,21 @@ defmodule Bridge.Frame do
   def peek(<<n, 0, rest::binary>> = frame) when n in [0x94, 0x95], do: peek_head(rest, frame)
 
   def peek(frame), do: read(frame)
+
+  @doc """
+  The result in a response, still encoded; `:other` if it is an error, or written in another way.
+
+      iex> [1, 300, nil, "result"] |> Bridge.Msgpack.encode!() |> IO.iodata_to_binary() |> Bridge.Frame.result()
+      {:ok, <<0xA6, "result">>}
+
+  """
+  @spec result(binary) :: {:ok, binary} | :other
+  def result(<<0x94, 1, 0::1, _id::7, 0xC0, result::binary>>), do: {:ok, result}
+  def result(<<0x94, 1, 0xCC, _id, 0xC0, result::binary>>), do: {:ok, result}
+  def result(<<0x94, 1, 0xCD, _id::16, 0xC0, result::binary>>), do: {:ok, result}
+  def result(<<0x94, 1, 0xCE, _id::32, 0xC0, result::binary>>), do: {:ok, result}
+  def result(<<0x94, 1, 0xCF, _id::64, 0xC0, result::binary>>), do: {:ok, result}
+  def result(_frame), do: :other
 
   defp peek_id(<<0::1, id::7, _::binary>>, kind, _frame), do: {kind, id}
   defp peek_id(<<0xCC, id, _::binary>>, kind, _frame), do: {kind, id}

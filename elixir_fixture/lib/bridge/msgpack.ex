@@ -119,6 +119,16 @@ defmodule Bridge.Msgpack do
     end
   end
 
+  @doc false
+  # A value that stands in an array. What is wrong with one that cannot be read, the whole tells.
+  @spec decode_part(binary) :: {:ok, term} | :error
+  def decode_part(binary) do
+    case Decoder.decode(binary, @max_depth - 1) do
+      {:ok, value} -> {:ok, value}
+      {:error, _reason, _place} -> :error
+    end
+  end
+
   @doc """
   Decodes a binary that holds exactly one value, or raises `Bridge.Error`.
 

@@ -108,6 +108,9 @@ defmodule Bridge.Options do
 
   """
   @spec call!(keyword) :: keyword
+  # What most calls have, whose only default is the timeout.
+  def call!([]), do: @defaults.call
+  def call!([timeout: ms] = opts) when ms in 0..@max_timeout_ms, do: opts
   def call!(opts), do: check!(opts, :call)
 
   @doc """
@@ -119,9 +122,11 @@ defmodule Bridge.Options do
   """
   @spec stream!(keyword) :: keyword
   def stream!(opts) do
-    opts
-    |> check!(:stream)
-    |> Keyword.update!(:credit, &Keyword.merge(@defaults.stream[:credit], &1))
+    checked = check!(opts, :stream)
+    default = @defaults.stream[:credit]
+    # how many items may wait is for the client to find out, unless somebody says it
+    window = if opts[:credit][:items], do: [], else: [window: default[:items]]
+    Keyword.update!(checked, :credit, &Keyword.merge(default, &1)) ++ window
   end
 
   @doc """

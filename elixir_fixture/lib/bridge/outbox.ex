@@ -9,26 +9,43 @@ defmodule Bridge.Outbox do
   # leaves, by whichever way. Those of a closed outbox are held until `open/2`; other frames are
   # written all the same, for calls that run.
   #
+  # Small frames that come one after another are gathered, and written as one: each write has its
+  # price, on both sides. `write_gathered/2` is due as soon as nothing more is there to be gathered. A
+  # bridge that does not take batches gets each frame at once.
+  #
   # All functions run in the client's process, which owns the port. Nobody tells a process that wrote
   # with `:nosuspend` when the port can take more; so while frames wait the client is sent `:flush`
   # every few milliseconds, and answers with `flush/2`.
 
-  alias Bridge.{Claim, Places}
+  alias Bridge.{Claim, Frame, Places}
 
   @retry_ms 2
+
+  # So many frames, and bytes, are gathered at most.
+  @most_frames 64
+  @most_bytes 32_768
 
   @enforce_keys [:places]
   defstruct [
     :places,
     open: false,
+    most_bytes: 0,
+    gathered: [],
+    count: 0,
+    bytes: 0,
     held: :gb_trees.empty(),
     frames: :gb_trees.empty(),
     retrying: false
   ]
 
+  # `gathered` has the newest first; while there are some, `frames` is empty.
   @opaque t :: %__MODULE__{
             places: Places.t(),
             open: boolean,
+            most_bytes: non_neg_integer,
+            gathered: [{pos_integer, entry}],
+            count: non_neg_integer,
+            bytes: non_neg_integer,
             held: :gb_trees.tree(pos_integer, entry),
             frames: :gb_trees.tree(pos_integer, entry),
             retrying: boolean
@@ -40,7 +57,7 @@ defmodule Bridge.Outbox do
   @spec new(Places.t()) :: t
   def new(places), do: %__MODULE__{places: places}
 
-  @doc "Writes a frame, after all that wait. What cannot be written now waits as well."
+  @doc "Writes a frame, after all that wait, or gathers it. What cannot be written now waits as well."
   @spec write(t, port, pos_integer, iodata) :: t
   def write(outbox, port, number, frame), do: put(outbox, port, number, {frame, nil})
 
@@ -52,15 +69,16 @@ defmodule Bridge.Outbox do
 
   def request(outbox, port, number, frame, claim), do: put(outbox, port, number, {frame, claim})
 
-  @doc "Writes the requests that were held; those that come from now on are not."
-  @spec open(t, port) :: t
-  def open(outbox, port) do
-    frames =
-      Enum.reduce(:gb_trees.to_list(outbox.held), outbox.frames, fn {number, entry}, frames ->
-        :gb_trees.insert(number, entry, frames)
-      end)
-
-    write_all(%{outbox | open: true, held: :gb_trees.empty(), frames: frames}, port)
+  @doc """
+  Writes the requests that were held; those that come from now on are not. `batch_bytes` is how many
+  bytes many frames may have together; 0: they are written one by one.
+  """
+  @spec open(t, port, batch_bytes :: non_neg_integer) :: t
+  def open(outbox, port, batch_bytes) do
+    outbox = write_gathered(outbox, port)
+    held = :gb_trees.to_list(outbox.held)
+    outbox = %{outbox | open: true, most_bytes: min(batch_bytes, @most_bytes)}
+    write_all(wait(%{outbox | held: :gb_trees.empty()}, held), port)
   end
 
   @doc "Holds the requests that come from now on."
@@ -70,11 +88,47 @@ defmodule Bridge.Outbox do
   @doc "Forgets the frames for a Python that is gone. The requests that are held stay."
   @spec reset(t) :: t
   def reset(outbox) do
-    for {_number, {_frame, claim}} <- :gb_trees.to_list(outbox.frames), claim != nil do
+    waiting = outbox.gathered ++ :gb_trees.to_list(outbox.frames)
+
+    for {_number, {_frame, claim}} <- waiting, claim != nil do
       Places.give_back(outbox.places)
     end
 
-    %{outbox | open: false, frames: :gb_trees.empty()}
+    %{none_gathered(outbox) | open: false, most_bytes: 0, frames: :gb_trees.empty()}
+  end
+
+  @doc "How many frames wait for `write_gathered/2`."
+  @spec gathered(t) :: non_neg_integer
+  def gathered(outbox), do: outbox.count
+
+  @doc "Writes what was gathered."
+  @spec write_gathered(t, port | nil) :: t
+  def write_gathered(%{gathered: []} = outbox, _port), do: outbox
+
+  def write_gathered(%{gathered: [{number, entry}]} = outbox, port) do
+    outbox = none_gathered(outbox)
+
+    if written?(outbox, port, entry),
+      do: outbox,
+      else: outbox |> wait([{number, entry}]) |> retry()
+  end
+
+  def write_gathered(outbox, port) do
+    entries =
+      for {_number, {_frame, claim} = entry} <- outbox.gathered, claimed?(claim), do: entry
+
+    frames = for {frame, _claim} <- entries, reduce: [], do: (all -> [frame | all])
+
+    if entries == [] or command(port, Frame.batch(frames)) do
+      for {_number, {_frame, claim}} <- outbox.gathered,
+          claim,
+          do: Places.give_back(outbox.places)
+
+      none_gathered(outbox)
+    else
+      for {_frame, claim} <- entries, claim, do: Claim.release(claim)
+      outbox |> none_gathered() |> wait(outbox.gathered) |> retry()
+    end
   end
 
   @doc "Writes what waits, as far as the port takes it. Called on the message `:flush`."
@@ -84,7 +138,9 @@ defmodule Bridge.Outbox do
 
   @doc "How many frames wait."
   @spec size(t) :: non_neg_integer
-  def size(outbox), do: :gb_trees.size(outbox.frames) + :gb_trees.size(outbox.held)
+  def size(outbox) do
+    outbox.count + :gb_trees.size(outbox.frames) + :gb_trees.size(outbox.held)
+  end
 
   @doc "Whether the frame with this number is held."
   @spec held?(t, pos_integer) :: boolean
@@ -102,17 +158,56 @@ defmodule Bridge.Outbox do
         Places.give_back(outbox.places)
         %{outbox | held: :gb_trees.delete(number, outbox.held)}
 
+      List.keymember?(outbox.gathered, number, 0) ->
+        Places.give_back(outbox.places)
+        # its bytes count on, which does no harm
+        gathered = List.keydelete(outbox.gathered, number, 0)
+        %{outbox | gathered: gathered, count: outbox.count - 1}
+
       true ->
         outbox
     end
   end
 
-  defp put(outbox, port, number, entry) do
-    if :gb_trees.is_empty(outbox.frames) and written?(outbox, port, entry) do
-      outbox
-    else
-      write_all(%{outbox | frames: :gb_trees.insert(number, entry, outbox.frames)}, port)
+  defp put(%{most_bytes: 0} = outbox, port, number, entry) do
+    put_now(outbox, port, number, entry)
+  end
+
+  defp put(outbox, port, number, {frame, _claim} = entry) do
+    size = Frame.batched_size(frame)
+    bytes = outbox.bytes + size
+
+    cond do
+      not :gb_trees.is_empty(outbox.frames) ->
+        put_now(outbox, port, number, entry)
+
+      size > outbox.most_bytes ->
+        outbox |> write_gathered(port) |> put_now(port, number, entry)
+
+      bytes > outbox.most_bytes or outbox.count == @most_frames ->
+        outbox |> write_gathered(port) |> put(port, number, entry)
+
+      true ->
+        gathered = [{number, entry} | outbox.gathered]
+        %{outbox | gathered: gathered, count: outbox.count + 1, bytes: bytes}
     end
+  end
+
+  defp put_now(outbox, port, number, entry) do
+    if :gb_trees.is_empty(outbox.frames) and written?(outbox, port, entry),
+      do: outbox,
+      else: outbox |> wait([{number, entry}]) |> write_all(port)
+  end
+
+  defp none_gathered(outbox), do: %{outbox | gathered: [], count: 0, bytes: 0}
+
+  defp wait(outbox, entries) do
+    frames =
+      for {number, entry} <- entries, reduce: outbox.frames do
+        frames -> :gb_trees.insert(number, entry, frames)
+      end
+
+    %{outbox | frames: frames}
   end
 
   defp write_all(outbox, port) do
@@ -146,6 +241,9 @@ defmodule Bridge.Outbox do
       true
     end
   end
+
+  defp claimed?(nil), do: true
+  defp claimed?(claim), do: Claim.claim(claim)
 
   # Without :nosuspend a port that is busy would suspend the client, and with it every call.
   defp command(port, frame) do

@@ -71,6 +71,15 @@ defmodule Bridge.Python do
     end
   end
 
+  @doc "How many bytes it takes in a batch of frames; 0 if it takes none."
+  @spec batch_bytes(ready :: map) :: non_neg_integer
+  def batch_bytes(%{"features" => features, "limits" => %{"max_message_bytes" => most}})
+      when is_list(features) and is_integer(most) do
+    if "batch" in features, do: most, else: 0
+  end
+
+  def batch_bytes(_ready), do: 0
+
   @doc "Closes the port; Python sees the end of its input. A port that is closed may be named."
   @spec close(port) :: true
   def close(port) do
@@ -223,7 +232,8 @@ defmodule Bridge.Python do
       requests: settings.functions != %{} or settings.processes != %{},
       max_answer_bytes: min(settings.max_answer_bytes || @most_bytes, @most_bytes),
       signals: true,
-      plain_streams: false
+      plain_streams: false,
+      batches: true
     }
 
     :erlang.port_command(port, Msgpack.encode!([2, "$/hello", [hello]]), [:nosuspend])

@@ -14,9 +14,7 @@ defmodule Bridge.Server do
   alias Bridge.{
     Connection,
     Error,
-    Frame,
     Lifecycle,
-    Log,
     Places,
     Python,
     Reload,
@@ -24,7 +22,8 @@ defmodule Bridge.Server do
     Runners
   }
 
-  alias Bridge.Server.Transitions
+  alias Bridge.Connection.Sending
+  alias Bridge.Server.{Messages, Transitions}
 
   # `starter` is told of the first start. `ending` waits for the last lines of the standard error;
   # `overdue` is why Python is being ended; `health` is the id of the question for its health.
@@ -84,163 +83,34 @@ defmodule Bridge.Server do
   end
 
   @impl true
-  def handle_continue(:start, state), do: Transitions.start(state)
+  def handle_continue(:start, state), do: state |> Transitions.start() |> gather()
 
   @impl true
   def handle_cast({:cancel, tag}, state) do
-    {:noreply, %{state | connection: Connection.cancel(state.connection, tag)}}
+    gather({:noreply, %{state | connection: Connection.cancel(state.connection, tag)}})
   end
 
+  # Nothing more is in the mailbox.
   @impl true
-  def handle_info(request, state)
-      when elem(request, 0) in [:bridge_request, :bridge_pooled] and tuple_size(request) == 7 do
-    state = %{state | connection: Connection.request(state.connection, request)}
-    # one that is large comes in parts
-    {:noreply, if(is_list(elem(request, 4)), do: let_go(state), else: state)}
+  def handle_info(:timeout, state) do
+    {:noreply, %{state | connection: Sending.write(state.connection)}}
   end
 
-  def handle_info({port, {:data, frame}}, %{connection: %{port: port}} = state) do
-    case Frame.peek(frame) do
-      {:response, id} when id == state.health ->
-        {:noreply, Transitions.health(frame, %{state | health: nil})}
+  def handle_info(message, state), do: message |> take(state) |> gather()
 
-      {kind, id} when kind in [:response, :item, :progress] ->
-        connection = Connection.receive_frame(state.connection, kind, id, frame)
-        state = %{state | connection: connection}
-        {:noreply, let_go(state, frame)}
-
-      other ->
-        receive_message(other, frame, state)
+  # What is to be written travels together with what the next messages bring, if there are some.
+  defp gather({:noreply, state}) do
+    case Sending.gathered(state.connection) do
+      0 -> {:noreply, state}
+      1 -> if last?(), do: handle_info(:timeout, state), else: {:noreply, state, 0}
+      _more -> {:noreply, state, 0}
     end
   end
 
-  def handle_info({:bridge_await, from, id}, state) do
-    {:noreply, %{state | connection: Connection.await(state.connection, id, from)}}
-  end
+  defp gather(stop), do: stop
 
-  def handle_info({:bridge_timeout, pid, key}, state) do
-    {:noreply, %{state | connection: Connection.time_out(state.connection, pid, key)}}
-  end
-
-  def handle_info({:bridge_forget, id}, state) do
-    {:noreply, %{state | connection: Connection.abandon(state.connection, id)}}
-  end
-
-  def handle_info({:bridge_caller_down, _monitor, :process, pid, _reason}, state) do
-    {:noreply, %{state | connection: Connection.caller_down(state.connection, pid)}}
-  end
-
-  def handle_info(:bridge_let_go, state) do
-    :erlang.garbage_collect()
-    {:noreply, %{state | letting_go: false}}
-  end
-
-  def handle_info({:bridge_function, id, pid, kind, frame}, state) do
-    answer(state, Requests.answered(state.requests, id, pid, kind, frame))
-  end
-
-  def handle_info({:bridge_function_overdue, id, pid}, state) do
-    answer(state, Requests.overdue(state.requests, id, pid))
-  end
-
-  def handle_info({:DOWN, monitor, :process, _pid, reason} = message, state) do
-    case Requests.down(state.requests, monitor, reason) do
-      :unknown -> unexpected(message, state)
-      answered -> answer(state, answered)
-    end
-  end
-
-  def handle_info(:flush, state) do
-    {:noreply, %{state | connection: Connection.flush(state.connection)}}
-  end
-
-  ## Questions and orders
-
-  def handle_info({:bridge_info, from}, state) do
-    python = %{os_pid: nil} |> Map.merge(state.life.python || %{}) |> Map.take([:os_pid])
-    info = Map.merge(python, Connection.info(state.connection))
-    reply(from, {:ok, Map.put(info, :ready, state.life.ready)})
-    {:noreply, state}
-  end
-
-  def handle_info({:bridge_status, from}, state) do
-    reply(from, {:ok, Lifecycle.status(state.life)})
-    {:noreply, state}
-  end
-
-  def handle_info({:bridge_pool, from, _order}, state) do
-    message = "#{state.life.name} is a client of one process, and no Bridge.Pool"
-    reply(from, {:error, %Error{code: :invalid_argument, message: message, started: false}})
-    {:noreply, state}
-  end
-
-  def handle_info({:bridge_await_ready, from}, %{life: %{state: :ready}} = state) do
-    reply(from, :ok)
-    {:noreply, state}
-  end
-
-  def handle_info({:bridge_await_ready, from}, state) do
-    {:noreply, put_in(state.life.waiters, [from | state.life.waiters])}
-  end
-
-  def handle_info({:bridge_stop, reason}, state), do: Transitions.drain(state, {:stop, reason})
-  def handle_info(:bridge_restart, state), do: Transitions.drain(state, :start)
-
-  ## Python's start and end
-
-  def handle_info(:bridge_start, %{life: %{state: :waiting}} = state),
-    do: Transitions.start(state)
-
-  def handle_info(:bridge_start, state), do: {:noreply, state}
-
-  def handle_info({:bridge_overdue, port, what}, %{connection: %{port: port}} = state) do
-    Transitions.overdue(what, state)
-  end
-
-  def handle_info({:bridge_overdue, _old, _what}, state), do: {:noreply, state}
-
-  def handle_info({port, {:exit_status, status}}, %{connection: %{port: port}} = state) do
-    Transitions.gone(status, state)
-  end
-
-  # Comes after the exit status, or instead of it: a runtime may lose the status.
-  def handle_info({:EXIT, port, reason}, %{connection: %{port: port}} = state) do
-    Transitions.gone(reason, state)
-  end
-
-  def handle_info({:EXIT, parent, reason}, %{parent: parent} = state) do
-    Transitions.drain(state, {:stop, reason})
-  end
-
-  def handle_info({:EXIT, pid, _reason}, %{stderr: {pid, _path}} = state) do
-    state = %{state | stderr: nil}
-
-    case state.ending do
-      {_reference, told} -> told.([], %{state | ending: nil})
-      nil -> {:noreply, state}
-    end
-  end
-
-  def handle_info(:bridge_health, %{life: %{state: :ready}, health: nil} = state) do
-    id = state.connection.next_id
-    connection = Connection.send_request(state.connection, "$/health", [])
-    {:noreply, %{state | connection: connection, health: id}}
-  end
-
-  def handle_info(:bridge_health, state), do: {:noreply, state}
-
-  # Of a port that is no more.
-  def handle_info({:EXIT, port, _reason}, state) when is_port(port), do: {:noreply, state}
-  def handle_info({port, {:data, _frame}}, state) when is_port(port), do: {:noreply, state}
-  def handle_info({port, {:exit_status, _}}, state) when is_port(port), do: {:noreply, state}
-
-  def handle_info({:bridge_stderr, reference, lines}, %{ending: {reference, told}} = state) do
-    told.(lines, %{state | ending: nil})
-  end
-
-  def handle_info({:bridge_stderr, _told, _lines}, state), do: {:noreply, state}
-
-  def handle_info(message, state), do: unexpected(message, state)
+  # Whether the mailbox is empty: then it is not worth the time to be told so.
+  defp last?, do: Process.info(self(), :message_queue_len) == {:message_queue_len, 0}
 
   @impl true
   def terminate(_reason, state) do
@@ -253,80 +123,150 @@ defmodule Bridge.Server do
     )
   end
 
-  defp unexpected(message, state) do
-    Logger.warning("#{inspect(Bridge.Client)} got an unexpected message: #{inspect(message)}")
-    {:noreply, state}
+  ## Messages
+
+  defp take(request, state)
+       when elem(request, 0) in [:bridge_request, :bridge_pooled] and tuple_size(request) == 7 do
+    state = %{state | connection: Connection.request(state.connection, request)}
+    # one that is large comes in parts
+    {:noreply, if(is_list(elem(request, 4)), do: let_go(state), else: state)}
   end
 
-  ## What Python says
-
-  defp receive_message({:broken, reason}, _frame, state), do: refuse(reason, state)
-
-  defp receive_message({:request, id, head}, frame, state) do
-    answer(let_go(state, frame), Requests.request(state.requests, id, head, frame))
+  defp take({port, {:data, frame}}, %{connection: %{port: port}} = state) do
+    with {:noreply, state} <- Messages.receive_frame(frame, state),
+         do: {:noreply, let_go(state, frame)}
   end
 
-  defp receive_message({:other, _message}, frame, %{life: %{state: :starting}} = state) do
-    case Python.receive_start(frame) do
-      {:ready, ready} -> {:noreply, Transitions.ready(ready, state)}
-      {:error, error} -> Transitions.lost(error, state)
-      :not_yet -> {:noreply, state}
+  defp take({:bridge_await, from, id}, state) do
+    {:noreply, %{state | connection: Connection.await(state.connection, id, from)}}
+  end
+
+  defp take({:bridge_timeout, pid, key}, state) do
+    {:noreply, %{state | connection: Connection.time_out(state.connection, pid, key)}}
+  end
+
+  defp take({:bridge_forget, id}, state) do
+    {:noreply, %{state | connection: Connection.abandon(state.connection, id)}}
+  end
+
+  defp take({:bridge_caller_down, _monitor, :process, pid, _reason}, state) do
+    {:noreply, %{state | connection: Connection.caller_down(state.connection, pid)}}
+  end
+
+  defp take(:bridge_let_go, state) do
+    :erlang.garbage_collect()
+    {:noreply, %{state | letting_go: false}}
+  end
+
+  defp take({:bridge_function, id, pid, kind, frame}, state) do
+    Messages.answer(state, Requests.answered(state.requests, id, pid, kind, frame))
+  end
+
+  defp take({:bridge_function_overdue, id, pid}, state) do
+    Messages.answer(state, Requests.overdue(state.requests, id, pid))
+  end
+
+  defp take({:DOWN, monitor, :process, _pid, reason} = message, state) do
+    case Requests.down(state.requests, monitor, reason) do
+      :unknown -> unexpected(message, state)
+      answered -> Messages.answer(state, answered)
     end
   end
 
-  defp receive_message({:other, message}, _frame, state), do: receive_message(message, state)
+  defp take(:flush, state) do
+    {:noreply, %{state | connection: Sending.flush(state.connection)}}
+  end
 
-  defp receive_message([2, "$/log", record], state) do
-    Log.record(record)
+  ## Questions and orders
+
+  defp take({:bridge_info, from}, state) do
+    python = %{os_pid: nil} |> Map.merge(state.life.python || %{}) |> Map.take([:os_pid])
+    info = Map.merge(python, Connection.info(state.connection))
+    reply(from, {:ok, Map.put(info, :ready, state.life.ready)})
     {:noreply, state}
   end
 
-  defp receive_message([2, "$/error", [error]], state) do
-    Log.fault(error)
+  defp take({:bridge_status, from}, state) do
+    reply(from, {:ok, Lifecycle.status(state.life)})
     {:noreply, state}
   end
 
-  # A SIGTERM for a group of processes, as systemd sends it, is the BEAM's business as well: while
-  # its applications end, their workers go on calling.
-  defp receive_message([2, "$/signal", [name]], state) do
-    Logger.info("#{state.life.name}: #{name} has reached the Python process")
-    Transitions.send_overdue(state, :signal, Python.exit_ms())
+  defp take({:bridge_pool, from, _order}, state) do
+    message = "#{state.life.name} is a client of one process, and no Bridge.Pool"
+    reply(from, {:error, %Error{code: :invalid_argument, message: message, started: false}})
     {:noreply, state}
   end
 
-  # Nothing may be seen of its end.
-  defp receive_message([2, "$/bye", [reason]], state) do
-    Transitions.send_overdue(state, {:bye, reason}, Python.exit_ms())
+  defp take({:bridge_await_ready, from}, %{life: %{state: :ready}} = state) do
+    reply(from, :ok)
     {:noreply, state}
   end
 
-  defp receive_message([2, "$/cancelRequest", [id]], state) do
-    answer(state, Requests.cancel(state.requests, id))
+  defp take({:bridge_await_ready, from}, state) do
+    {:noreply, put_in(state.life.waiters, [from | state.life.waiters])}
   end
 
-  defp receive_message([2, "$/credit", [id, items, bytes]], state) do
-    Requests.credit(state.requests, id, items, bytes)
-    {:noreply, state}
+  defp take({:bridge_stop, reason}, state), do: Transitions.drain(state, {:stop, reason})
+  defp take(:bridge_restart, state), do: Transitions.drain(state, :start)
+
+  ## Python's start and end
+
+  defp take(:bridge_start, %{life: %{state: :waiting}} = state),
+    do: Transitions.start(state)
+
+  defp take(:bridge_start, state), do: {:noreply, state}
+
+  defp take({:bridge_overdue, port, what}, %{connection: %{port: port}} = state) do
+    Transitions.overdue(what, state)
   end
 
-  defp receive_message([2, "$/send", [name, message]], state) do
-    with {:error, text} <- Requests.deliver(state.requests, name, message),
-         do: Logger.warning("#{state.life.name}: #{text}")
+  defp take({:bridge_overdue, _old, _what}, state), do: {:noreply, state}
 
-    {:noreply, state}
+  defp take({port, {:exit_status, status}}, %{connection: %{port: port}} = state) do
+    Transitions.gone(status, state)
   end
 
-  defp receive_message([2, "$/" <> _unknown, _params], state), do: {:noreply, state}
-
-  defp receive_message(other, state), do: refuse(other, state)
-
-  defp answer(state, {requests, frames}) do
-    connection = Connection.send_frames(state.connection, frames)
-    {:noreply, %{state | requests: requests, connection: connection}}
+  # Comes after the exit status, or instead of it: a runtime may lose the status.
+  defp take({:EXIT, port, reason}, %{connection: %{port: port}} = state) do
+    Transitions.gone(reason, state)
   end
 
-  defp refuse(what, state) do
-    Log.nonsense(what)
+  defp take({:EXIT, parent, reason}, %{parent: parent} = state) do
+    Transitions.drain(state, {:stop, reason})
+  end
+
+  defp take({:EXIT, pid, _reason}, %{stderr: {pid, _path}} = state) do
+    state = %{state | stderr: nil}
+
+    case state.ending do
+      {_reference, told} -> told.([], %{state | ending: nil})
+      nil -> {:noreply, state}
+    end
+  end
+
+  defp take(:bridge_health, %{life: %{state: :ready}, health: nil} = state) do
+    id = state.connection.next_id
+    connection = Sending.send_request(state.connection, "$/health", [])
+    {:noreply, %{state | connection: connection, health: id}}
+  end
+
+  defp take(:bridge_health, state), do: {:noreply, state}
+
+  # Of a port that is no more.
+  defp take({:EXIT, port, _reason}, state) when is_port(port), do: {:noreply, state}
+  defp take({port, {:data, _frame}}, state) when is_port(port), do: {:noreply, state}
+  defp take({port, {:exit_status, _}}, state) when is_port(port), do: {:noreply, state}
+
+  defp take({:bridge_stderr, reference, lines}, %{ending: {reference, told}} = state) do
+    told.(lines, %{state | ending: nil})
+  end
+
+  defp take({:bridge_stderr, _told, _lines}, state), do: {:noreply, state}
+
+  defp take(message, state), do: unexpected(message, state)
+
+  defp unexpected(message, state) do
+    Logger.warning("#{inspect(Bridge.Client)} got an unexpected message: #{inspect(message)}")
     {:noreply, state}
   end
 

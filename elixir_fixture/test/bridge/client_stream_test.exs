@@ -72,6 +72,45 @@ defmodule Bridge.ClientStreamTest do
       assert assert_closed(marker) <= 8
     end
 
+    test "makes no more for a consumer that is slow, however long it goes on", context do
+      %{client: client, marker: marker} = context
+
+      client
+      |> endless(marker)
+      |> Enum.reduce_while(0, fn %{"count" => count}, taken ->
+        # until Python has sent what it may, so that there is some whenever this one asks
+        eventually(fn ->
+          %{connection: %{calls: calls}} = :sys.get_state(client)
+          [{_id, call}] = Map.to_list(calls)
+          assert {16, left, _spent} = call.flow
+          left == 0
+        end)
+
+        if count < 100, do: {:cont, taken + 1}, else: {:halt, taken}
+      end)
+
+      assert assert_closed(marker) <= 100 + 2 * 16 + 1
+    end
+
+    test "lets more travel together for one that is quick", %{client: client} do
+      test = self()
+
+      client
+      |> Client.stream("counts", [30_000])
+      |> Enum.each(fn count ->
+        if rem(count, 1_000) == 999 do
+          %{connection: %{calls: calls}} = :sys.get_state(client)
+          for {_id, %{flow: {window, _left, _spent}}} <- calls, do: send(test, {:window, window})
+        end
+      end)
+
+      windows = for {:window, window} <- Process.info(self(), :messages) |> elem(1), do: window
+      assert Enum.max(windows) > 16
+      assert Enum.max(windows) <= 1_024
+      assert windows == Enum.sort(windows)
+      assert_idle(client)
+    end
+
     test "counts the credit in bytes as well", %{client: client, marker: marker} do
       stream = Client.stream(client, "endless", [marker, 1_000_000], credit: [bytes: 1])
 

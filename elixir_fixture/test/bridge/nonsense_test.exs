@@ -118,4 +118,22 @@ defmodule Bridge.NonsenseTest do
   # nil is no error
   defp skip_nil(_frames, <<0xC0>>), do: [<<0x94, 1, 0xCE, "%%%%", 1, 0xC0>>]
   defp skip_nil(frames, _odd), do: frames
+
+  describe "a batch" do
+    defp batch(frames),
+      do: for(frame <- frames, into: <<0xC1>>, do: <<byte_size(frame)::32, frame::binary>>)
+
+    test "is the frames in it", %{client: client} do
+      progress = frame([2, "$/progress", [1, 1, 2, nil]])
+      assert {:ok, 42} = call(client, [batch([progress, frame([2, "$/unknown", []]), @answer])])
+    end
+
+    test "that is cut short, or holds another, ends nothing", %{client: client} do
+      whole = batch([frame([2, "$/unknown", []])])
+
+      for wrong <- [<<0xC1>>, binary_part(whole, 0, 9), whole <> "x", batch([whole])] do
+        assert {:ok, 42} = call(client, [wrong])
+      end
+    end
+  end
 end

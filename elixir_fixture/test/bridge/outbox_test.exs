@@ -1,7 +1,7 @@
 defmodule Bridge.OutboxTest do
   use Bridge.TestCase, async: true
 
-  alias Bridge.{Outbox, Places}
+  alias Bridge.{Claim, Outbox, Places}
 
   # A program that echoes, stopped, and as many frames as it takes to make some wait.
   setup do
@@ -82,6 +82,79 @@ defmodule Bridge.OutboxTest do
     else
       assert_receive :flush
       outbox |> Outbox.flush(port) |> flush_until_empty(port)
+    end
+  end
+
+  describe "a bridge that takes batches" do
+    setup do
+      port = Port.open({:spawn_executable, System.find_executable("cat")}, [:binary, packet: 4])
+      places = Places.open(100)
+      %{cat: port, places: places, gathering: Outbox.open(Outbox.new(places), port, 1_000)}
+    end
+
+    defp request(outbox, port, number, frame) do
+      claim = Claim.new()
+      {Outbox.request(outbox, port, number, frame, claim), claim}
+    end
+
+    test "gets what was gathered as one frame", %{cat: port, gathering: outbox} do
+      outbox = outbox |> Outbox.write(port, 1, "one") |> Outbox.write(port, 2, ["t", "wo"])
+      assert Outbox.gathered(outbox) == 2
+      outbox = Outbox.write_gathered(outbox, port)
+      assert Outbox.size(outbox) == 0
+      assert_receive {^port, {:data, <<0xC1, 3::32, "one", 3::32, "two">>}}
+    end
+
+    test "gets no more in one than it takes", %{cat: port, gathering: outbox} do
+      large = :binary.copy("x", 2_000)
+      half = :binary.copy("y", 600)
+
+      outbox =
+        for {frame, number} <- Enum.with_index(["a", large, half, half]), reduce: outbox do
+          outbox -> Outbox.write(outbox, port, number, frame)
+        end
+
+      assert Outbox.size(Outbox.write_gathered(outbox, port)) == 0
+      for frame <- ["a", large, half, half], do: assert_receive({^port, {:data, ^frame}})
+    end
+
+    test "gets nothing of what was taken back", context do
+      %{cat: port, gathering: outbox, places: places} = context
+      for _ <- 1..3, do: Places.take_anyway(places)
+      {outbox, first} = request(outbox, port, 1, "first")
+      {outbox, second} = request(outbox, port, 2, "second")
+      {outbox, third} = request(outbox, port, 3, "third")
+      # by its caller, and by the client
+      assert Claim.withdraw(first)
+      assert Claim.withdraw(second)
+      outbox = outbox |> Outbox.delete(2) |> Outbox.write_gathered(port)
+      assert_receive {^port, {:data, <<0xC1, 5::32, "third">>}}
+      assert Outbox.size(outbox) == 0
+      assert Claim.sent?(third)
+      # each has given its place back, once
+      assert :atomics.get(places, 1) == 0
+    end
+
+    test "has what it cannot get now wait in order, unclaimed", context do
+      %{port: stopped, places: places, last: last} = context
+      outbox = Outbox.open(Outbox.new(places), stopped, 1_000)
+      Places.take_anyway(places)
+      {outbox, claim} = request(outbox, stopped, last + 1, "request")
+
+      outbox =
+        outbox |> Outbox.write(stopped, last + 2, "other") |> Outbox.write_gathered(stopped)
+
+      assert Outbox.size(outbox) == 2
+      assert Outbox.gathered(outbox) == 0
+      refute Claim.sent?(claim)
+      assert :atomics.get(places, 1) == 1
+      assert Claim.withdraw(claim)
+
+      os_kill("CONT", context.os_pid)
+      flush_until_empty(outbox, stopped)
+      assert_receive {^stopped, {:data, "other"}}
+      refute_received {^stopped, {:data, "request"}}
+      assert :atomics.get(places, 1) == 0
     end
   end
 end

@@ -83,6 +83,45 @@ def test_what_is_queued_is_written_in_order_and_whole(pipe):
     assert pipe.writer.backlog == 0
 
 
+def raw(pipe: Pipe) -> list[bytes]:
+    """What has been written, as frames; a batch as it is."""
+    data, frames = os.read(pipe.source, 1 << 20), []
+    while data:
+        size = HEADER_BYTES + int.from_bytes(data[:HEADER_BYTES], "big")
+        frames.append(data[HEADER_BYTES:size])
+        data = data[size:]
+    return frames
+
+
+def test_small_messages_travel_as_one_frame_to_a_peer_that_takes_batches(pipe):
+    for message in (b"a", b"bc"):
+        pipe.writer.send(message)
+    pipe.writer.flush()
+    assert raw(pipe) == [b"a", b"bc"]
+    pipe.writer.batch()
+    for message in (b"a", b"bc"):
+        pipe.writer.send(message)
+    pipe.writer.flush()
+    assert raw(pipe) == [b"\xc1\0\0\0\1a\0\0\0\2bc"]
+    pipe.writer.send(b"alone")
+    pipe.writer.flush()
+    assert raw(pipe) == [b"alone"]
+
+
+def test_with_batches_nothing_is_lost_or_out_of_order(pipe, monkeypatch):
+    monkeypatch.setattr(writer_module, "bytearray", Scarce, raising=False)
+    monkeypatch.setattr(Scarce, "size", 5000, raising=False)
+    pipe.writer.batch()
+    messages = [bytes([number]) * (number * 700) for number in range(200)]
+    messages[90] = messages[130] = LARGE
+    for message in messages:
+        pipe.writer.send(message)
+    flushing = in_thread(pipe.writer.flush)
+    assert pipe.read(len(messages)) == messages
+    join(flushing)
+    assert pipe.writer.backlog == 0
+
+
 def test_a_message_that_comes_at_the_end_of_a_flush_is_written(pipe):
     """(1) Its own flush leaves it to the thread that has just written the last one."""
     writer = pipe.writer

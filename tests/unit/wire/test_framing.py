@@ -202,3 +202,35 @@ def test_asking_twice_for_the_buffer_changes_nothing() -> None:
 def test_a_stream_that_is_no_protocol_is_one_refused_frame() -> None:
     """Any four bytes are a header: whatever prints into the pipe announces a huge frame."""
     assert feed(FrameDecoder(1000), pattern(READ_BYTES)) == [(0x00010203, pattern(20)[4:])]
+
+
+def batch(*payloads: bytes) -> bytes:
+    return b"\xc1" + encode(*payloads)
+
+
+@given(st.data(), st.lists(st.lists(st.binary(max_size=40), min_size=1, max_size=6), max_size=4))
+def test_a_batch_is_the_frames_in_it(data: st.DataObject, groups: list[list[bytes]]) -> None:
+    """However it is cut, whether it fits into the buffer or not, and whatever comes around it."""
+    stream = encode(b"before", *(batch(*group) for group in groups), b"after")
+    frames = [b"before", *(frame for group in groups for frame in group), b"after"]
+    for size in (32, READ_BYTES):
+        with mock.patch.object(framing, "READ_BYTES", size):
+            assert feed(FrameDecoder(LIMIT), *data.draw(chunks(stream))) == frames
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\xc1",
+        batch(b"whole")[:-1],
+        batch(b"whole") + b"\0",
+        b"\xc1" + encode_header(1 << 31) + b"short",
+    ],
+)
+def test_a_batch_that_its_frames_do_not_fill_is_one_frame(payload: bytes) -> None:
+    """It is no message, and is refused as one."""
+    assert feed(FrameDecoder(LIMIT), encode(payload, b"after")) == [payload, b"after"]
+
+
+def test_batches_are_not_nested() -> None:
+    assert feed(FrameDecoder(LIMIT), encode(batch(batch(b"inner")))) == [batch(b"inner")]

@@ -187,7 +187,8 @@ defmodule Bridge.Options.Table do
             default: [items: 16, bytes: 1_048_576],
             doc:
               "how much may wait in the client. It is given back when the consumer takes what " <>
-                "waits, so Python can work on while the consumer does"
+                "waits, so Python can work on while the consumer does. Without `items` given, these " <>
+                "grow up to 1024 while Python and the consumer would only wait for each other"
           ]
         ],
     pool: Bridge.Options.PoolTable.rows()

@@ -9,6 +9,8 @@ defmodule Bridge.Server.Transitions do
 
   require Logger
 
+  alias Bridge.Connection.Sending
+
   alias Bridge.{
     Connection,
     Error,
@@ -84,7 +86,7 @@ defmodule Bridge.Server.Transitions do
     if settings.seat, do: send(self(), :bridge_health), else: ask_health_later(settings)
     Python.send_hello(state.life.python.port, settings)
 
-    connection = Connection.open(state.connection)
+    connection = Connection.open(state.connection, Python.batch_bytes(ready))
     Seat.open(settings.seat, ready, state.life.python.os_pid)
     %{state | life: Lifecycle.ready(state.life, ready), connection: connection, starter: nil}
   end
@@ -241,7 +243,7 @@ defmodule Bridge.Server.Transitions do
   # Python ends what runs, and then the client stops or starts the next one.
   def drain(%{life: %{state: :ready} = life} = state, then) do
     Seat.shut(life.settings.seat, :draining)
-    connection = Connection.send_request(state.connection, "$/shutdown", [])
+    connection = Sending.send_request(state.connection, "$/shutdown", [])
     connection = if then == :start, do: Connection.hold(connection), else: connection
     send_overdue(state, :drain, life.settings.grace_ms + Python.exit_ms())
     {:noreply, %{state | connection: connection, life: Lifecycle.draining(life, then)}}
