@@ -114,7 +114,10 @@ def execute(
     failure: BaseException | None = None
     result: Any = None
     try:
-        result = variables.run(tool.function, *args, **kwargs)
+        if kwargs:
+            result = variables.run(tool.function, *args, **kwargs)
+        else:
+            result = variables.run(tool.function, *args)  # a dict less to make
         del args, kwargs  # what is large in them need not live until the result is sent
         if tool.deferred:
             result = variables.run(running.finish, result)

@@ -223,9 +223,14 @@ def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Mes
             raise
         except Exception:
             fields = decode_value(frame, max_items)  # which knows what to do about it
-        if type(fields) is list and len(fields) == 4:
-            # nearly every message; the checks in words are in make_message()
-            kind, msgid, method, params = fields
+        # nearly every message is a request; the checks in words are in make_message()
+        size = len(fields) if type(fields) is list else 0
+        if size == 4 or size == 5:
+            options = None
+            if size == 4:
+                kind, msgid, method, params = fields
+            else:
+                kind, msgid, method, params, options = fields
             if (
                 type(kind) is type(msgid) is int
                 and kind == REQUEST
@@ -233,7 +238,9 @@ def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Mes
                 and type(method) is str
                 and (type(params) is list or type(params) is dict)
             ):
-                return Request(msgid, method, params)
+                if size == 4:
+                    return Request(msgid, method, params)
+                return Request(msgid, method, params, CallOptions.from_wire(options))
         return make_message(fields)
     except RemoteProtocolError as error:
         error.msgid = peek_msgid(frame)

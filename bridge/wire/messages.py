@@ -74,6 +74,11 @@ class CallOptions(_Fields):
         """
         if not isinstance(wire, dict):
             raise RemoteProtocolError(f"options must be a map, got {_name(wire)}")
+        if len(wire) == 1:
+            # what nearly every request of a client has, without the questions below
+            value = wire.get("timeout_ms")
+            if type(value) is int and 0 <= value < MAX_TIMEOUT_MS:
+                return cls(value / 1000)
         options = cls()
         for key, value in wire.items():
             if key == "timeout_ms":
