@@ -54,8 +54,10 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .watcher import Watcher
 
-#: How long a thread may keep the GIL, in seconds: while one computes, the others wait for that.
-SWITCH_INTERVAL_S = 0.0005
+#: How long a thread may keep the GIL, in seconds: while one computes, the others wait for that. A
+#: quick call waits twice. It costs nothing while nobody waits, and a per cent or two of those that
+#: compute while up to 15 others do: most of it at 0.5 ms already.
+SWITCH_INTERVAL_S = 0.0001
 #: What the end may take beyond the grace.
 _MARGIN_S = 0.4
 #: Reasons to end after which nobody reads what we write.
