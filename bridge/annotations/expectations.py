@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ..errors import shorten
-from .forms import bare, is_array, members, of_pydantic, parts
+from .forms import bare, is_array, members, of_pydantic, parts, without_aliases
 from .known_types import make, needs_pydantic, unknown_types
 from .mending import mend
 from .plain import plain_kinds
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: What no annotation allows.
 _NOTHING = object()
+#: What says that a value does not fit; pydantic's is a ``ValueError``, msgspec's only of late.
+FAULTS = (ValueError, TypeError, msgspec.ValidationError)
 _CIRCLE = (
     "it contains itself without a class between: write a dataclass, a TypedDict or a pydantic model "
     "that does"
@@ -42,7 +44,7 @@ class Expected:
 
 def expected_by(parameter: Parameter, annotations: Annotations) -> Expected:
     """What a parameter takes. Raises ``TypeError``: that cannot be checked, or its default is not it."""
-    annotation = annotations.resolve(parameter.name)
+    annotation = without_aliases(annotations.resolve(parameter.name))
     if parameter.kind.endswith("rest"):
         if type(annotation).__name__ in ("ParamSpecArgs", "ParamSpecKwargs"):
             return Expected(Any)
@@ -179,7 +181,7 @@ def _check_default(parameter: Parameter, expected: Expected) -> None:
         return  # an instance of a class, or a mark of the tool's own
     try:
         made = convert(expected, default)
-    except (ValueError, TypeError) as error:  # msgspec's and pydantic's are such
+    except FAULTS as error:
         what = shorten(in_words(str(error)), 200).strip("'\"")
         raise TypeError(f"its default {shorten(default)} does not fit: {what}") from None
     if type(made) is not type(default) and type(made) is not float:
@@ -190,7 +192,7 @@ def _check_default(parameter: Parameter, expected: Expected) -> None:
 
 
 def convert(expected: Expected, value: Any) -> Any:
-    """One value, as msgspec and then pydantic want it. Raises ``ValueError`` or ``TypeError``."""
+    """One value, as msgspec and then pydantic want it. Raises one of ``FAULTS``."""
     mended = mend(expected.annotation, value)
     made = msgspec.convert(
         mended, expected.annotation, dec_hook=make, str_keys=True, builtin_types=(bytes, bytearray)

@@ -36,14 +36,47 @@ def bare(annotation: Any) -> Any:
             annotation = typing.get_args(annotation)[0]
         elif isinstance(annotation, typing.NewType):
             annotation = annotation.__supertype__
-        elif type(annotation).__name__ == "TypeAliasType":
+        elif is_alias(annotation):
             annotation = annotation.__value__
+        elif is_alias(origin):  # NumPy's NDArray[float32], from 2.5 on
+            annotation = origin.__value__[typing.get_args(annotation)]
         elif isinstance(annotation, typing.TypeVar):
             bound = annotation.__bound__
             constraints = annotation.__constraints__
             annotation = bound or (Union[constraints] if constraints else Any)  # noqa: UP007
         else:
             return annotation
+
+
+def is_alias(annotation: Any) -> bool:
+    """Whether it was made by a ``type`` statement, which Python has from 3.12 on."""
+    return type(annotation).__name__ == "TypeAliasType"
+
+
+def without_aliases(annotation: Any, seen: tuple[Any, ...] = ()) -> Any:
+    """The same with what ``type`` statements stand for, at any depth, as msgspec wants it.
+
+    One that contains itself stays where it does.
+    """
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if is_alias(annotation) or is_alias(origin):
+        name = annotation if is_alias(annotation) else origin
+        if name in seen:
+            return annotation
+        return without_aliases(bare(annotation), (*seen, name))
+    if not inner or origin is Literal or not any(map(_has_alias, inner)):
+        return annotation
+    if origin is Annotated:
+        plain = without_aliases(annotation.__origin__, seen)
+        return Annotated[(plain, *annotation.__metadata__)]
+    made = tuple(without_aliases(part, seen) for part in inner)
+    return Union[made] if is_union(annotation) else origin[made]  # noqa: UP007
+
+
+def _has_alias(annotation: Any) -> bool:
+    if is_alias(annotation) or is_alias(typing.get_origin(annotation)):
+        return True
+    return any(map(_has_alias, typing.get_args(annotation)))
 
 
 _QUALIFIERS = {

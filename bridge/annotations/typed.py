@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .expectations import Expected, convert, expected_by, in_words
+from .expectations import FAULTS, Expected, convert, expected_by, in_words
 from .forms import MAPPINGS, origin_of, parts
 from .known_types import knows_by_itself, make
 from .mending import mend
@@ -163,7 +163,7 @@ class _TypedChecks:
         expected = self._expected[name]
         try:
             return convert(expected, values)
-        except (ValueError, TypeError) as error:
+        except FAULTS as error:
             raise self._refuse(name, error, name) from None
 
     def _convert(self, values: Any, struct: Any, name_of: Callable[[str], str]) -> Any:
@@ -182,7 +182,7 @@ class _TypedChecks:
     def _then(self, name: str, then: Callable[[Any], Any], value: Any) -> Any:
         try:
             return then(value)
-        except (ValueError, TypeError) as error:
+        except FAULTS as error:
             raise self._refuse(name, error, name) from None
 
     def _refuse(self, name: str, error: object, path: str) -> InvalidParams:
