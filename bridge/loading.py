@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from .adapter import Adapter, bind_tools
-from .errors import AdapterError
+from .errors import MAX_ERROR_BYTES, AdapterError, class_name, cut
 from .signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from .typing_names import Any
 
@@ -86,8 +86,10 @@ class LoadedAdapter:
         if callable(step):
             try:
                 run(functools.partial(step, *args))
-            except (Exception, SystemExit) as error:
-                raise AdapterError(f"{name}() of {self.name} failed\n{_trace(error)}") from error
+            except (
+                BaseException
+            ) as error:  # KeyboardInterrupt too: all of it is the adapter's doing
+                raise AdapterError(f"{name}() of {self.name} failed\n{trace_of(error)}") from error
 
     @property
     def setup_worker(self) -> Callable[[], object] | None:
@@ -179,8 +181,8 @@ def create(name: str, target: object) -> object:
         return target
     try:
         return target()
-    except (Exception, SystemExit) as error:
-        raise AdapterError(f"{name} could not be created\n{_trace(error)}") from error
+    except BaseException as error:
+        raise AdapterError(f"{name} could not be created\n{trace_of(error)}") from error
 
 
 def adapt(name: str, target: object) -> LoadedAdapter:
@@ -243,6 +245,11 @@ def check_workers(adapter: LoadedAdapter, max_workers: int) -> None:
 
 def _resolve(name: str, directory: str) -> object:
     module_name, colon, attribute = name.partition(":")
+    if not all(module_name.split(".")):
+        raise AdapterError(
+            f"adapter {name}: {module_name!r} is no name of a module; an adapter is named "
+            "MODULE:CLASS, MODULE.CLASS or MODULE"
+        )
     if colon:
         return _attribute(_import(module_name, name, directory), attribute, name, directory)
     try:
@@ -267,9 +274,9 @@ def _import(module_name: str, name: str, directory: str) -> ModuleType:
                 f"adapter {name}: there is no module {error.name!r} in {directory} or on the "
                 "path of this Python; --app-dir names the directory that holds it"
             ) from None
-        raise AdapterError(f"adapter {name}: {error}\n{_trace(error)}") from error
-    except (Exception, SystemExit) as error:
-        raise AdapterError(f"adapter {name} could not be imported\n{_trace(error)}") from error
+        raise AdapterError(f"adapter {name}: {error}\n{trace_of(error)}") from error
+    except BaseException as error:
+        raise AdapterError(f"adapter {name} could not be imported\n{trace_of(error)}") from error
 
 
 def _attribute(module: ModuleType, attribute: str, name: str, directory: str) -> object:
@@ -278,7 +285,9 @@ def _attribute(module: ModuleType, attribute: str, name: str, directory: str) ->
     except AttributeError:
         candidates = [
             key for key, value in vars(module).items()
-            if isinstance(value, type) and issubclass(value, Adapter) and value.__module__ == module.__name__
+            # not by isinstance(), which would ask proxies, whose answer may be an exception
+            if issubclass(type(value), type) and issubclass(value, Adapter)
+            and class_name(value).startswith(f"{module.__name__}.")
         ]  # fmt: skip
         hint = f"; it has {', '.join(candidates)}" if candidates else ""
         raise AdapterError(
@@ -300,7 +309,12 @@ def _other_module(module: ModuleType, directory: str) -> str:
     return f". It is {path}; to have that of {directory} instead, give --app-dir {directory}"
 
 
-def _trace(error: BaseException) -> str:
+def trace_of(error: BaseException) -> str:
+    """The traceback of what code of an adapter has raised, as text. Never raises."""
     import traceback
 
-    return "".join(traceback.format_exception(error)).rstrip()
+    try:
+        text = "".join(traceback.format_exception(error)).rstrip()
+    except BaseException:  # code of its class
+        text = class_name(type(error))
+    return cut(text, MAX_ERROR_BYTES)

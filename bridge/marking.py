@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from .errors import cut
 from .typing_names import Any
 
 TYPE_CHECKING = False
@@ -125,14 +126,16 @@ def tool(
 
     Raises:
         TypeError: It is applied to what cannot be called, or cannot be marked.
-        ValueError: The name begins with ``$/``; these belong to the bridge. Or ``max_concurrency``
-            is no whole number from 1 on, or contradicts ``serial``; or ``batch`` is none,
-            ``wait_ms`` is no time, or neither goes together with what else is asked for.
+        ValueError: The name is no text, or begins with ``$/``; these belong to the bridge. Or
+            ``max_concurrency`` is no whole number from 1 on, or contradicts ``serial``; or ``batch``
+            is none, ``wait_ms`` is no time, or neither goes together with what else is asked for.
     """
     if batch is not None:
         _check_batch(batch, wait_ms, interruptible, validate)
     if max_concurrency is not None:
         _check_limit(max_concurrency, serial)
+    if name is not None and (type(name) is not str or not name or cut(name) != name):
+        raise ValueError(f"the name of a tool is text, not empty, got {name!r}")
     if name is not None and name.startswith("$/"):
         raise ValueError(f"the tool name {name!r} begins with '$/', which belongs to the bridge")
 

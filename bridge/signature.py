@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from .context import Context
+from .errors import class_name, cut, shorten
 from .typing_names import Any
 
 CO_VARARGS, CO_VARKEYWORDS = 0x04, 0x08
+#: So much is shown of an annotation or a default.
+_MAX_SHOWN = 1000
 CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
 
@@ -38,18 +41,27 @@ class Parameter:
         text = stars + self.name + (f": {self.annotation}" if self.annotation else "")
         if self.required or stars:
             return text
-        return text + (" = " if self.annotation else "=") + repr(self.default)
+        return text + (" = " if self.annotation else "=") + _show(self.default)
 
     def describe(self) -> dict[str, Any]:
         """The parameter as ``$/tools`` shows it. A default that is no scalar is shown as text."""
-        plain = self.default is None or isinstance(self.default, bool | int | float | str)
+        default, kind = self.default, type(self.default)
+        if issubclass(kind, str):
+            default = cut(default)
+        elif default is not None and not issubclass(kind, bool | int | float):
+            default = _show(default)
         return {
             "name": self.name,
             "kind": self.kind,
             "annotation": self.annotation,
             "required": self.required,
-            "default": self.default if plain else repr(self.default),
+            "default": default,
         }
+
+
+def _show(value: object) -> str:
+    """What an annotation or a default looks like: of a class of its own, which may do anything then."""
+    return cut(shorten(value, _MAX_SHOWN))
 
 
 class Signature:
@@ -255,11 +267,13 @@ def _is_context(annotation: object, names: dict[str, Any]) -> bool:
 
 
 def _annotation_text(annotation: object) -> str | None:
-    if annotation is None or isinstance(annotation, str):
-        return annotation
+    if annotation is None:
+        return None
+    if type(annotation) is str:
+        return cut(annotation)
     if isinstance(annotation, type) and not hasattr(annotation, "__origin__"):
-        return annotation.__qualname__
-    return repr(annotation).replace("typing.", "")
+        return cut(class_name(annotation, module=False))
+    return _show(annotation).replace("typing.", "")
 
 
 def _annotations(function: Any) -> dict[str, Any]:

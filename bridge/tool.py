@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from .annotations import plain_checks
 from .context import Context
-from .errors import InvalidParams, shorten
+from .errors import InvalidParams, cut, shorten
 from .marking import ToolOptions, tool, tool_options
 from .signature import (
     CO_ASYNC_GENERATOR,
@@ -65,8 +65,8 @@ class Tool:
     ) -> None:
         flags = code_flags(function)
         self.name: Final = options.name or name
-        self.description: Final = clean_docstring(
-            options.description or getattr(function, "__doc__", None) or ""
+        self.description: Final = cut(
+            clean_docstring(options.description or getattr(function, "__doc__", None) or "")
         )
         self.function: Final = function
         self.max_concurrency: Final = options.max_concurrency

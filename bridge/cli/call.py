@@ -8,14 +8,16 @@ import pprint
 import signal
 import sys
 import threading
+from contextlib import suppress
+from math import isfinite
 
 from ..calls import Dispatcher, Peer, Sink
-from ..errors import CallError
+from ..errors import CallError, UsageError, cut, shorten, text_of
 from ..loading import build, resolve, with_allowed
 from ..options import Seconds
 from ..process.adapter_life import build_adapter, close, make_pool, set_up
-from ..wire import CallOptions, Encoder, Request
-from .command import ADAPTER_HELP, ALLOW, CLEAN, FAILED, USAGE, discard_output, reader
+from ..wire import CallOptions, Encoder, Request, decode_value, sendable
+from .command import ADAPTER_HELP, ALLOW, CLEAN, FAILED, discard_output, reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 SUMMARY = "Run one tool in this process, as a caller would see it."
 _BAR = 30
+#: So many characters of what cannot be shown as a whole.
+_MAX_SHOWN = 1000
 _TIMEOUT = Seconds()
 
 
@@ -61,15 +65,16 @@ def run(options: argparse.Namespace) -> int:
     """
     try:
         params = json.loads(options.arguments)
+    except RecursionError:
+        raise UsageError("arguments are nested too deeply") from None
     except ValueError as error:
         params = error
     if not isinstance(params, list | dict):
-        print(
-            f"bridge: arguments must be a JSON array or object, like '[1, 2]' or "
-            f"'{{\"x\": 1}}'; got {options.arguments}",
-            file=sys.stderr,
+        why = f": {params}" if "digits" in str(params) else ""  # it is JSON, but for that
+        raise UsageError(
+            "arguments must be a JSON array or object, like '[1, 2]' or '{\"x\": 1}'; got "
+            f"{cut(options.arguments, _MAX_SHOWN)}{why}"
         )
-        return USAGE
     found = resolve(options.adapter, options.app_dir)
     target = with_allowed(options.adapter, found, options.allow)
     pool = make_pool(1, 0)
@@ -111,23 +116,30 @@ class _Console(Peer, Sink):
         self._bar_shown = False
 
     def send_result(self, key: int, result: Any) -> None:
-        Encoder().value(result, "result")  # what could not travel shall fail here too
+        text = _pretty(result, "result")
         self._clear_bar()
         try:
             if result is not None:
-                print(_pretty(result), flush=True)
+                print(text, flush=True)
         except BrokenPipeError:
             discard_output()
+        except OSError as error:  # the disk is full, or the tool has closed it
+            discard_output()
+            self.code = FAILED
+            with suppress(OSError):
+                print(f"bridge: stdout: {error.strerror}", file=sys.stderr, flush=True)
         finally:
             self.answered.set()
 
     def send_error(self, key: int, error: CallError) -> None:
-        self._clear_bar()
-        if error.traceback:
-            print("\n".join(error.traceback), file=sys.stderr)
-        print(f"{error.code}: {error.message}", file=sys.stderr, flush=True)
         self.code = FAILED
-        self.answered.set()
+        try:
+            self._clear_bar()
+            if error.traceback:
+                print("\n".join(error.traceback), file=sys.stderr)
+            print(f"{error.code}: {error.message}", file=sys.stderr, flush=True)
+        finally:
+            self.answered.set()
 
     def open_stream(self, call: CallView) -> _Console:
         return self
@@ -136,16 +148,19 @@ class _Console(Peer, Sink):
         """The console takes everything."""
 
     def send(self, item: Any) -> None:
-        Encoder().value(item, "item")
+        text = _pretty(item, "item")
         self._clear_bar()
-        print(_pretty(item), flush=True)
+        print(text, flush=True)
 
     def send_progress(self, key: int, done: float, total: float | None, text: str | None) -> None:
+        # what the tool gives may be anything, and its call does not fail for that
+        done, total, text = (sendable(value) for value in (done, total, text))
         bar = ""
-        if total:
-            filled = int(_BAR * min(done / total, 1))
+        if isinstance(done, int | float) and isinstance(total, int | float) and total > 0:
+            filled = int(_BAR * min(max(done, 0) / total, 1)) if isfinite(done / total) else 0
             bar = f"[{'#' * filled}{' ' * (_BAR - filled)}] "
-        line = f"{bar}{done:g}{f'/{total:g}' if total else ''} {text or ''}".rstrip()
+        shown = _amount(done) + (f"/{_amount(total)}" if total else "")
+        line = " ".join(f"{bar}{shown} {'' if text is None else text}".split("\n")).rstrip()
         start, end = ("\r\033[K", "") if sys.stderr.isatty() else ("", "\n")
         print(start + line, end=end, file=sys.stderr, flush=True)
         self._bar_shown = True
@@ -154,8 +169,9 @@ class _Console(Peer, Sink):
         self, level: str, logger: str, text: str, fields: dict[str, Any], key: int | None
     ) -> None:
         self._clear_bar()
-        shown = "".join(f" {name}={value!r}" for name, value in fields.items())
-        print(f"{level} {logger}: {text}{shown}", file=sys.stderr, flush=True)
+        shown = "".join(f" {text_of(name)}={shorten(value)}" for name, value in fields.items())
+        line = f"{text_of(level)} {text_of(logger)}: {text_of(text)}{shown}"
+        print(line, file=sys.stderr, flush=True)
 
     def _clear_bar(self) -> None:
         if self._bar_shown and sys.stderr.isatty():
@@ -163,8 +179,21 @@ class _Console(Peer, Sink):
         self._bar_shown = False
 
 
-def _pretty(value: Any) -> str:
+def _amount(value: Any) -> str:
+    try:
+        return f"{value:g}"
+    except (TypeError, ValueError, OverflowError):
+        return shorten(value)
+
+
+def _pretty(value: Any, name: str) -> str:
+    """A result as a person reads it. Raises ``EncodeError`` for what could not travel."""
+    data = bytes(Encoder().value(value, name))
     try:
         return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=True)
-    except (TypeError, ValueError):
+    except Exception:
+        pass  # what JSON lacks
+    try:
         return pprint.pformat(value)
+    except BaseException:  # code of the value's class, SystemExit included
+        return shorten(decode_value(data), _MAX_SHOWN)

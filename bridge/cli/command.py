@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 import sys
+from errno import ENOSPC
 from importlib import import_module
 
 from ..errors import AdapterError, CallError, UsageError
@@ -61,9 +62,13 @@ def run_command(name: str, argv: Sequence[str]) -> int:
         flag = word.partition("=")[0]
         known = re.findall(r"--[a-z-]+", parser.format_usage())
         parser.error(f"there is no {flag}{did_you_mean(flag, known)}")
+    if sys.stdout is not None:
+        # in the C locale a letter beyond ASCII is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         code: int = command.run(options)
-        sys.stdout.flush()  # here, where a reader that has left can be dealt with
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader that has left can be dealt with
     except (AdapterError, CallError) as error:
         print(f"bridge: {error}", file=sys.stderr)
         code = FAILED
@@ -73,6 +78,12 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     except BrokenPipeError:
         discard_output()
         code = CLEAN
+    except OSError as error:
+        if error.errno != ENOSPC:
+            raise
+        discard_output()
+        print(f"bridge: stdout: {error.strerror}", file=sys.stderr)
+        code = FAILED
     return code
 
 

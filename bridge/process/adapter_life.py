@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextvars
 import time
-import traceback
 
 from ..calls import Pool, ToolThreads, run_on_worker
 from ..errors import AdapterError, CallError, UsageError
-from ..loading import needs_token, resolve, with_allowed
+from ..loading import needs_token, resolve, trace_of, with_allowed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,8 +86,8 @@ def set_up(pool: Pool, adapter: LoadedAdapter) -> None:
         run_on_worker(pool, threads.begin)
     except CallError as error:
         raise AdapterError(error.message) from error
-    except (Exception, SystemExit) as error:
-        trace = "".join(traceback.format_exception(error)).rstrip()
+    except BaseException as error:
+        trace = trace_of(error)
         raise AdapterError(f"setup_worker() of {adapter.name} failed\n{trace}") from error
 
 

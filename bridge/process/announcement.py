@@ -55,17 +55,24 @@ def announce(settings: Settings, grpc_port: int | str) -> None:
         UsageError: the file of ``--ready-file`` cannot be written.
     """
     if settings.ready_file is not None:
-        # renamed, so that nobody finds half of it
-        unfinished = f"{settings.ready_file}.{os.getpid()}"
         try:
-            with open(unfinished, "w") as file:
-                file.write(f"{grpc_port}\n")
-            os.replace(unfinished, settings.ready_file)
+            _write_whole(os.path.realpath(settings.ready_file), f"{grpc_port}\n")
         except OSError as error:
             raise UsageError(f"--ready-file {settings.ready_file}: {error.strerror}") from None
     if settings.descriptors is None:
         # in one write, also where stdout has no buffer
         print(f"GRPC_READY:{grpc_port}\n", end="", flush=True)
+
+
+def _write_whole(path: str, text: str) -> None:
+    if os.path.exists(path) and not os.path.isfile(path):
+        unfinished = path  # a pipe or a device, which no file may replace
+    else:
+        unfinished = f"{path}.{os.getpid()}"
+    with open(unfinished, "w") as file:
+        file.write(text)
+    if unfinished != path:
+        os.replace(unfinished, path)  # so that nobody finds half of it
 
 
 def announce_metrics(settings: Settings, port: int) -> None:

@@ -8,9 +8,9 @@ import sys
 import threading
 
 from ..calls import Dispatcher, Interrupter
-from ..errors import AdapterError, BridgeError, CallError, EncodeError, UsageError
+from ..errors import AdapterError, BridgeError, CallError, EncodeError, UsageError, shorten
 from ..gil import GilWatch, describe_python
-from ..loading import build, check_workers
+from ..loading import build, check_workers, trace_of
 from ..threads import start_thread
 from ..transports.stdio import StdioTransport
 from .adapter_life import build_adapter, close, find, make_pool, max_async, set_up
@@ -169,6 +169,9 @@ class Server:
                 announce_metrics(settings, metrics.port)
         except (AdapterError, UsageError) as error:
             return self._refuse(error, stdio, log)
+        except BaseException as error:  # code of an adapter, which may be anywhere in it
+            text = f"{settings.adapter} cannot be served\n{trace_of(error)}"
+            return self._refuse(AdapterError(text), stdio, log)
         if stdio is not None:
             # the first message, before a request that came early can be answered
             address = None if grpc is None else grpc.address
@@ -296,8 +299,8 @@ class Server:
         write_report(self._settings, checker)
         try:
             close(dispatcher.pool, adapter, idle, None if reader is None else reader.end)
-        except (Exception, SystemExit) as error:
-            complain(f"close() of {adapter.name} failed: {error!r}")
+        except BaseException as error:
+            complain(f"close() of {adapter.name} failed: {shorten(error, 1000)}")
         if stdio is not None and reason not in _GONE:
             stdio.peer.bye(reason)
         self._group.end()

@@ -706,6 +706,28 @@ def test_a_ready_file_appears_complete_in_place_of_an_older_one(start, tmp_path)
     assert os.listdir(directory) == ["port"], "something is left behind"
 
 
+def test_a_ready_file_that_is_a_link_stays_one(start, tmp_path):
+    file, link = tmp_path / "port", tmp_path / "link"
+    file.write_text("old")
+    link.symlink_to(file)
+    peer = start("--ready-file", str(link))
+    assert link.is_symlink()
+    assert file.read_text() == f"{peer.ready['grpc_port']}\n"
+
+
+def test_a_ready_file_that_is_a_pipe_is_written_to(start, tmp_path):
+    """A device neither becomes a file: as root, /dev/stdout would be one for everybody."""
+    pipe = str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        peer = start("--ready-file", pipe)
+        assert os.read(reader, 100) == f"{peer.ready['grpc_port']}\n".encode()
+    finally:
+        os.close(reader)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
 def test_a_ready_file_that_cannot_be_written_ends_the_start(start, tmp_path):
     missing = str(tmp_path / "missing" / "port")
     peer = start("--ready-file", missing, wait_until_ready=False)

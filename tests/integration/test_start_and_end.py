@@ -68,6 +68,56 @@ def test_a_name_that_is_no_text_is_explained_on_both_ways():
         assert "there is no module" in text
 
 
+ODD_ADAPTERS = {
+    "import": "raise KeyboardInterrupt",
+    "base": "raise BaseException('no')",
+    "closed": "raise Closed",
+    "init": "class Odd(Tools):\n    def __init__(self): raise KeyboardInterrupt",
+    "setup": "class Odd(Tools):\n    def setup(self): raise Closed",
+    "worker": "class Odd(Tools):\n    def setup_worker(self): raise BaseException('no')",
+    "cancelled": (
+        "import asyncio\nclass Odd(Tools):\n    async def setup(self): raise asyncio.CancelledError"
+    ),
+    "safe": (
+        "class Odd(Tools):\n    @property\n    def __thread_safe__(self): raise SystemExit(3)"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_ADAPTERS)
+@pytest.mark.parametrize("workers", ["1", "4"])
+def test_whatever_an_adapter_raises_is_told_on_both_ways(tmp_path, kind, workers):
+    source = """
+from bridge import ThreadSafeAdapter, tool
+
+class Closed(Exception):
+    def __getattribute__(self, name):
+        raise SystemExit(name)
+
+class Tools(ThreadSafeAdapter):
+    @tool
+    def add(self, a, b):
+        return a + b
+
+"""
+    (tmp_path / "odd_adapter.py").write_text(source + ODD_ADAPTERS[kind] + "\n")
+    serve = [sys.executable, "-P", "-m", "bridge", "--adapter", "odd_adapter:Odd"]
+    done = subprocess.run(
+        [*serve, "--app-dir", str(tmp_path), "--max-workers", workers],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    if kind == "safe" and workers == "1":
+        return  # nobody asks
+    message = decode_message(done.stdout[4:])
+    assert message.method == "$/error"
+    assert done.stderr.startswith(b"bridge: ")
+    assert done.stderr.decode().split("\n", 1)[0][8:] in message.params[0]["message"]
+
+
 def test_what_was_not_flushed_is_written_at_the_end(start, tmp_path):
     path = tmp_path / "rows.txt"
     peer = start(adapter=ADAPTER)

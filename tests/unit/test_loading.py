@@ -186,6 +186,8 @@ def test_a_module_that_its_import_misses_is_told_apart_from_the_module(written, 
         ("def broken(:\n", "SyntaxError"),
         ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
         ("from bridge import no_such_name\n", "cannot import name 'no_such_name'"),
+        ("raise KeyboardInterrupt('no')\n", "KeyboardInterrupt: no"),
+        ("raise BaseException('base')\n", "BaseException: base"),
     ],
 )
 def test_an_error_at_import_is_shown_with_its_traceback(written, refused, source, shown):
@@ -201,6 +203,8 @@ def test_an_error_at_import_is_shown_with_its_traceback(written, refused, source
     [
         ("raise ValueError('no model')", "ValueError: no model"),
         ("raise SystemExit('leave')", "SystemExit: leave"),
+        ("raise KeyboardInterrupt('no')", "KeyboardInterrupt: no"),
+        ("raise BaseException('base')", "BaseException: base"),
     ],
 )
 @pytest.mark.parametrize(
@@ -217,6 +221,42 @@ def test_an_error_in_the_constructor_or_setup_is_shown_with_its_traceback(
     assert f"{name}:Broken" in message
     assert shown in message
     assert f"in {method}" in message, "the traceback shows the user's line"
+
+
+CLOSED = """
+class Closed(Exception):
+    def __getattribute__(self, name):
+        raise SystemExit(name)
+"""
+
+
+def test_an_exception_that_cannot_be_shown_is_named(written, refused):
+    name = written(f"{CLOSED}\nraise Closed\n")
+    assert refused(name) == f"adapter {name} could not be imported\n{name}.Closed"
+
+
+def test_a_long_text_of_an_error_is_cut(written, refused):
+    name = written("raise ValueError('x' * 10_000_000)\n")
+    assert len(refused(name)) < 70_000
+
+
+PROXY = """
+class Proxy:
+    @property
+    def __class__(self):
+        raise RuntimeError("outside of a request")
+    def __getattr__(self, name):
+        raise RuntimeError("outside of a request")
+
+request = Proxy()
+"""
+
+
+def test_proxies_in_a_module_are_left_alone(written, refused, tmp_path):
+    """As those of Flask and Werkzeug, which raise whatever they are asked."""
+    name = written(ADAPTER + PROXY)
+    assert load(name, str(tmp_path)).tools.keys() == {"function"}
+    assert "it has Tools, Others" in refused(f"{name}:Missing")
 
 
 def test_a_constructor_that_wants_arguments_is_shown(written, refused):

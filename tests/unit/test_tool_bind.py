@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import InvalidParams
+from bridge import InvalidParams, tool
 from bridge.tool import Tool, ToolOptions
+from bridge.wire.codec import Encoder, decode_value
 
 
 def made(function, name="f"):
@@ -256,3 +257,32 @@ def test_the_arity_counts_what_goes_by_position(function, arity):
 @pytest.mark.parametrize("function", [rest, named])
 def test_a_function_that_takes_more_or_needs_names_has_no_arity(function):
     assert made(function).arity is None
+
+
+class Leaving:
+    """Ends the process when it is shown."""
+
+    def __repr__(self):
+        raise SystemExit(3)
+
+
+def test_a_default_and_a_docstring_may_be_anything():
+    """They are shown when a call is refused, on the thread that reads, and in the list of tools."""
+
+    def odd(a, b=Leaving(), c="caf\udce9", d="x" * 5000):  # noqa: B008
+        """Half a \udce9 character."""
+
+    subject = made(odd, "odd")
+    with pytest.raises(InvalidParams, match="missing argument 'a'; the tool is odd"):
+        subject.bind([])
+    shown = decode_value(bytes(Encoder().value(subject.describe())))
+    assert "\\udce9" in shown["description"]
+    defaults = {each["name"]: each["default"] for each in shown["parameters"]}
+    assert defaults["b"] == "a Leaving that cannot be shown"
+    assert defaults["c"] == "caf\\udce9"
+
+
+@pytest.mark.parametrize("name", ["", "caf\udce9", 5, b"x"])
+def test_the_name_of_a_tool_is_text(name):
+    with pytest.raises(ValueError, match="the name of a tool is text"):
+        tool(name=name)

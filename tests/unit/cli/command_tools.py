@@ -25,6 +25,40 @@ class Tools(ThreadSafeAdapter):
         return value
 
     @tool
+    def reports_oddly(self, ctx: Context):
+        """Whatever it reports, the tool goes on."""
+
+        class Leaving:
+            def __repr__(self):
+                raise SystemExit(3)
+
+        leaving = Leaving()
+        for done, total in (("a", "b"), (leaving, leaving), (1e999, -1), (10**400, 10**401)):
+            ctx.progress(done, total, leaving)
+        ctx.log("loud", leaving, value=leaving)
+        return "done"
+
+    @tool
+    def deep(self):
+        value = 1
+        for _ in range(900):
+            value = [value]
+        return value
+
+    @tool
+    def shy(self):
+        """A model that can be made plain, and not be shown."""
+
+        class Shy:
+            def model_dump(self):
+                return {"a": 1}
+
+            def __repr__(self):
+                raise SystemExit(3)
+
+        return Shy()
+
+    @tool
     def nothing(self):
         pass
 

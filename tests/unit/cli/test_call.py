@@ -1,5 +1,6 @@
 """``bridge call``: what it prints, how it exits, and how Ctrl-C ends it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -79,6 +80,41 @@ def test_call_shows_progress_and_logs_on_stderr(call):
     assert bar == f"[{'#' * 15}{' ' * 15}] 1/2 half"
     assert plain == "3"
     assert line == "info bridge.tool.reports: a line n=1"
+
+
+def test_call_shows_odd_reports_and_goes_on(call):
+    code, out, err = call("reports_oddly")
+    assert (code, out) == (0, '"done"\n')
+    assert len(err.splitlines()) == 5
+    assert err.endswith("Leaving that cannot be shown\n")
+
+
+def test_call_shows_results_that_are_hard_to_show(call):
+    assert call("shy") == (0, "{'a': 1}\n", "")
+    code, out, err = call("deep")
+    assert (code, err) == (0, "")
+    assert out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"), [("[" * 9999, "nested too deeply"), (f"[{'9' * 9999}]", "digits")]
+)
+def test_arguments_that_python_does_not_read_are_explained(run, arguments, says):
+    code, out, err = run("call", "command_tools:Tools", "add", arguments)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert len(err) < 2000
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize(
+    "argv", [("call", "process_tools", "add", "[1, 2]"), ("tools", "process_tools")]
+)
+def test_a_full_disk_is_told_in_one_line(start, argv):
+    with open("/dev/full", "w") as full:
+        code, _, err = outcome(start(*argv, stdout=full))
+    assert code == 1
+    assert err == "bridge: stdout: No space left on device\n"
 
 
 @pytest.mark.parametrize("arguments", ["[1,", "3", '"text"', "null", "a b", ""])

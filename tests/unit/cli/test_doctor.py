@@ -62,7 +62,7 @@ def test_doctor_shows_interpreter_packages_transports_and_descriptors(run, monke
 def test_doctor_sets_an_adapter_up_and_tells_whether_it_is_thread_safe(run):
     code, out, _ = run("doctor", "command_tools:Tools")
     assert code == 0
-    assert rows_of(out)["adapter"] == "command_tools:Tools: 12 tools, declares itself thread-safe"
+    assert rows_of(out)["adapter"] == "command_tools:Tools: 15 tools, declares itself thread-safe"
     rows = rows_of(run("doctor", "command_tools:Careful")[1])
     assert rows["adapter"].endswith("1 tools, needs --max-workers 1")
 
