@@ -89,7 +89,7 @@ def tool_schemas(
             if parameter.required:
                 required.append(parameter.name)
             elif type(parameter.default) in (bool, int, float, str):
-                schema = {**schema, "default": parameter.default}
+                schema = {**schema, "default": parameter.describe()["default"]}
             properties[parameter.name] = schema
     takes: dict[str, Any] = {"type": "object", "properties": properties, "required": required}
     takes["additionalProperties"] = more
