@@ -138,6 +138,39 @@ defmodule Bridge.Pool.LineTest do
     assert ledger |> File.read!() |> String.split() == Enum.map(1..20, &"#{&1}")
   end
 
+  test "nobody overtakes those that wait, though there is room" do
+    pool = narrow()
+    routes = Bridge.Places.of(pool)
+    # somebody waits, and the line has not come to it yet
+    :sys.suspend(routes.line)
+    :atomics.add(routes.waiting, 1, 1)
+
+    assert {:error, %Error{code: :deadline_exceeded, started: false}} =
+             Bridge.call(pool, "echo", [1], timeout: 50)
+
+    :atomics.sub(routes.waiting, 1, 1)
+    :sys.resume(routes.line)
+    assert Bridge.call(pool, "echo", [1], timeout: patience()) == {:ok, 1}
+    eventually(fn -> in_flight(pool) == 0 and waiting(pool) == 0 end)
+  end
+
+  test "a place that is given while the time runs out is not lost" do
+    # the test is the line
+    routes = %{Pool.Routes.new("a pool", 10, :none) | line: self()}
+    caller = Task.async(fn -> Pool.Line.stand(routes, nil, :error, 50) end)
+    assert_receive {:stand, from, _pid, claim, nil, :error}
+    assert Bridge.Claim.claim(claim)
+    refute Task.yield(caller, 200)
+    send(from, {from, {:ok, :a_place}})
+    assert Task.await(caller, patience()) == {:ok, :a_place}
+
+    late = Task.async(fn -> Pool.Line.stand(routes, nil, :error, 50) end)
+    assert_receive {:stand, from, _pid, claim, nil, :error}
+    assert {:error, %Error{code: :deadline_exceeded}} = Task.await(late, patience())
+    refute Bridge.Claim.claim(claim)
+    assert_receive {:leave, ^from}
+  end
+
   test "200 callers on little room: all are served about as often" do
     pool = narrow(max_waiting: 200)
     stop = :atomics.new(1, [])

@@ -22,7 +22,7 @@ defmodule Bridge.Pool.RecycleTest do
 
   test "the new process is ready before the old one gets no more calls, and that ends what it has",
        %{tmp_dir: tmp_dir} do
-    pool = start_pool(processes: 1)
+    pool = start_pool(processes: 1, grace: 0.05)
     %{0 => before} = os_pids(pool)
     path = Path.join(tmp_dir, "go")
     task = occupy(pool, path)
@@ -44,6 +44,9 @@ defmodule Bridge.Pool.RecycleTest do
     assert now != before
     assert os_alive?(before)
     assert {:ok, %{recycled: 1, processes: [_, _]}} = Pool.info(pool)
+    # much longer than the grace of a process that was told to end
+    Process.sleep(500)
+    assert os_alive?(before)
     File.write!(path, "")
     assert Task.await(task, patience()) == {:ok, before}
     assert Task.await(reader, patience()) == before
