@@ -181,7 +181,13 @@ class Dispatcher:
         self.calls[call.key] = call
         return call
 
-    def run_here(self, call: Call, worker: Worker | None, now: float) -> bool:
+    def run_here(
+        self,
+        call: Call,
+        worker: Worker | None,
+        now: float,
+        relieve: Callable[[Worker], object] | None = None,
+    ) -> bool:
         """Run an admitted call on the calling thread, a worker of the pool.
 
         For transports whose requests occupy a worker before their tool is known.
@@ -190,6 +196,7 @@ class Dispatcher:
             call: what to run.
             worker: whose thread this is; None if it has lost its place in the pool.
             now: an instant of ``time.monotonic()``.
+            relieve: gives the place of the worker to a new thread; default: ``pool.relieve``.
 
         Returns:
             False if it needs no worker, as many calls of the tool run as may, or the place was lost.
@@ -204,7 +211,7 @@ class Dispatcher:
                 self._refuse(call, error)
             else:
                 if worker is not None:
-                    self.pool.relieve(worker)
+                    (relieve or self.pool.relieve)(worker)
             return False
         worker.job = call
         try:

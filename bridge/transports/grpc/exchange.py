@@ -131,10 +131,13 @@ class Exchange(Peer, Sink):
                 self._end()  # 6
             if self._executor.stopped:  # 8
                 dispatcher.fail(rpc.key, shutting_down())
-            dispatcher.run_here(call, worker, time.monotonic())
+            relieve = dispatcher.pool.relieve
+            dispatcher.run_here(
+                call, worker, time.monotonic(), lambda _: rpc.relieve_worker(relieve)
+            )
             if receiver is not None and call.on_loop:
                 # one that waits for the worker holds its receiver: there is a queue before them
-                self._executor.relieve(receiver)
+                rpc.relieve_worker(self._executor.relieve)
         self._unanswered.acquire()  # 7
         error, self._error = self._error, None
         result, self._result = self._result, b""

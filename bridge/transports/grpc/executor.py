@@ -63,6 +63,9 @@ the watch           ``look``: refuses what has waited too long for its message, 
    returns. Both take the lock of the request: the worker has left the request then, and is not
    replaced, or it was replaced while its job ran, and ends after it.
    (``test_a_worker_that_has_left_the_request_is_not_replaced``)
+10. A request ends while its call waits for its turn or on the event loop: another thread has the place
+   of its worker, and runs something else there. The request lets go of the worker as it gives the place
+   away, under its lock. (``test_a_worker_whose_place_was_given_away_is_not_replaced_with_its_request``)
 """
 
 from __future__ import annotations

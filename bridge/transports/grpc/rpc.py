@@ -137,6 +137,17 @@ class Rpc(Job):
             if self._running is not None and replace(self._running):
                 self._running = None
 
+    def relieve_worker(self, relieve: Callable[[Worker], object]) -> None:
+        """Have a new thread go on in the place of the calling one, which is about to wait.
+
+        Args:
+            relieve: puts it there; called unless the place was given away already.
+        """
+        with self._moving:  # 10
+            running, self._running = self._running, None
+            if running is not None:
+                relieve(running)
+
     # -- what gRPC takes for a future -------------------------------------------------------
 
     def add_done_callback(self, callback: Callable[[Rpc], object]) -> None:

@@ -77,8 +77,10 @@ class Tools(ThreadSafeAdapter):
             self._loops[0] += 1
         try:
             end = time.monotonic() + _ENDLESS_S
-            while time.monotonic() < end:
-                pass
+            # not "while CONDITION": Python 3.13 jumps back outside of the try
+            while True:
+                if time.monotonic() > end:
+                    break
             self._faults.append(f"{token} was not interrupted")
         except Interrupted:
             raise

@@ -83,6 +83,13 @@ GRPC = [
         EXECUTOR_TESTS + "a_request_between_queue_and_call_never_begins_once_it_is_over",
     ),
     Guard(
+        RPC, 10, "let go of a worker whose place is given away",
+        "            running, self._running = self._running, None\n            if running",
+        "            running = self._running\n            if running",
+        EXECUTOR_TESTS
+        + "a_worker_whose_place_was_given_away_is_not_replaced_with_its_request",
+    ),
+    Guard(
         SENDER, 1, "look once more for notes when the lock is given up",
         "            if not self._notes or not self._noting.acquire(blocking=False):\n"
         "                return\n",

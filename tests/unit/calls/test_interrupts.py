@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from bridge import Context, Interrupted, current_context, tool
 from bridge.calls import InlineRunner, Watchdog
 from bridge.calls.interrupter import Interrupter
-from bridge.calls.region import Region
+from bridge.calls.region import Region, raise_in
 from bridge.errors import UsageError
 from bridge.tool import Tool, ToolOptions
 from bridge.wire.messages import CallOptions, Request
@@ -366,3 +368,54 @@ def test_deadlines_that_pass_just_as_tools_end_disturb_nothing(loops):
     assert all(len(each) == 1 for each in answers)
     assert {getattr(each[0], "code", each[0]) for each in answers} <= {2000, "deadline_exceeded"}
     assert bench.result(bench.start("spin", 10)) == 10
+
+
+def while_true(began: threading.Event, ends: list[int]) -> None:
+    try:
+        began.set()
+        while True:
+            pass
+    finally:
+        ends.append(1)
+
+
+def endless_for(began: threading.Event, ends: list[int]) -> None:
+    try:
+        began.set()
+        for _ in iter(int, 1):
+            pass
+    finally:
+        ends.append(1)
+
+
+def while_condition(began: threading.Event, ends: list[int]) -> None:
+    try:
+        began.set()
+        while began:
+            pass
+    finally:
+        ends.append(1)
+
+
+#: Where CPython jumps back outside of the ``try``, as ``docs/thread-safety.md`` says.
+GAP = pytest.mark.skipif(sys.version_info >= (3, 13), reason="not promised from 3.13 on")
+
+
+@pytest.mark.parametrize(
+    "loop", [while_true, endless_for, pytest.param(while_condition, marks=GAP)]
+)
+def test_the_finally_around_a_loop_runs_when_that_is_interrupted(loop: Any) -> None:
+    ends: list[int] = []
+
+    def run(began: threading.Event) -> None:
+        with suppress(Interrupted):
+            loop(began, ends)
+
+    for number in range(20):
+        began = threading.Event()
+        thread = in_thread(run, began)
+        passed(began)
+        assert thread.ident is not None
+        raise_in(thread.ident, Interrupted)
+        join(thread)
+        assert len(ends) == number + 1

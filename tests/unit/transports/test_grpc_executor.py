@@ -567,6 +567,32 @@ def test_a_worker_that_has_left_the_request_is_not_replaced(hold):
     assert replaced == []
 
 
+def test_a_worker_whose_place_was_given_away_is_not_replaced_with_its_request(hold):
+    """(10) The second call waits for its turn; by then its worker runs the third."""
+    other = Hold()
+
+    @tool(serial=True)
+    def alone():
+        return hold.tool("a")
+
+    @tool
+    def third():
+        return other.tool("b")
+
+    bench = GrpcBench(alone, third, max_workers=2)
+    bench.visit("alone")
+    passed(hold.began)
+    second = bench.visit("alone")
+    wait_until(lambda: bench.dispatcher.health()["queued"] == 1, "the second to wait")
+    bench.visit("third")
+    passed(other.began)
+    second.context.end()
+    assert isinstance(second.outcome, Cancelled)
+    assert bench.pool.replacements.workers == []
+    other.leave.set()
+    hold.leave.set()
+
+
 def test_a_release_of_grpc_that_is_made_otherwise_is_served_as_grpc_does_it(monkeypatch):
     """The names are private: one that goes, or changes, must not keep a server from starting."""
     args = (None, SimpleNamespace(call=None), _server._RPCState(), None, None, None)
