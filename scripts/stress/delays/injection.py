@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ FILES = (
     "wire/connection.py",
 )
 #: What the server sets itself, and what it is set to here, in seconds.
-_INTERVAL, _SHORTER = "SWITCH_INTERVAL_S = 0.0005", "SWITCH_INTERVAL_S = 1e-6"
+_INTERVAL, _SHORTER = re.compile(r"^SWITCH_INTERVAL_S = .+$", re.M), "SWITCH_INTERVAL_S = 1e-6"
 _PAUSE = "_pause"
 
 
@@ -57,10 +58,10 @@ def make_copy(directory: Path) -> None:
         path = directory / "bridge" / name
         path.write_text(inject(path.read_text()))
     server = directory / "bridge" / "process" / "server.py"
-    text = server.read_text()
-    if _INTERVAL not in text:
+    text, found = _INTERVAL.subn(_SHORTER, server.read_text())
+    if found != 1:
         raise SystemExit(f"{server.name} does not set the switch interval as it did")
-    server.write_text(text.replace(_INTERVAL, _SHORTER))
+    server.write_text(text)
 
 
 def inject(source: str) -> str:
