@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Self, TypeVar
@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 from ..loading import LoadedAdapter
 from ..tool import Tool
 from .call_counts import CallCounts
-from .detector import DOCUMENTED, Access, Detector, Finding, Frame, ThreadSafetyError
+from .detector import CLEAN, DOCUMENTED, NOTED, Access, Detector, Finding, Frame, ThreadSafetyError
 from .instrument import (
     Faults,
     ImportHook,
@@ -48,6 +48,10 @@ from .watched_calls import WatchedCalls
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Shared = TypeVar("Shared")
+
+
+#: Grades that say that nobody is harmed.
+_HARMLESS = (NOTED, CLEAN)
 
 
 class ThreadSafetyChecker:
@@ -76,7 +80,8 @@ class ThreadSafetyChecker:
         self.enabled = enabled
         self.strict = strict
         self._note = note
-        self._findings: list[Finding] = []
+        #: By key: what could be none may turn out to be one.
+        self._findings: dict[Hashable, Finding] = {}
         self._telling = threading.local()
         self._counts = CallCounts()
         #: What was imported that promises less than to be shared, by name.
@@ -205,8 +210,13 @@ class ThreadSafetyChecker:
 
     @property
     def findings(self) -> list[Finding]:
-        """What was found so far, each once, in order. Any thread may ask."""
-        return list(self._findings)
+        """What was found so far, each once, in order; notes left out. Any thread may ask."""
+        return [each for each in list(self._findings.values()) if each.grade not in _HARMLESS]
+
+    @property
+    def notes(self) -> list[Finding]:
+        """What is safe in CPython, though nothing keeps the threads apart. Any thread may ask."""
+        return [each for each in list(self._findings.values()) if each.grade == NOTED]
 
     @property
     def ends_deadlocks(self) -> bool:
@@ -228,12 +238,12 @@ class ThreadSafetyChecker:
 
     @contextmanager
     def looking_away(self) -> Iterator[None]:
-        """In the block, the order of locks does not count: calls are made one after another."""
-        self._probe.looks_at_lock_order(False)
+        """In the block, nothing that is done counts: calls are made one after another."""
+        self._probe.look(False)
         try:
             yield
         finally:
-            self._probe.looks_at_lock_order(True)
+            self._probe.look(True)
 
     def follow_tool(self, tool: Tool) -> Tool:
         """The same tool; of its calls only the branches are noted that they take."""
@@ -280,7 +290,7 @@ class ThreadSafetyChecker:
     ) -> Report:
         """The findings with what was counted; for the arguments see ``Report``."""
         return Report(
-            self._findings,
+            list(self._findings.values()),
             self._counts.describe(),
             list(self._libraries.values()),
             not_run=not_run,
@@ -301,7 +311,9 @@ class ThreadSafetyChecker:
     def _found(self, finding: Finding) -> None:
         if getattr(self._telling, "busy", False):
             return
-        self._findings.append(finding)
+        self._findings[finding.key] = finding
+        if finding.grade in _HARMLESS:
+            return
         self._telling.busy = True  # telling may run code that is watched itself
         try:
             self._note(finding)

@@ -49,7 +49,8 @@ class Report:
         forgotten: Sequence[str] = (),
     ) -> None:
         # what was seen to be wrong comes first
-        ordered = sorted(findings, key=lambda finding: finding.grade != WRONG)
+        ordered = sorted(findings, key=lambda finding: finding.evidence != WRONG)
+        ordered = [each for each in ordered if each.grade not in ("note", "clean")]
         self.findings = [ReportedFinding(finding) for finding in ordered]
         self.stopped = list(stopped)
         self.faults = list(faults)
@@ -142,6 +143,7 @@ class ReportedFinding:
 
     def __init__(self, finding: Finding) -> None:
         self.grade = finding.grade
+        self.evidence = finding.evidence
         self.variable = finding.variable
         self.advice = finding.advice
         self.text = describe_finding(finding)
@@ -153,6 +155,7 @@ class ReportedFinding:
         accesses = [a for a in (finding.first, finding.second) if a is not None]
         return {
             "grade": self.grade,
+            "evidence": finding.evidence,
             "variable": self.variable,
             "problem": finding.problem,
             "advice": self.advice,
@@ -162,7 +165,7 @@ class ReportedFinding:
 
 def describe_finding(finding: Finding) -> str:
     """What, where by whom under which locks, and what to do. Stacks begin with the access."""
-    lines = [f"{finding.variable}: {finding.problem} [{finding.grade}: {_GRADES[finding.grade]}]"]
+    lines = [f"{finding.variable}: {finding.problem} [{finding.grade}: {_GRADES[finding.evidence]}]"]
     for access in (finding.first, finding.second):
         if access is None:
             continue

@@ -20,14 +20,19 @@ from .access_modes import (
     WALK,
     WRITE,
 )
+from .benign import DELETED, MIXED, Written
 from .detector import Detector
 from .findings import (
     DISCIPLINE,
     DOCUMENTED,
+    CLEAN,
     LEAK,
+    NOTED,
     OBSERVED,
     ORDER,
+    RACE,
     SHOWN_FRAMES,
+    SILENCE,
     WRONG,
     Access,
     Finding,
@@ -39,6 +44,7 @@ from .happens_before import Clock
 __all__ = [
     "Detector", "Clock", "Access", "Finding", "Frame",
     "OBSERVED", "DISCIPLINE", "DOCUMENTED", "WRONG", "ORDER", "LEAK", "SHOWN_FRAMES",
+    "RACE", "NOTED", "CLEAN", "SILENCE", "Written", "MIXED", "DELETED",
     "ThreadSafetyError",
     "READ", "WRITE", "TOUCH", "PEEK", "COPY", "ITERATE", "GROW", "SHRINK", "REORDER",
     "WALK", "SNAPSHOT", "OVERWRITE",

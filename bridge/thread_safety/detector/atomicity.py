@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from .access_modes import ACT, COPY, GROW, TOUCH, WRITE
+from .benign import Written
 from .findings import Frame
 from .happens_before import ThreadState, Variable, merge
+from .together import Together
 
 #: How much is remembered of how a call keeps others out.
 _MOST = 1000
@@ -28,9 +30,15 @@ class Look:
     __slots__ = ("at", "changes", "decides", "holds", "mode", "number", "tested")
 
     def __init__(
-        self, mode: str, holds: dict[Hashable, int], changes: int, number: int, at: Frame | None
+        self,
+        mode: str,
+        holds: dict[Hashable, int],
+        changes: int,
+        number: int,
+        at: Sequence[Frame],
     ) -> None:
         self.mode = mode
+        #: the stack
         self.at = at
         #: the locks, each with its hold
         self.holds = holds
@@ -50,9 +58,10 @@ class Change:
     ``mode``: ``ACT`` if the change was decided by a look. ``interleaved``: other calls changed the
     variable in between. ``decided_at``: the place of the look, if a test came between the two.
     ``cover``: the locks that were held all the time since the look; without one, all that are held.
+    ``looked_under``: the locks that were held at the look. ``derived``: there was a look.
     """
 
-    __slots__ = ("cover", "decided_at", "interleaved", "mode")
+    __slots__ = ("cover", "decided_at", "derived", "interleaved", "looked_under", "mode")
 
     def __init__(
         self,
@@ -60,8 +69,12 @@ class Change:
         cover: frozenset[Hashable],
         interleaved: bool = False,
         decided_at: Frame | None = None,
+        looked_under: frozenset[Hashable] = frozenset(),
+        derived: bool = True,
     ) -> None:
         self.mode = mode
+        self.derived = derived
+        self.looked_under = looked_under
         self.cover = cover
         self.interleaved = interleaved
         self.decided_at = decided_at
@@ -104,13 +117,16 @@ class Announcements:
 class CallState:
     """What is known of one call: its looks, and what depends on them."""
 
-    __slots__ = ("announcements", "decisions", "flags", "looks", "named", "number", "raised")
+    __slots__ = (
+        "announcements", "decisions", "flags", "looks", "named", "number", "raised", "together"
+    )  # fmt: skip
 
     def __init__(self) -> None:
         #: Variables that were tested without a lock, and the holds under which one was written since.
         self.flags: set[Variable] = set()
         self.raised: dict[Hashable, int] = {}
         self.announcements = Announcements()
+        self.together = Together()
         #: The latest comes last.
         self.looks: dict[Variable, Look] = {}
         self.number = 0
@@ -195,6 +211,8 @@ class Atomicity:
                 made.flags.add(variable)
             else:
                 made.announcements.tested(variable, look.holds)
+            if variable.uses is not None:
+                variable.uses.tested = True
             look.decides |= test is not None
             look.tested = True
         if test is not None:
@@ -215,19 +233,21 @@ class Atomicity:
         mode: str,
         call: Hashable,
         augmented: bool,
-        at: Frame | None,
+        at: Sequence[Frame],
     ) -> None:
         """A call looks at a variable, and may change it by what it sees.
 
         Args:
             augmented: it is the first half of ``+=``, which leaves an earlier look that decides.
-            at: the place of the look; None if it is not known.
+            at: the place of the look, a stack.
         """
         made = self._calls.get(call)
         if made is None:
             made = self._calls[call] = CallState()
         last = made.looks.pop(variable, None)
         made.number += 1
+        if variable.uses is not None and not augmented:
+            made.together.look(variable.uses, state, None if last is None else last.holds, last is not None and last.at is at)
         if augmented and last is not None and last.decides:
             last.number = made.number
             made.looks[variable] = last
@@ -259,14 +279,29 @@ class Atomicity:
         if mode == WRITE and variable.first is None:
             variable.writes += 1
         if look is None:
-            return Change(mode, state.locks)
+            return Change(mode, state.locks, derived=False)
         cover = frozenset(k for k, hold in look.holds.items() if state.holds.get(k) == hold)
         if cover and cover == state.locks:
             return Change(mode, cover)
         if _is_independent(look, mode, bool(look.holds and state.holds)):
             return Change(mode, state.locks)
         between = by_others > look.changes
-        return Change(ACT, cover, between, look.at if look.tested else None)
+        decided_at = look.at[0] if look.tested and look.at else None
+        return Change(ACT, cover, between, decided_at, frozenset(look.holds))
+
+    def wrote(
+        self, variable: Variable, thread: Hashable, state: ThreadState, call: Hashable, what: Written
+    ) -> None:
+        """A call writes a variable that has a name: to be told before ``change``."""
+        uses = variable.uses
+        if uses is None or (variable.first is not None and call == thread):
+            return  # a thread of the program makes it, before there are others
+        uses.wrote(thread, state.locks, what)
+        uses.filled |= what.fills and call == thread
+        made = self._calls.get(call)
+        if made is None:
+            made = self._calls[call] = CallState()
+        made.together.write(uses, state)
 
     def is_late(self, variable: Variable, state: ThreadState, call: Hashable) -> bool:
         """Whether a variable is written after a flag was raised that others test without the lock.

@@ -15,21 +15,28 @@ from collections.abc import Callable, Hashable, Sequence
 
 from .access_modes import ACT, CONFLICTS, LOOKS, OF_WHOLES, OVERWRITE, READ, SNAPSHOT, WRITE
 from .atomicity import Atomicity
+from .benign import MEMO, NOTE, UNKNOWN, Doubt, Uses, Written
 from .findings import (
     DISCIPLINE,
     DOCUMENTED,
     OBSERVED,
+    RACE,
     Access,
     Finding,
     Frame,
     advice,
     problem,
 )
-from .happens_before import Clock, HappensBefore, Variable
+from .happens_before import Clock, HappensBefore, ThreadState, Variable
 from .lock_order import LockOrder
 
 #: How much is remembered: parts of one object, kinds of accesses to one of them, findings.
 _MAX_PARTS, _MAX_ACCESSES, _MAX_FINDINGS = 10_000, 100, 1_000
+#: Of how many objects it is remembered where they were stored.
+_MAX_STORED = 10_000
+_NOTHING: frozenset[Hashable] = frozenset()
+#: What can be done to one reference.
+_OF_REFERENCES = frozenset([READ, WRITE, ACT])
 
 
 class Detector:
@@ -50,10 +57,14 @@ class Detector:
         #: What each call has looked at, and decides by that.
         self.calls = Atomicity()
         self._found = found
+        #: Whether accesses count.
+        self.looks = True
         #: Called, with what it is, for each thing that finds no place.
         self.lost: Callable[[str], object] = lambda what: None
         self._variables: dict[Hashable, dict[Hashable, Variable]] = {}
-        self._keys: set[Hashable] = set()
+        self._known: dict[Hashable, Finding] = {}
+        #: Where objects that are watched were stored, by what they are known as.
+        self._stored: dict[Hashable, Uses] = {}
 
     def access(
         self,
@@ -67,6 +78,8 @@ class Detector:
         rule: str | None = None,
         unfinished: bool = False,
         augmented: bool = False,
+        written: Written | None = None,
+        plain: bool = False,
     ) -> None:
         """``thread`` accesses the variable ``part`` of ``owner``, which people know as ``name``.
 
@@ -78,7 +91,11 @@ class Detector:
             unfinished: it is made by the call that published the object, which others may have
                 found already.
             augmented: the look is the first half of ``+=``, and nothing is checked by it.
+            written: what a write does to the value.
+            plain: it is one reference, which is read and replaced as a whole.
         """
+        if not self.looks:
+            return
         parts = self._variables.get(owner)
         if parts is None:
             parts = self._variables[owner] = {}
@@ -89,19 +106,24 @@ class Detector:
                 del parts[next(iter(parts))]
                 self.lost("items of large containers that are forgotten")
             variable = parts[part] = Variable(thread)
+        if variable.uses is None and (plain or written is not None):
+            variable.uses = Uses()
         state = self.order.state(thread)
         if variable.first != thread:
             variable.first = None
-        interleaved, decided_at, cover = False, None, state.locks
+        interleaved, decided_at, cover, looked_under = False, None, state.locks, _NOTHING
+        derived = False
         if mode in OF_WHOLES:
             unfinished = False
         elif mode in LOOKS:
             unfinished = False
-            self.calls.look(variable, state, mode, call, augmented, stack[0] if stack else None)
+            self.calls.look(variable, state, mode, call, augmented, stack)
         else:
+            self._note_write(owner, variable, thread, state, call, written)
             change = self.calls.change(variable, state, mode, call)
             mode, cover = change.mode, change.cover
             interleaved, decided_at = change.interleaved, change.decided_at
+            looked_under, derived = change.looked_under, change.derived
             unfinished = self.calls.is_late(variable, state, call) or unfinished
         key = thread, mode, state.locks
         turn = _turn_of(variable, thread, variable.changed_by_other) if interleaved else None
@@ -116,7 +138,8 @@ class Detector:
             # a new object for each would cost more than all the rest
             access.time, access.stack, access.call = state.time, stack, call
             access.rule, access.unfinished = rule, unfinished
-        access.decided_at, access.cover = decided_at, cover
+        access.decided_at, access.cover, access.looked_under = decided_at, cover, looked_under
+        access.derived = derived
         access.announcements = announcements = self.calls.announcements(call)
         access.announced_at = 0 if announcements is None else announcements.number
         access.holds = state.holds
@@ -129,9 +152,37 @@ class Detector:
         for other in variable.accesses.values():
             if other.mode not in conflicts or other.thread == thread:
                 continue
-            if _race(variable, other, access, state.clock):
-                self._report(name, other, access, interleaved)
+            verdict = _verdict(variable, other, access, state.clock, plain)
+            if verdict is None:
+                continue
+            doubt = None
+            if verdict != RACE and variable.uses is not None:
+                variable.uses.disputed = True
+                doubt = Doubt(verdict, variable.uses)
+            elif variable.uses is not None:
+                variable.uses.raced = True
+            self._report(name, other, access, interleaved, doubt)
+            if doubt is None:
                 break
+
+    def _note_write(
+        self,
+        owner: Hashable,
+        variable: Variable,
+        thread: Hashable,
+        state: ThreadState,
+        call: Hashable,
+        written: Written | None,
+    ) -> None:
+        """What is written to a variable; or its object, which was stored in another, is changed."""
+        if self._stored and owner in self._stored:
+            self._stored.pop(owner).spoiled = True
+        uses = variable.uses
+        if uses is not None:
+            written = written or UNKNOWN
+            self.calls.wrote(variable, thread, state, call, written)
+            if written.key is not None and len(self._stored) < _MAX_STORED:
+                self._stored[written.key] = uses
 
     def decide(
         self, thread: Hashable, call: Hashable, test: Hashable, mark: int, names: Sequence[Hashable]
@@ -148,24 +199,38 @@ class Detector:
     def forget(self, owner: Hashable) -> None:
         """All accesses to parts of ``owner`` so far are over, or it has ceased to exist."""
         self._variables.pop(owner, None)
+        self._stored.pop(owner, None)
 
     def report(self, finding: Finding) -> None:
         """Pass on what was found, here or by another rule, unless it is known."""
-        if finding.key in self._keys:
-            return
-        if len(self._keys) >= _MAX_FINDINGS:
+        known = self._known.get(finding.key)
+        if known is not None:
+            if known.doubt is None or not self._settles(known, finding):
+                return
+        elif len(self._known) >= _MAX_FINDINGS:
             self.lost("further findings")
             return
-        self._keys.add(finding.key)
+        self._known[finding.key] = finding
         self._found(finding)
 
-    def _report(self, name: str, old: Access, new: Access, interleaved: bool) -> None:
+    def _settles(self, known: Finding, finding: Finding) -> bool:
+        """Whether a finding says for certain that another one is a race, which could be none."""
+        assert known.doubt is not None
+        if finding.doubt is not None:
+            known.doubt.add(finding.doubt)
+        return finding.doubt is None
+
+    def _report(
+        self, name: str, old: Access, new: Access, interleaved: bool, doubt: Doubt | None = None
+    ) -> None:
         together = self.calls.is_running(old.call) and old.call != new.call
         grade = OBSERVED if interleaved or together else DISCIPLINE
         if new.rule is not None:
             grade = DOCUMENTED
         what_to_do = new.rule or advice(old, new)
-        self.report(Finding(grade, name, problem(old, new), what_to_do, old.copy(), new.copy()))
+        self.report(
+            Finding(grade, name, problem(old, new), what_to_do, old.copy(), new.copy(), doubt)
+        )
 
 
 def _turn_of(variable: Variable, thread: Hashable, call: Hashable) -> Access | None:
@@ -176,34 +241,55 @@ def _turn_of(variable: Variable, thread: Hashable, call: Hashable) -> Access | N
     return None
 
 
-def _race(variable: Variable, old: Access, new: Access, clock: Clock) -> bool:
-    """Whether two accesses race, whose modes are in conflict."""
+def _verdict(
+    variable: Variable, old: Access, new: Access, clock: Clock, plain: bool
+) -> str | None:
+    """``RACE`` if two accesses race, whose modes are in conflict; or why that is in doubt; None: no."""
     modes = {old.mode, new.mode}
     if not old.cover.isdisjoint(new.cover):
-        return False
+        return None
     if _asks_for(old, new) or _asks_for(new, old):
-        return False
+        return None
     torn = ACT in modes and old.locks and new.locks  # let go of between look and change
     # there, whoever decides by the variable in the next run may come at any moment
-    firmly = torn or old.unfinished or new.unfinished
+    unfinished = old.unfinished or new.unfinished
+    firmly = torn or unfinished
     if (clock.firm if firmly else clock.soft).get(old.thread, 0) >= old.time:
-        return False  # handed over
+        return None  # handed over
     if SNAPSHOT in modes:
         # each is atomic; what is written under a lock, or in several steps, is not to be seen between
         change = old if old.mode == OVERWRITE else new
-        return old.locks.isdisjoint(new.locks) and bool(change.locks or change.several)
+        raced = old.locks.isdisjoint(new.locks) and bool(change.locks or change.several)
+        return RACE if raced else None
     if ACT in modes and not modes & LOOKS:
-        return True  # between look and change the other may come, whatever it holds
+        # between look and change the other may come, whatever it holds
+        return MEMO if _are_memos(variable, old, new) else RACE
     if _may_decide_the_same(old, new) or _may_decide_the_same(new, old):
-        return True
+        return MEMO if _are_memos(variable, old, new) else RACE
     if not old.locks.isdisjoint(new.locks):
-        return False
+        return None
+    if plain and not unfinished and modes <= _OF_REFERENCES:
+        # what was made of the value before is lost if another is written between
+        return RACE if modes == {WRITE} and (old.derived or new.derived) else NOTE
     if modes == {READ, WRITE} and variable.writes <= 1:
         # written once, under a lock: that is how something is published, and reading a
         # reference is atomic
         write = old if old.mode == WRITE else new
-        return write.unfinished or not write.locks
-    return True
+        return RACE if write.unfinished or not write.locks else None
+    return RACE
+
+
+def _are_memos(variable: Variable, old: Access, new: Access) -> bool:
+    """Whether both look and store under one lock, which they let go between."""
+    if variable.uses is None:
+        return False
+    common = old.locks & new.locks
+    for access in (old, new):
+        if access.mode == ACT:
+            common &= access.looked_under
+        elif access.mode not in LOOKS:
+            return False
+    return bool(common)
 
 
 def _asks_for(asking: Access, announced: Access) -> bool:

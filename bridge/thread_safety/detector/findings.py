@@ -21,6 +21,7 @@ from .access_modes import (
     WALK,
     WRITE,
 )
+from .benign import NOTE, Doubt
 
 #: A place in the code: file, line, function.
 Frame: TypeAlias = tuple[str, int, str]
@@ -28,6 +29,10 @@ Frame: TypeAlias = tuple[str, int, str]
 #: How many frames of each stack are shown.
 SHOWN_FRAMES = 8
 OBSERVED, DISCIPLINE, DOCUMENTED = "observed", "discipline", "documented"
+#: What a finding is to whoever runs the check: a race fails it, a note is safe in CPython.
+RACE, NOTED, CLEAN = "race", "note", "clean"
+#: Of a silence that silences nothing.
+SILENCE = "silence"
 #: Of results that no order of the calls explains, of locks taken in both orders, and of values that
 #: one call leaves behind for another.
 WRONG, ORDER, LEAK = "wrong", "order", "leak"
@@ -41,7 +46,7 @@ class Access:
     """One access to a variable, as it is remembered."""
 
     __slots__ = (
-        "announced_at", "announcements", "call", "cover", "decided_at", "holds", "locks", "mode", "rule",
+        "announced_at", "announcements", "call", "cover", "decided_at", "derived", "holds", "locks", "looked_under", "mode", "rule",
         "several", "stack", "thread", "time", "unfinished", "words",
     )  # fmt: skip
 
@@ -70,6 +75,10 @@ class Access:
         self.decided_at: Frame | None = None
         #: The locks that were held all the time since the look; without one, those that are held.
         self.cover = locks
+        #: Of ``ACT``: the locks that were held at the look.
+        self.looked_under: frozenset[Hashable] = frozenset()
+        #: Of a change: the call has looked at the variable before, so that it may depend on that.
+        self.derived = False
         #: How the call keeps others out, how far that was, and the locks with their holds.
         self.announcements: Any = None
         self.announced_at = 0
@@ -108,7 +117,7 @@ class Finding:
     """A race, or a broken rule.
 
     Args:
-        grade: ``wrong`` (a result that no order of the calls explains), ``observed`` (the accesses
+        evidence: ``wrong`` (a result that no order of the calls explains), ``observed`` (the accesses
             came in between each other), ``discipline`` (nothing keeps them apart), ``documented``
             (a rule of the library table), ``order`` (of locks) or ``leak`` (from call to call).
         variable: what people know the variable as.
@@ -116,23 +125,33 @@ class Finding:
         advice: what to do about it.
         first: one of the two accesses.
         second: the other; None: there is but one.
+        doubt: whether it is a race at all; None: it is.
     """
 
     def __init__(
         self,
-        grade: str,
+        evidence: str,
         variable: str,
         problem: str,
         advice: str,
         first: Access,
         second: Access | None = None,
+        doubt: Doubt | None = None,
     ) -> None:
-        self.grade = grade
+        self.evidence = evidence
+        self.doubt = doubt
         self.variable = variable
         self.problem = problem
         self.advice = advice
         self.first = first
         self.second = second
+
+    @property
+    def grade(self) -> str:
+        """``race``, ``note`` (safe in CPython), ``clean`` (harmless), ``order`` or ``leak``."""
+        if self.doubt is not None and self.doubt.harm is None:
+            return NOTED if self.doubt.verdict == NOTE else CLEAN
+        return self.evidence if self.evidence in (ORDER, LEAK, SILENCE) else RACE
 
     @property
     def key(self) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TypeAlias
 
+from .benign import Uses
 from .findings import Access
 
 #: The components of a vector clock that are not zero, by thread.
@@ -46,7 +47,7 @@ class Variable:
 
     __slots__ = (
         "accesses", "changed_by", "changed_by_other", "changes", "first", "overwritten_by", "sent",
-        "writes", "_by_others",
+        "uses", "writes", "_by_others",
     )  # fmt: skip
 
     def __init__(self, first: Hashable) -> None:
@@ -65,6 +66,8 @@ class Variable:
         self.sent: dict[Hashable, Times] = {}
         #: since there are two threads
         self.writes = 0
+        #: how the calls use it; of a variable that has a name, or an item
+        self.uses: Uses | None = None
         #: the call that wrote a part last; of a whole
         self.overwritten_by: Hashable = None
 

@@ -315,9 +315,9 @@ class Calls:
             self._variables.attribute(args[0], args[1]).value = args[2]
             return None
         if function is object.__setattr__ and len(args) == 3:
-            self._variables.before_write(*args)
+            written = self._variables.before_write(*args)
             function(*args)
-            self._variables.after_write(args[0], args[1])
+            self._variables.after_write(args[0], args[1], written)
             return None
         if function is delattr and len(args) == 2:
             del self._variables.attribute(args[0], args[1]).value

@@ -17,6 +17,7 @@ from .known_objects import Shared
 from .recorder import Recorder
 from .shared_objects import SharedObjects, short
 from .stacks import place_of
+from .values import UNSEEN, describe_write
 
 #: How many views of dicts are remembered before it is looked which of them are still used; and how
 #: many references of one are our own.
@@ -75,8 +76,8 @@ class Containers:
         """``container[key]`` where it is written."""
         return _Place(self, container, key)
 
-    def before_change(self, container: Any, key: Any, *, deletes: bool) -> None:
-        """``container[key]`` is about to be written, or deleted."""
+    def before_change(self, container: Any, key: Any, value: Any, *, deletes: bool) -> None:
+        """``container[key]`` is about to become ``value``, or to be deleted."""
         shared = self._shared.known(container)
         if shared is None:
             rule = self._rules.for_item_change(container)
@@ -85,7 +86,13 @@ class Containers:
             return
         if is_a(container, MAPPINGS):
             new = key not in container
-            self._recorder.record_item(shared, key, TOUCH if deletes else WRITE)
+            if deletes:
+                self._recorder.record_item(shared, key, TOUCH)
+            else:
+                self._shared.publish(value, f"{shared.name}[{short(key)}]")
+                before = None if new else _found(container, key)
+                written = describe_write(before, value, self._shared)
+                self._recorder.record_item(shared, key, WRITE, written=written)
             if deletes or new:
                 self._recorder.record_structure(shared, SHRINK if deletes else GROW)
             else:
@@ -268,6 +275,11 @@ class Containers:
             yield value
 
 
+def _found(container: Any, key: Any) -> Any:
+    """``container[key]`` of a plain dict, without code of the program; of others it is not known."""
+    return dict.get(container, key) if is_a(container, dict) else UNSEEN
+
+
 class _Place:
     """``container[key]`` as the target of an assignment."""
 
@@ -282,13 +294,13 @@ class _Place:
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._operations.before_change(self._container, self._key, deletes=False)
+        self._operations.before_change(self._container, self._key, value, deletes=False)
         self._operations.keep(self._container, value, self._key)
         self._container[self._key] = value
 
     @value.deleter
     def value(self) -> None:
-        self._operations.before_change(self._container, self._key, deletes=True)
+        self._operations.before_change(self._container, self._key, None, deletes=True)
         del self._container[self._key]
 
     @property

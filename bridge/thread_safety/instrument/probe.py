@@ -78,9 +78,9 @@ class Probe:
         """Put what rewritten code calls into its module."""
         vars(module).update(self._operations)
 
-    def looks_at_lock_order(self, wanted: bool) -> None:
-        """Whether the order in which locks are taken counts."""
-        self._detector.locks.enabled = wanted
+    def look(self, wanted: bool) -> None:
+        """Whether accesses, and the order in which locks are taken, count."""
+        self._detector.locks.enabled = self._detector.looks = wanted
 
     def returned(self, result: Any, function: Any, name: str) -> None:
         """A call of ``function``, known as ``name``, returns ``result`` to whoever reads it."""

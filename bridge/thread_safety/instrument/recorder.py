@@ -22,6 +22,7 @@ from ..detector import (
     Detector,
     Finding,
     Frame,
+    Written,
 )
 from ..libraries import Rule
 from .faults import Faults
@@ -215,6 +216,8 @@ class Recorder:
         rule: str | None = None,
         augmented: bool = False,
         stack: tuple[Frame, ...] | None = None,
+        written: Written | None = None,
+        plain: bool = False,
     ) -> None:
         """This thread accesses a part of a shared object.
 
@@ -222,7 +225,7 @@ class Recorder:
             part: the name of an attribute; or of an item, ``("item", key)``; or some words that
                 are no name, as ``STRUCTURE``. (A free-threaded Python finds a name far faster
                 than a tuple that another thread has made.)
-            mode: as of ``Detector.access``, as are ``rule`` and ``augmented``.
+            mode: as of ``Detector.access``, as are ``rule``, ``augmented``, ``written``, ``plain``.
             name: what people know the part as.
             stack: where; default: here.
         """
@@ -238,17 +241,9 @@ class Recorder:
                     self._detector.forget(shared.key)
                 unfinished = shared.publisher is not None and shared.publisher == call
                 self._detector.access(
-                    thread,
-                    shared.key,
-                    part,
-                    mode,
-                    name,
-                    stack,
-                    call,
-                    rule,
-                    unfinished,
-                    augmented,
-                )
+                    thread, shared.key, part, mode, name, stack, call, rule, unfinished,
+                    augmented, written, plain,
+                )  # fmt: skip
         except Exception as error:
             self.faults.note(error)
         if self.pause is not None:
@@ -277,7 +272,14 @@ class Recorder:
         if shared.seen_whole:
             self.record(shared, WHOLE, OVERWRITE, shared.name)
 
-    def record_item(self, shared: Shared, key: Any, mode: str, augmented: bool = False) -> None:
+    def record_item(
+        self,
+        shared: Shared,
+        key: Any,
+        mode: str,
+        augmented: bool = False,
+        written: Written | None = None,
+    ) -> None:
         """An access to one item of a container, or to a variable of a ``__dict__``."""
         of = shared.namespace_of
         if of is not None:
@@ -289,7 +291,7 @@ class Recorder:
             key = weakly(key)
         except Exception:
             return  # not hashable: the operation itself will say so
-        self.record(shared, ("item", key), mode, name, augmented=augmented)
+        self.record(shared, ("item", key), mode, name, augmented=augmented, written=written)
 
     def record_array(self, shared: Shared, mode: str, array: Any) -> None:
         """All that ``array`` shows, the shared one or a view of it: parts of those are not compared."""

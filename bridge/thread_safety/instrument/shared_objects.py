@@ -194,11 +194,17 @@ class SharedObjects:
         if id(value) in self._objects or not self.can_change(value):
             return
         shared = Shared(value, name, None, True)
-        shared.publisher = self._threads.task
+        if self._threads.call is not None or _thread.get_ident() != _main_thread():
+            # what setup() publishes is there before the calls
+            shared.publisher = self._threads.task
         self.known_objects.add(value, shared)
         if deep or type(value) in (dict, list, set):
             for part, path in parts(value, name):
                 self.publish(part, path, deep=deep)
+
+
+def _main_thread() -> int | None:
+    return threading.main_thread().ident
 
 
 def parts(value: Any, path: str) -> list[tuple[Any, str]]:
@@ -206,7 +212,7 @@ def parts(value: Any, path: str) -> list[tuple[Any, str]]:
     if is_a(value, functools.partial):
         value = (value.func, *value.args, *value.keywords.values())
     if is_a(value, types.MethodType):
-        return [(value.__self__, path)]
+        return [(value.__self__, type(value.__self__).__name__)]
     if is_a(value, MAPPINGS):
         return [(item, f"{path}[{short(key)}]") for key, item in list(value.items())]
     if is_a(value, list | collections.deque | set | tuple):

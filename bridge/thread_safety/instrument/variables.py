@@ -6,13 +6,14 @@ import sys
 import types
 from typing import Any
 
-from ..detector import READ, WRITE
+from ..detector import DELETED, READ, WRITE, Written
 from .builtins import is_a, namespace
 from .containers import Containers
 from .known_objects import Shared
 from .recorder import Recorder
 from .shared_objects import SharedObjects
 from .thread_locals import ThreadLocals, is_local
+from .values import UNSEEN, describe_write
 
 
 class Variables:
@@ -38,6 +39,8 @@ class Variables:
         self.containers = containers
         #: By type and name: whether the attribute is one that each object has for itself.
         self._plain: dict[type, dict[str, bool]] = {}
+        #: Of globals and variables of functions: None, or that it was something else.
+        self._last: dict[tuple[str, str], Any] = {}
 
     # -- attributes -------------------------------------------------------------------------
 
@@ -51,7 +54,7 @@ class Variables:
             return getattr(object, name)
         holder, data = self._holder(object, name, shared)
         if data:
-            self._recorder.record(holder, name, READ, f"{holder.name}.{name}", augmented=augmented)
+            self._recorder.record(holder, name, READ, f"{holder.name}.{name}", augmented=augmented, plain=True)
         value = getattr(object, name)
         if name == "__dict__":
             self.share_namespace(value, shared)
@@ -96,8 +99,8 @@ class Variables:
         """``object.name`` where it is written."""
         return _Attribute(self, object, name)
 
-    def after_write(self, object: Any, name: str) -> None:
-        """``object.name`` was written or deleted."""
+    def after_write(self, object: Any, name: str, written: Written | None = None) -> None:
+        """``object.name`` was written or deleted; ``written``: what ``before_write`` has returned."""
         shared = self._shared.get(object)
         if shared is None:
             return
@@ -107,7 +110,9 @@ class Variables:
         found = None if is_a(object, type) else _in_mro(type(object), name)
         if found is not None and is_a(found[1], property):
             return  # its own code tells
-        self._recorder.record(shared, name, WRITE, f"{shared.name}.{name}")
+        self._recorder.record(
+            shared, name, WRITE, f"{shared.name}.{name}", written=written, plain=True
+        )
         if shared.seen_whole:
             self._recorder.record_overwriting(shared)
 
@@ -117,21 +122,26 @@ class Variables:
         if shared is not None and is_local(object):
             self._locals.deleted(shared, name)
         else:
-            self.after_write(object, name)
+            self.after_write(object, name, DELETED)
 
-    def before_write(self, object: Any, name: str, value: Any) -> None:
+    def before_write(self, object: Any, name: str, value: Any) -> Written | None:
         """An attribute is about to be written: others will find the value, and not the old one.
 
         ``batch, self.pending = self.pending, []``: whoever swaps a container for a new one may
         work on the old one alone. If others know it still, they are seen when they use it.
+
+        Returns:
+            What becomes of the variable; None: nobody else knows the object.
         """
         shared = self._shared.get(object)
         if shared is None or is_local(object):
-            return
+            return None
         self._shared.publish(value, f"{shared.name}.{name}")
-        old = self._shared.get(namespace(object).get(name))
+        before = _value_of(object, name)
+        old = self._shared.get(before)
         if old is not None and old.name == f"{shared.name}.{name}":
             self._recorder.take_back(old)
+        return describe_write(before, value, self._shared)
 
     def share_namespace(self, namespace: Any, shared: Shared) -> None:
         """``namespace`` is the ``__dict__`` of a shared object."""
@@ -143,32 +153,56 @@ class Variables:
 
     def read_global(self, module: str, name: str, value: Any, augmented: bool = False) -> Any:
         """A global variable to which some function assigns."""
+        self._last[module, name] = value if value is None else UNSEEN
         self._record_global(module, name, READ, augmented)
         self._shared.share(value, f"{module}.{name}")
         return value
 
     def wrote_global(self, module: str, name: str, value: Any) -> None:
         """The same, where it was assigned."""
-        self._record_global(module, name, WRITE)
+        self._record_global(module, name, WRITE, written=self._written(module, name, value))
 
-    def _record_global(self, module: str, name: str, mode: str, augmented: bool = False) -> None:
+    def _record_global(
+        self,
+        module: str,
+        name: str,
+        mode: str,
+        augmented: bool = False,
+        written: Written | None = None,
+    ) -> None:
         namespace = sys.modules[module].__dict__ if module in sys.modules else None
-        self._record_name(namespace, module, name, mode, augmented)
+        self._record_name(namespace, module, name, mode, augmented, written)
+
+    def _written(self, where: str, name: str, value: Any) -> Written:
+        """What a value does to a variable of which it is only known whether it was None."""
+        before = self._last.get((where, name), UNSEEN)
+        self._last[where, name] = value if value is None else UNSEEN
+        return describe_write(before, value, self._shared)
 
     def read_cell(
         self, closure: types.FunctionType, name: str, value: Any, augmented: bool = False
     ) -> Any:
         """A variable of a function that an inner function assigns to."""
-        self._record_name(_cell_of(closure, name), _function_of(closure), name, READ, augmented)
+        where = _function_of(closure)
+        self._last[where, name] = value if value is None else UNSEEN
+        self._record_name(_cell_of(closure, name), where, name, READ, augmented)
         self._shared.share(value, f"{_function_of(closure)}.{name}")
         return value
 
     def wrote_cell(self, closure: types.FunctionType, name: str, value: Any) -> None:
         """The same, where it was assigned."""
-        self._record_name(_cell_of(closure, name), _function_of(closure), name, WRITE)
+        where = _function_of(closure)
+        written = self._written(where, name, value)
+        self._record_name(_cell_of(closure, name), where, name, WRITE, written=written)
 
     def _record_name(
-        self, holder: Any, where: str, name: str, mode: str, augmented: bool = False
+        self,
+        holder: Any,
+        where: str,
+        name: str,
+        mode: str,
+        augmented: bool = False,
+        written: Written | None = None,
     ) -> None:
         if holder is None:
             return
@@ -177,7 +211,15 @@ class Variables:
             escaped = is_a(holder, dict)
             shared = Shared(holder, where, None if escaped else self._recorder.thread, escaped)
             self._shared.add(holder, shared)
-        self._recorder.record(shared, name, mode, f"{where}.{name}", augmented=augmented)
+        self._recorder.record(
+            shared,
+            name,
+            mode,
+            f"{where}.{name}",
+            augmented=augmented,
+            written=written,
+            plain=True,
+        )
 
     def captured(self, function: Any) -> Any:
         """A function within a function: whoever gets it knows the variables that it uses."""
@@ -214,9 +256,9 @@ class _Attribute:
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._operations.before_write(self._object, self._name, value)
+        written = self._operations.before_write(self._object, self._name, value)
         setattr(self._object, self._name, value)
-        self._operations.after_write(self._object, self._name)
+        self._operations.after_write(self._object, self._name, written)
 
     @value.deleter
     def value(self) -> None:
@@ -232,6 +274,24 @@ class _Attribute:
     @in_place.setter
     def in_place(self, value: Any) -> None:
         self.value = value
+
+
+def _value_of(value: Any, name: str) -> Any:
+    """The value of an attribute, without running code of the program; None if it has none."""
+    if is_a(value, type):
+        return value.__dict__.get(name)
+    values = namespace(value)
+    if name in values:
+        return values[name]
+    found = _in_mro(type(value), name)
+    if found is None:
+        return None
+    if is_a(found[1], types.MemberDescriptorType):
+        try:
+            return found[1].__get__(value)
+        except AttributeError:
+            return None
+    return found[1]
 
 
 def _in_mro(kind: type, name: str) -> tuple[type, Any] | None:

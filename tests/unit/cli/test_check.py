@@ -187,7 +187,7 @@ def test_made_arguments_are_the_same_each_time(directory):
 def test_an_error_that_only_calls_at_once_have_is_a_finding(directory):
     report = check_adapter("checked_tools:Fragile", directory, calls=8)
     (finding,) = report.findings
-    assert (finding.grade, finding.variable) == ("observed", "meet")
+    assert (finding.evidence, finding.variable) == ("observed", "meet")
     assert "LookupError: somebody else is here" in finding.text
     assert "checked_tools.py" in finding.text
 

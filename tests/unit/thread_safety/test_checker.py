@@ -185,7 +185,7 @@ def test_streams_and_tasks_are_calls_from_end_to_end(tmp_path):
         asyncio.run(both())
         assert checker.get_report()["tools"]["stream"]["calls"] >= 1
     (finding,) = checker.findings
-    assert (finding.grade, program.found) == ("observed", ["n"])
+    assert (finding.evidence, program.found) == ("observed", ["n"])
 
 
 def test_a_serial_tool_does_not_race_with_itself(tmp_path):

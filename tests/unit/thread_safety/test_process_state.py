@@ -25,7 +25,7 @@ def test_a_call_that_leaves_the_process_changed_is_found(monkeypatch, tmp_path, 
     with warnings.catch_warnings():
         checker.wrap(change, "spoil")(monkeypatch, tmp_path)
     (finding,) = checker.findings
-    assert (finding.variable, finding.grade) == (name, "documented")
+    assert (finding.variable, finding.evidence) == (name, "documented")
     assert "spoil" in finding.problem
 
 

@@ -192,7 +192,7 @@ def test_the_check_finds_what_is_broken(topic):
     found = [finding for finding in findings if pair.EXPECTED in finding.text]
     assert found, texts
     if hasattr(pair, "GRADE"):
-        assert pair.GRADE in {finding.grade for finding in found}, texts
+        assert pair.GRADE in {finding.evidence for finding in found}, texts
 
 
 @pairs

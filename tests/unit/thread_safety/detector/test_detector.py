@@ -339,7 +339,7 @@ def test_a_finding_names_both_accesses(scene):
     scene.locked("A", WRITE, "l", line=3)
     scene.access("B", WRITE, line=7)
     (finding,) = scene.found
-    assert (finding.grade, finding.variable) == (DISCIPLINE, "x")
+    assert (finding.evidence, finding.variable) == (DISCIPLINE, "x")
     assert (finding.first.thread, finding.second.thread) == ("A", "B")
     assert (finding.first.stack[0][1], finding.second.stack[0][1]) == (3, 7)
     assert (finding.first.locks, finding.second.locks) == (frozenset("l"), frozenset())
@@ -365,7 +365,7 @@ def test_calls_that_ran_at_the_same_time_are_observed(scene):
     scene.detector.calls.begin("first")
     scene.access("A", WRITE, call="first")
     scene.access("B", WRITE, call="second")
-    assert scene.found[0].grade == OBSERVED
+    assert scene.found[0].evidence == OBSERVED
 
 
 def test_calls_that_had_ended_are_a_matter_of_discipline(scene):
@@ -373,7 +373,7 @@ def test_calls_that_had_ended_are_a_matter_of_discipline(scene):
     scene.access("A", WRITE, call="first")
     scene.detector.calls.end("first")
     scene.access("B", WRITE, call="second")
-    assert scene.found[0].grade == DISCIPLINE
+    assert scene.found[0].evidence == DISCIPLINE
 
 
 def test_tasks_of_one_loop_race_only_between_look_and_change(scene):
@@ -381,14 +381,14 @@ def test_tasks_of_one_loop_race_only_between_look_and_change(scene):
     scene.access("loop", WRITE, call="two")
     assert scene.found == []
     scene.access("loop", WRITE, call="one")
-    assert scene.found[0].grade == OBSERVED
+    assert scene.found[0].evidence == OBSERVED
 
 
 def test_what_is_documented_is_said(scene):
     for thread in "AB":
         scene.access(thread, WRITE, rule="one connection for each thread")
     (finding,) = scene.found
-    assert (finding.grade, finding.advice) == (DOCUMENTED, "one connection for each thread")
+    assert (finding.evidence, finding.advice) == (DOCUMENTED, "one connection for each thread")
 
 
 def test_other_rules_report_once_as_well(scene):

@@ -35,7 +35,7 @@ class Scene:
 
     @property
     def grades(self):
-        return [(finding.grade, finding.variable) for finding in self.found]
+        return [(finding.evidence, finding.variable) for finding in self.found]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_both_orders_are_reported_once_with_both_places(scene):
         scene.both("A", "x", "y")
         scene.both("B", "y", "x")
     (finding,) = scene.found
-    assert (finding.grade, finding.variable) == ("order", "x and y")
+    assert (finding.evidence, finding.variable) == ("order", "x and y")
     words = {finding.first.did, finding.second.did}
     assert words == {"takes y, holding x", "takes x, holding y"}
     assert {finding.first.stack[0][0], finding.second.stack[0][0]} == {"x.py", "y.py"}
@@ -104,7 +104,7 @@ def test_who_waits_for_whom_is_told(scene):
     assert scene.detector.locks.deadlock("A") is None
     scene.wait("B", "x")
     finding = scene.detector.locks.deadlock("B")
-    assert (finding.grade, finding.variable) == ("observed", "x and y")
+    assert (finding.evidence, finding.variable) == ("observed", "x and y")
     scene.detector.locks.wait_no_more("A")
     assert scene.detector.locks.deadlock("B") is None
 

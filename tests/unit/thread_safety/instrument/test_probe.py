@@ -117,7 +117,7 @@ def test_both_lines_are_named(tmp_path):
     source = "n = 0\ndef write():\n    global n\n    n = 1\ndef read():\n    return n\n"
     with checked(source, tmp_path) as program:
         program.call("write", "read")
-    (finding,) = program.checker.findings
+    (finding,) = program.checker.notes
     assert [access.stack[0][1] for access in (finding.first, finding.second)] == [4, 6]
     assert finding.first.stack[0][0] == program.module.__file__
 
