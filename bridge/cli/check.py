@@ -8,10 +8,12 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 
+from .. import __version__
 from ..errors import AdapterError
 from ..options import Seconds, WholeNumber
-from ..thread_safety import Report
+from ..thread_safety import Report, page_of, sarif_of
 from ..thread_safety.exercise import CALLS, EFFORT, LIMIT_S, THREADS, check_adapter
 from .command import ADAPTER_HELP, CLEAN, FAILED, USAGE, reader
 
@@ -35,11 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             flag, type=reader(kind), default=default, metavar=kind.metavar, help=text
         )
+    parser.add_argument("--strict", action="store_true", help="fail on what is a note otherwise")
     parser.add_argument("--json", action="store_true", help="the report for programs")
+    for flag, text in (("--sarif", "SARIF, for code hosts"), ("--html", "one page, to read")):
+        parser.add_argument(flag, metavar="FILE", help=f"write the report there as well: {text}")
     parser.epilog = (
         "Tools without arguments are called as they are, others with their examples, "
-        "@tool(examples=[[1, 2]]). Exit code: 0 nothing was found, 1 something was, or the limit "
-        "was reached, 2 the adapter could not be run."
+        "@tool(examples=[[1, 2]]). A finding is silenced by a comment on the line of the access, "
+        "# bridge: unguarded because ..., or in pyproject.toml, [tool.bridge.check]. Exit code: 0 "
+        "nothing was found, 1 something was, or the limit was reached, 2 the adapter could not be run."
     )
 
 
@@ -55,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     """
 
     def overdue(report: Report) -> None:
-        _show(report, options.json)
+        _show(report, options)
         sys.stdout.flush()
         os._exit(FAILED)
 
@@ -68,22 +74,41 @@ def run(options: argparse.Namespace) -> int:
             limit_s=options.limit,
             seed=options.seed,
             effort=options.effort,
+            strict=options.strict,
             overdue=overdue,
         )
     except AdapterError as error:
         print(f"bridge: {error}", file=sys.stderr)
         return USAGE
-    _show(report, options.json)
     code = FAILED if report.failed else CLEAN
+    if not _show(report, options):
+        code = USAGE
     threading.Thread(target=_end, args=(code,), name="end of the check", daemon=True).start()
     return code
 
 
-def _show(report: Report, as_json: bool) -> None:
-    if as_json:
+def _show(report: Report, options: argparse.Namespace) -> bool:
+    """Print the report, and write it where it is wanted. Returns whether that was possible."""
+    if options.json:
         print(json.dumps(report.describe(), indent=2))
     else:
         print(report.text, end="")
+    written = True
+    for path, form in ((options.sarif, _as_sarif), (options.html, page_of)):
+        if path is None:
+            continue
+        try:
+            # sources may have characters that are none
+            text = form(report, options.adapter)
+            Path(path).write_bytes(text.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            print(f"bridge: {path} cannot be written: {error.strerror}", file=sys.stderr)
+            written = False
+    return written
+
+
+def _as_sarif(report: Report, adapter: str) -> str:
+    return json.dumps(sarif_of(report, __version__), indent=2)
 
 
 def _end(code: int) -> None:

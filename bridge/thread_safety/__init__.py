@@ -20,7 +20,7 @@ from .checker import (
 from .detector import Access, Finding
 from .exercise import check_adapter
 from .libraries import Libraries, Library, LibraryObject
-from .report import Report, ReportedFinding
+from .reports import Report, ReportedFinding, page_of, sarif_of
 
 __all__ = [
     "Access",
@@ -36,7 +36,9 @@ __all__ = [
     "check_adapter",
     "check_common_pitfalls",
     "log",
+    "page_of",
     "require_thread_safe_adapter",
+    "sarif_of",
     "validate_adapter_thread_safety",
     "warn",
 ]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Self, TypeVar
@@ -22,7 +22,19 @@ from typing import Any, Self, TypeVar
 from ..loading import LoadedAdapter
 from ..tool import Tool
 from .call_counts import CallCounts
-from .detector import CLEAN, DOCUMENTED, NOTED, Access, Detector, Finding, Frame, ThreadSafetyError
+from .detector import (
+    DOCUMENTED,
+    LEAK,
+    NOTED,
+    ORDER,
+    RACE,
+    Access,
+    Detector,
+    Finding,
+    Frame,
+    ThreadSafetyError,
+)
+from .found import FoundSoFar
 from .instrument import (
     Faults,
     ImportHook,
@@ -42,16 +54,13 @@ from .pitfalls import (
     require_thread_safe_adapter,
     validate_adapter_thread_safety,
 )
-from .report import Report, describe_finding
+from .reports import Report
 from .schedule import Schedule
+from .silences import CheckSettings, Silences, find_settings
 from .watched_calls import WatchedCalls
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Shared = TypeVar("Shared")
-
-
-#: Grades that say that nobody is harmed.
-_HARMLESS = (NOTED, CLEAN)
 
 
 class ThreadSafetyChecker:
@@ -66,6 +75,7 @@ class ThreadSafetyChecker:
         packages: names of top-level packages or modules that belong to the program.
         directory: whatever is below it belongs to the program, too.
         note: called with each finding, once, on the thread that found it.
+        settings: what its project says of checks; default: nothing.
     """
 
     def __init__(
@@ -76,13 +86,12 @@ class ThreadSafetyChecker:
         packages: tuple[str, ...] = (),
         directory: str | None = None,
         note: Callable[[Finding], object] = warn,
+        settings: CheckSettings | None = None,
     ) -> None:
         self.enabled = enabled
         self.strict = strict
-        self._note = note
-        #: By key: what could be none may turn out to be one.
-        self._findings: dict[Hashable, Finding] = {}
-        self._telling = threading.local()
+        self._silences = Silences(settings or CheckSettings())
+        self._kept = FoundSoFar(strict, note, self._silences)
         self._counts = CallCounts()
         #: What was imported that promises less than to be shared, by name.
         self._libraries: dict[str, Library] = {}
@@ -91,7 +100,9 @@ class ThreadSafetyChecker:
         is_own = modules.rewritten.__contains__
         self._faults = Faults(log_fault)
         self._losses = Losses(log_loss)
-        self._probe = Probe(Detector(self._found), is_own, Rules(table), self._faults, self._losses)
+        self._probe = Probe(
+            Detector(self._kept.add), is_own, Rules(table), self._faults, self._losses
+        )
         self._calls = WatchedCalls(self._probe, self._counts)
         self._hook = ImportHook(modules, self._probe)
         self._imports = ImportWatch(table, self._library_imported, is_own)
@@ -117,7 +128,11 @@ class ThreadSafetyChecker:
             note: as for every checker.
         """
         package = name.replace(":", ".").partition(".")[0]
-        return cls(strict=strict, packages=(package,), directory=app_dir or ".", note=note)
+        directory = app_dir or "."
+        settings = find_settings(directory)
+        return cls(
+            strict=strict, packages=(package,), directory=directory, note=note, settings=settings
+        )
 
     def __enter__(self) -> Self:
         if self.enabled:
@@ -210,13 +225,13 @@ class ThreadSafetyChecker:
 
     @property
     def findings(self) -> list[Finding]:
-        """What was found so far, each once, in order; notes left out. Any thread may ask."""
-        return [each for each in list(self._findings.values()) if each.grade not in _HARMLESS]
+        """What was found so far, each once, in order; without notes and what is silenced."""
+        return self._kept.of(RACE, ORDER, LEAK)
 
     @property
     def notes(self) -> list[Finding]:
         """What is safe in CPython, though nothing keeps the threads apart. Any thread may ask."""
-        return [each for each in list(self._findings.values()) if each.grade == NOTED]
+        return self._kept.of(NOTED)
 
     @property
     def ends_deadlocks(self) -> bool:
@@ -282,22 +297,28 @@ class ThreadSafetyChecker:
         """Report what was found in another way."""
         self._probe.recorder.report(finding)
 
-    def report(
-        self,
-        not_run: Sequence[str] = (),
-        differences: Sequence[str] = (),
-        stopped: Sequence[str] = (),
-    ) -> Report:
-        """The findings with what was counted; for the arguments see ``Report``."""
+    def report(self, *, whole: bool = False, strict: bool = False, **more: Any) -> Report:
+        """The findings with what was counted.
+
+        Args:
+            whole: the program has run: a silence that has silenced nothing is a finding.
+            strict: notes are findings, too.
+            more: for the arguments see ``Report``.
+        """
+        self._kept.tell()
+        findings, silenced = self._kept.parted()
+        if whole:
+            findings += self._silences.unused(self._hook.files())
         return Report(
-            list(self._findings.values()),
+            findings,
             self._counts.describe(),
             list(self._libraries.values()),
-            not_run=not_run,
-            differences=differences,
-            stopped=stopped,
+            threads=self._probe.thread_names(),
+            silenced=silenced,
+            strict=strict or self._silences.settings.strict,
             faults=list(self._faults.texts.values()),
             forgotten=self._losses.describe(),
+            **more,
         )
 
     def get_report(self) -> dict[str, Any]:
@@ -307,20 +328,6 @@ class ThreadSafetyChecker:
     def print_thread_safety_report(self) -> None:
         """Print the report for people."""
         print(self.report().text)
-
-    def _found(self, finding: Finding) -> None:
-        if getattr(self._telling, "busy", False):
-            return
-        self._findings[finding.key] = finding
-        if finding.grade in _HARMLESS:
-            return
-        self._telling.busy = True  # telling may run code that is watched itself
-        try:
-            self._note(finding)
-        finally:
-            self._telling.busy = False
-        if self.strict:
-            raise ThreadSafetyError(describe_finding(finding))
 
     def _library_imported(self, library: Library, module: str, thread: int) -> None:
         self._libraries[library.name] = library

@@ -32,7 +32,7 @@ from .checker import ThreadSafetyChecker
 from .detector import OBSERVED, SHOWN_FRAMES, WRONG, Access, Finding, Frame
 from .outcomes import Difference, Failure, Outcomes, Step
 from .placement import Attempt, Placement
-from .report import Report
+from .reports import Report
 from .rounds import Round, examples_of, in_turn, rounds_of, waves_of, within_limits
 from .schedule import Schedule
 
@@ -59,6 +59,7 @@ def check_adapter(
     limit_s: float = LIMIT_S,
     seed: int = 0,
     effort: int = EFFORT,
+    strict: bool = False,
     overdue: Callable[[Report], object] | None = None,
 ) -> Report:
     """Check an adapter: run its tools, and report what is not safe.
@@ -71,6 +72,7 @@ def check_adapter(
         limit_s: after so many seconds it ends with what it knows.
         seed: what the schedules are drawn from: the same one draws the same.
         effort: how often each round of calls is repeated, each time with another schedule.
+        strict: what is safe in CPython alone fails, too.
         overdue: called with what is known, on another thread, if ``setup()`` or ``close()`` or an
             import keeps the check from ending in time.
 
@@ -81,7 +83,9 @@ def check_adapter(
         AdapterError: it cannot be imported, or has no tool that could be called.
     """
     with ThreadSafetyChecker.for_adapter(adapter, app_dir, note=lambda finding: None) as checker:
-        exercise = Exercise(checker, adapter, app_dir, threads, calls, limit_s, seed, effort)
+        exercise = Exercise(
+            checker, adapter, app_dir, threads, calls, limit_s, seed, effort, strict
+        )
         if overdue is None:
             return exercise.run()
         with _alarm(limit_s + _GRACE_S, lambda: overdue(exercise.stop())):
@@ -101,6 +105,7 @@ class Exercise:
         limit_s: float,
         seed: int,
         effort: int,
+        strict: bool = False,
     ) -> None:
         self._checker = checker
         checker.ends_deadlocks = True
@@ -112,6 +117,7 @@ class Exercise:
         self._end = time.monotonic() + limit_s
         self._chance = random.Random(seed)
         self._effort = effort
+        self._strict = strict
         self._schedule = Schedule(self._chance)
         self._at_once = Outcomes(checker.thread_number, checker.path)
         self._not_run: list[str] = []
@@ -147,7 +153,13 @@ class Exercise:
     def report(self) -> Report:
         """What is known so far. Any thread may ask."""
         notes = [f"{each.tool} {each.text}" for each in self._at_once.notes]
-        return self._checker.report(self._not_run, notes, self._stopped)
+        return self._checker.report(
+            whole=not self._stopped,
+            strict=self._strict,
+            not_run=self._not_run,
+            differences=notes,
+            stopped=self._stopped,
+        )
 
     def stop(self) -> Report:
         """Note that the time is up, and where each thread stands. Any thread may call."""

@@ -6,7 +6,7 @@ import logging
 import warnings
 
 from .detector import Finding
-from .report import describe_finding
+from .reports import describe_finding
 
 
 class ThreadSafetyWarning(RuntimeWarning):

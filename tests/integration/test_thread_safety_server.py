@@ -144,5 +144,5 @@ def test_two_calls_that_use_what_is_one_for_the_process_are_a_finding(serve):
     call_twice_at_once(peer, "draw_together")
     report = peer.call("$/stats")["thread_safety"]
     assert {(f["grade"], f["variable"]) for f in report["findings"]} == {
-        ("documented", "matplotlib.pyplot")
+        ("race", "matplotlib.pyplot")
     }

@@ -10,6 +10,7 @@ from .access_modes import (
     COPY,
     GROW,
     ITERATE,
+    LOOKS,
     OVERWRITE,
     PEEK,
     READ,
@@ -23,9 +24,9 @@ from .access_modes import (
 from .benign import DELETED, MIXED, Written
 from .detector import Detector
 from .findings import (
+    CLEAN,
     DISCIPLINE,
     DOCUMENTED,
-    CLEAN,
     LEAK,
     NOTED,
     OBSERVED,
@@ -47,5 +48,5 @@ __all__ = [
     "RACE", "NOTED", "CLEAN", "SILENCE", "Written", "MIXED", "DELETED",
     "ThreadSafetyError",
     "READ", "WRITE", "TOUCH", "PEEK", "COPY", "ITERATE", "GROW", "SHRINK", "REORDER",
-    "WALK", "SNAPSHOT", "OVERWRITE",
+    "LOOKS", "WALK", "SNAPSHOT", "OVERWRITE",
 ]  # fmt: skip

@@ -247,7 +247,12 @@ class Atomicity:
         last = made.looks.pop(variable, None)
         made.number += 1
         if variable.uses is not None and not augmented:
-            made.together.look(variable.uses, state, None if last is None else last.holds, last is not None and last.at is at)
+            made.together.look(
+                variable.uses,
+                state,
+                None if last is None else last.holds,
+                last is not None and last.at is at,
+            )
         if augmented and last is not None and last.decides:
             last.number = made.number
             made.looks[variable] = last
@@ -290,7 +295,12 @@ class Atomicity:
         return Change(ACT, cover, between, decided_at, frozenset(look.holds))
 
     def wrote(
-        self, variable: Variable, thread: Hashable, state: ThreadState, call: Hashable, what: Written
+        self,
+        variable: Variable,
+        thread: Hashable,
+        state: ThreadState,
+        call: Hashable,
+        what: Written,
     ) -> None:
         """A call writes a variable that has a name: to be told before ``change``."""
         uses = variable.uses

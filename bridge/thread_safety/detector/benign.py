@@ -151,9 +151,9 @@ class Uses:
         if self.replaced and not is_flag and any(self._open_doubles(guard)):
             return "a call reads it twice, and may see two values"
         for other, locks in self.read_with.items():
-            if other in self.written_with and other.disputed:
-                if locks.isdisjoint(guard) and locks.isdisjoint(other.guard or frozenset()):
-                    return "it is written together with another variable, and read together with it"
+            apart = locks.isdisjoint(guard) and locks.isdisjoint(other.guard or frozenset())
+            if apart and other.disputed and other in self.written_with:
+                return "it is written together with another variable, and read together with it"
         return None
 
     def _open_doubles(self, guard: _Locks) -> Iterator[bool]:

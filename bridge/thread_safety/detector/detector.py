@@ -149,21 +149,24 @@ class Detector:
         if turn is not None:
             self._report(name, turn, access, interleaved)
         conflicts = CONFLICTS[mode]
+        doubts = []
         for other in variable.accesses.values():
             if other.mode not in conflicts or other.thread == thread:
                 continue
             verdict = _verdict(variable, other, access, state.clock, plain)
-            if verdict is None:
-                continue
-            doubt = None
-            if verdict != RACE and variable.uses is not None:
-                variable.uses.disputed = True
-                doubt = Doubt(verdict, variable.uses)
-            elif variable.uses is not None:
-                variable.uses.raced = True
-            self._report(name, other, access, interleaved, doubt)
-            if doubt is None:
+            if verdict == RACE or (verdict is not None and variable.uses is None):
+                self._report(name, other, access, interleaved)
+                if variable.uses is not None:
+                    variable.uses.raced = True
                 break
+            # of "+=" the change that follows says more
+            if verdict is not None and not (verdict == NOTE and augmented):
+                doubts.append((other, verdict))
+        else:
+            for other, verdict in doubts:
+                assert variable.uses is not None
+                variable.uses.disputed = True
+                self._report(name, other, access, interleaved, Doubt(verdict, variable.uses))
 
     def _note_write(
         self,
@@ -241,9 +244,7 @@ def _turn_of(variable: Variable, thread: Hashable, call: Hashable) -> Access | N
     return None
 
 
-def _verdict(
-    variable: Variable, old: Access, new: Access, clock: Clock, plain: bool
-) -> str | None:
+def _verdict(variable: Variable, old: Access, new: Access, clock: Clock, plain: bool) -> str | None:
     """``RACE`` if two accesses race, whose modes are in conflict; or why that is in doubt; None: no."""
     modes = {old.mode, new.mode}
     if not old.cover.isdisjoint(new.cover):

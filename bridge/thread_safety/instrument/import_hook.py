@@ -40,6 +40,12 @@ class ImportHook(MetaPathFinder):
             function, code = self._swapped.pop()
             function.__code__ = code
 
+    def files(self) -> list[str]:
+        """The files of the modules that were rewritten."""
+        modules = [sys.modules.get(name) for name in sorted(self._modules.rewritten)]
+        files = (getattr(module, "__file__", None) for module in modules)
+        return [file for file in files if isinstance(file, str)]
+
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:

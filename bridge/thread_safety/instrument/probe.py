@@ -9,7 +9,8 @@ from __future__ import annotations
 import _thread
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from itertools import count
 from types import ModuleType
 from typing import Any
 
@@ -56,7 +57,7 @@ class Probe:
         detector.lost = losses.lost
         lock = _thread.RLock()
         _free_in_children(lock)
-        threads = ThreadStates(is_own)
+        threads = ThreadStates(is_own, count(1), {})
         shared = SharedObjects(is_own, rules, threads, lock, detector.forget, losses.lost)
         recorder = Recorder(detector, threads, lock, faults, shared.known_objects)
         containers = Containers(shared, recorder, rules)
@@ -66,6 +67,7 @@ class Probe:
         detector.locks.name_of = LockNames(shared).name_of
         self._detector = detector
         self._shared = shared
+        self._threads = threads
         self.recorder = recorder
         #: For locks and hand-overs, where programs decide by what they wait for.
         self.decisions = decisions
@@ -85,6 +87,10 @@ class Probe:
     def returned(self, result: Any, function: Any, name: str) -> None:
         """A call of ``function``, known as ``name``, returns ``result`` to whoever reads it."""
         self._containers.returned(result, function, name)
+
+    def thread_names(self) -> dict[Hashable, str]:
+        """The names of threads, by their numbers; of those that have told any."""
+        return dict(self._threads.names)
 
     def watch(self, root: Any, name: str) -> None:
         """Note an object, and all that it leads to now, as known to every thread."""

@@ -110,6 +110,7 @@ class Recorder:
         here = self._threads
         here.call, here.points, here.pauses, here.gave_up = call, 0, pauses, False
         here.path, here.looked_for = set(), set()
+        here.note_name()
         with self.lock:
             self._detector.calls.begin(call)
 

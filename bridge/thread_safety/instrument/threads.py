@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from ..detector import Access
 from .stacks import Stacks
+
+#: How many threads are known by their names.
+_MOST_NAMES = 10_000
 
 
 class ThreadStates(threading.local):
@@ -15,13 +17,21 @@ class ThreadStates(threading.local):
 
     Args:
         is_own: says of a module, by its name, whether it belongs to the program.
+        numbers: where each thread takes its number from.
+        names: where each leaves its name.
     """
 
-    _numbers = itertools.count(1)
-
-    def __init__(self, is_own: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        is_own: Callable[[str], bool],
+        numbers: Iterator[int],
+        names: dict[Hashable, str],
+    ) -> None:
         #: No other thread ever has it. (What ``threading`` says is used again.)
-        self.number = next(self._numbers)
+        self.number = next(numbers)
+        #: Of all threads, by their numbers.
+        self.names = names
+        self.note_name()
         #: None outside of calls.
         self.call: Hashable = None
         #: How often each lock that nobody traces is held, by its id.
@@ -37,6 +47,13 @@ class ThreadStates(threading.local):
         self.path: set[str] = set()
         #: Whether it did not get a lock that it did not wait for.
         self.gave_up = False
+
+    def note_name(self) -> None:
+        """Remember what people know the thread as, as soon as it is known."""
+        # not current_thread(), which makes an object for a thread that has none yet
+        known = getattr(threading, "_active", {}).get(threading.get_ident())
+        if known is not None and self.number not in self.names and len(self.names) < _MOST_NAMES:
+            self.names[self.number] = known.name
 
     @property
     def task(self) -> Hashable:

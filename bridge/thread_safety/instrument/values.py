@@ -13,7 +13,9 @@ from .shared_objects import SharedObjects
 UNSEEN, ABSENT = object(), None
 _ATOMS = (int, float, complex, str, bytes, type(None), range)
 #: Modules whose objects never change.
-_OF_ATOMS = frozenset(["datetime", "decimal", "_decimal", "_pydecimal", "uuid", "fractions", "pathlib", "re"])
+_OF_ATOMS = frozenset(
+    ["datetime", "decimal", "_decimal", "_pydecimal", "uuid", "fractions", "pathlib", "re"]
+)
 _GROUPS = (tuple, frozenset, list, dict, set)
 #: How deep, and at how many parts of each, it is looked whether a value is plain data.
 _DEPTH, _MAX_PARTS = 4, 100
@@ -31,14 +33,14 @@ def describe_write(old: Any, new: Any, objects: SharedObjects) -> Written:
     replaces = old is not None and old is not new and not _is_same(old, new)
     known = objects.get(new)
     key = None if known is None else known.key
-    fills = is_a(old, CONTAINERS) and not len(old) and new is not None
+    fills = is_a(old, CONTAINERS) and len(old or ()) == 0 and new is not None
     return Written(constant, replaces, is_data(new), key, fills=fills)
 
 
 def is_data(value: Any, depth: int = _DEPTH) -> bool:
     """Whether a value is made of numbers, texts and the like, and of containers of those."""
     kind = type(value)
-    if kind in _ATOMS or kind is bool or shows_memory(kind):
+    if kind in _ATOMS or kind is bool or shows_memory(kind):  # type: ignore[arg-type]
         return True
     if depth == 0:
         return False
@@ -69,7 +71,7 @@ def _copy(values: Any) -> list[Any]:
 def _is_same(old: Any, new: Any) -> bool:
     if type(old) is not type(new) or not (is_data(old) and is_data(new)):
         return False
-    if shows_memory(type(old)):
+    if shows_memory(type(old)):  # type: ignore[arg-type]
         return False
     try:
         return bool(old == new)

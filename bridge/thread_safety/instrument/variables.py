@@ -54,7 +54,9 @@ class Variables:
             return getattr(object, name)
         holder, data = self._holder(object, name, shared)
         if data:
-            self._recorder.record(holder, name, READ, f"{holder.name}.{name}", augmented=augmented, plain=True)
+            self._recorder.record(
+                holder, name, READ, f"{holder.name}.{name}", augmented=augmented, plain=True
+            )
         value = getattr(object, name)
         if name == "__dict__":
             self.share_namespace(value, shared)

@@ -152,7 +152,9 @@ def seen(tmp_path):
 def test_a_result_that_no_order_explains_is_the_first_finding(seen):
     report = check_adapter("seen_tools:Moved", seen)
     assert report.failed
-    assert (report.findings[0].evidence, report.findings[0].variable) == ("wrong", "byte")
+    first = report.findings[0]
+    assert (first.evidence, first.variable) == ("wrong", "Moved.map")
+    assert "seen: byte returned" in first.text
     assert "instead of" in report.findings[0].text
     assert "orders of the same calls" in report.findings[0].text
 

@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 
 from bridge.thread_safety.detector.findings import Access, Finding
-from bridge.thread_safety.report import Report
+from bridge.thread_safety.reports import Report
 
 from ..race_program import Program, checked
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import linecache
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from .detector import WRONG, Access, Finding
-from .libraries import Library
+from ..detector import NOTED, Finding
+from ..libraries import Library
+from .reported_finding import ReportedFinding, group
 
 _RULE = "=" * 60
-_GRADES = {
-    "observed": "the calls came in between each other",
-    "discipline": "nothing keeps the accesses apart",
-    "documented": "the documentation says that it is not safe",
-    "wrong": "no order of the calls explains it",
-    "order": "each call waits for the other, if they come at once",
-    "leak": "it belongs to one call, and another sees it",
-}
 
 
 class Report:
@@ -28,6 +20,9 @@ class Report:
         counts: what ``CallCounts.describe`` says.
         libraries: those that the program has imported and whose objects threads must not just
             share.
+        threads: the names of threads, by their numbers.
+        silenced: those of the findings that their author has said to be right, and why.
+        strict: notes fail it, too.
         not_run: tools that a check could not call.
         differences: what tools returned only when they ran at the same time, which need not be
             wrong.
@@ -42,16 +37,20 @@ class Report:
         counts: dict[str, Any],
         libraries: Sequence[Library] = (),
         *,
+        threads: Mapping[Hashable, str] | None = None,
+        silenced: Sequence[tuple[Finding, str]] = (),
+        strict: bool = False,
         not_run: Sequence[str] = (),
         differences: Sequence[str] = (),
         stopped: Sequence[str] = (),
         faults: Sequence[str] = (),
         forgotten: Sequence[str] = (),
     ) -> None:
-        # what was seen to be wrong comes first
-        ordered = sorted(findings, key=lambda finding: finding.evidence != WRONG)
-        ordered = [each for each in ordered if each.grade not in ("note", "clean")]
-        self.findings = [ReportedFinding(finding) for finding in ordered]
+        shown = group(findings, threads)
+        #: What fails the check; and what is safe in CPython, if that does not.
+        self.findings = [each for each in shown if strict or each.grade != NOTED]
+        self.notes = [] if strict else [each for each in shown if each.grade == NOTED]
+        self.silenced = _silenced(silenced, threads)
         self.stopped = list(stopped)
         self.faults = list(faults)
         self.forgotten = list(forgotten)
@@ -69,6 +68,8 @@ class Report:
         """The report as a map, ready for JSON."""
         return {
             "findings": [finding.describe() for finding in self.findings],
+            "notes": [finding.describe() for finding in self.notes],
+            "silenced": [finding.describe() for finding in self.silenced],
             "recommendations": self._recommendations(),
             "libraries": [library.describe() for library in self.libraries],
             "not_run": self.not_run,
@@ -91,8 +92,10 @@ class Report:
             f"  calls:             {sum(tool['calls'] for tool in tools.values())}",
             f"  threads:           {len(threads)}",
             f"  findings:          {len(self.findings)}",
-            "",
         ]
+        lines += [f"  notes:             {len(self.notes)}"] if self.notes else []
+        lines += [f"  silenced:          {len(self.silenced)}"] if self.silenced else []
+        lines.append("")
         if tools:
             lines.append("Concurrent accesses")
             for name, tool in sorted(tools.items()):
@@ -103,8 +106,17 @@ class Report:
             lines.append("")
         if self.stopped:
             lines += ["Stopped", *(f"  {line}" for line in self.stopped), ""]
-        for number, finding in enumerate(self.findings, 1):
-            lines += [f"Finding {number}", *(f"  {line}" for line in finding.text.splitlines()), ""]
+        for word, shown in (("Finding", self.findings), ("Note", self.notes)):
+            for number, finding in enumerate(shown, 1):
+                texts = finding.text.splitlines()
+                lines += [f"{word} {number}", *(f"  {line}" for line in texts), ""]
+        if self.silenced:
+            lines.append("Silenced")
+            lines += [
+                f"  {each.variable}: {each.problem}, because {each.because} ({each.places})"
+                for each in self.silenced
+            ]
+            lines.append("")
         if self.libraries:
             lines.append("Libraries with limits")
             lines += [f"  {each.name} [{each.level}]: {each.advice()}" for each in self.libraries]
@@ -138,61 +150,14 @@ class Report:
         return advice
 
 
-class ReportedFinding:
-    """One finding, ready to be shown."""
-
-    def __init__(self, finding: Finding) -> None:
-        self.grade = finding.grade
-        self.evidence = finding.evidence
-        self.variable = finding.variable
-        self.advice = finding.advice
-        self.text = describe_finding(finding)
-        self._finding = finding
-
-    def describe(self) -> dict[str, Any]:
-        """The finding as a map, ready for JSON."""
-        finding = self._finding
-        accesses = [a for a in (finding.first, finding.second) if a is not None]
-        return {
-            "grade": self.grade,
-            "evidence": finding.evidence,
-            "variable": self.variable,
-            "problem": finding.problem,
-            "advice": self.advice,
-            "accesses": [_describe_access(access) for access in accesses],
-        }
-
-
-def describe_finding(finding: Finding) -> str:
-    """What, where by whom under which locks, and what to do. Stacks begin with the access."""
-    lines = [f"{finding.variable}: {finding.problem} [{finding.grade}: {_GRADES[finding.evidence]}]"]
-    for access in (finding.first, finding.second):
-        if access is None:
-            continue
-        held = "" if access.words else f", {_held(access)}"
-        lines.append(f"  thread {access.thread} {access.did}{held}:")
-        for file, line, name in access.shown:
-            lines.append(f"    {file}:{line} in {name}" if file else f"    in {name}")
-            source = linecache.getline(file, line).strip()
-            if source:
-                lines.append(f"      {source}")
-        if access.has_more:
-            lines.append("    ... called from further away")
-    lines.append(f"  advice: {finding.advice}")
-    return "\n".join(lines)
-
-
-def _held(access: Access) -> str:
-    if not access.locks:
-        return "without a lock"
-    return "holding a lock" if len(access.locks) == 1 else f"holding {len(access.locks)} locks"
-
-
-def _describe_access(access: Access) -> dict[str, Any]:
-    return {
-        "thread": access.thread,
-        "mode": access.mode,
-        "locks": sorted(str(lock) for lock in access.locks),
-        "stack": [{"file": f, "line": line, "function": name} for f, line, name in access.shown],
-        "stack_has_more": access.has_more,
-    }
+def _silenced(
+    silenced: Sequence[tuple[Finding, str]], threads: Mapping[Hashable, str] | None
+) -> list[ReportedFinding]:
+    shown: dict[tuple[str, str], ReportedFinding] = {}
+    for finding, because in silenced:
+        made = ReportedFinding(finding, threads)
+        made.because = because
+        known = shown.setdefault((made.variable, because), made)
+        if known is not made:
+            known.add(finding)
+    return list(shown.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from bridge.thread_safety.detector.findings import DISCIPLINE, DOCUMENTED, Access, Finding
-from bridge.thread_safety.report import Report
+from bridge.thread_safety.reports import Report
 
 COUNTS = {
     "tools": {"add": {"calls": 4, "threads": 2, "most_at_once": 2}},
