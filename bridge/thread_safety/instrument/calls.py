@@ -34,6 +34,7 @@ from .builtins import (
     use_by,
 )
 from .containers import NESTED, Containers
+from .documented import DocumentedObjects
 from .known_objects import Shared
 from .locks import RAW_LOCKS, RawLock
 from .recorder import Recorder
@@ -65,6 +66,7 @@ class Calls:
         containers: for functions that stand for operations on these.
         variables: the same.
         rules: what is documented about functions and types of libraries.
+        documented: is told of uses of their objects.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class Calls:
         containers: Containers,
         variables: Variables,
         rules: Rules,
+        documented: DocumentedObjects,
     ) -> None:
+        self._documented_objects = documented
         self._is_own = is_own
         self._shared = shared
         self._recorder = recorder
@@ -100,6 +104,10 @@ class Calls:
         shared = None if bound is None else self._shared.known(bound)
         if shared is not None:
             self._record_bound(function, bound, shared, args, kwargs)
+        if bound is None and kind not in HASHABLE:
+            called = self._shared.known(function)
+            if called is not None:
+                self._documented_objects.use(function, called, "__call__")
         if self._is_documented(function, bound, hashable):
             self._record_rule(function, bound, shared)
         if not (hashable and function in NO_ACCESS):
@@ -149,9 +157,7 @@ class Calls:
 
     def _record_rule(self, function: Any, bound: Any, shared: Shared | None) -> None:
         """``function``, a method of ``bound``, is called, and may be documented."""
-        rule = None if shared is None else self._rules.for_type(type(bound))
-        if shared is not None and rule is not None:
-            self._recorder.record(shared, "its state", WRITE, shared.name, rule.advice)
+        if shared is not None and self._documented_objects.use(bound, shared, name_of(function)):
             return
         rule = self._rules.for_call(function, bound)
         if rule is not None:
@@ -252,7 +258,7 @@ class Calls:
             self._containers.look_deeply(argument, ITERATE)
         elif is_a(argument, CONTAINERS):
             self._recorder.record_structure(shared, use_by(function, argument))
-        elif function is copy.copy:
+        elif not self._documented_objects.read(argument, shared) and function is copy.copy:
             self._recorder.record_whole(shared, WALK)
 
     # -- what other threads get to know -----------------------------------------------------

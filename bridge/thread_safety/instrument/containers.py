@@ -13,6 +13,7 @@ from typing import Any
 from ..detector import COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WALK, WRITE
 from ..libraries import Rules
 from .builtins import CONTAINERS, MAPPINGS, SEQUENCES, is_a, is_array, namespace
+from .documented import DocumentedObjects, viewed
 from .known_objects import Shared
 from .recorder import Recorder
 from .shared_objects import SharedObjects, short
@@ -33,12 +34,20 @@ class Containers:
         shared: which objects threads share.
         recorder: is told what is done to those.
         rules: what is documented about changes of others.
+        documented: is told of what is done to objects of libraries.
     """
 
     #: What stands between brackets, ``a[1:2]``.
     slice = slice
 
-    def __init__(self, shared: SharedObjects, recorder: Recorder, rules: Rules) -> None:
+    def __init__(
+        self,
+        shared: SharedObjects,
+        recorder: Recorder,
+        rules: Rules,
+        documented: DocumentedObjects,
+    ) -> None:
+        self._documented = documented
         self._shared = shared
         self._recorder = recorder
         self._rules = rules
@@ -71,6 +80,8 @@ class Containers:
             self._recorder.record_structure(shared, COPY if is_a(key, slice) else PEEK)
             if is_a(key, int):
                 self._recorder.record_item(shared, key % (len(container) or 1), READ, augmented)
+        else:
+            self._documented.use(container, shared, "__getitem__")
 
     def place(self, container: Any, key: Any) -> _Place:
         """``container[key]`` where it is written."""
@@ -78,6 +89,7 @@ class Containers:
 
     def before_change(self, container: Any, key: Any, value: Any, *, deletes: bool) -> None:
         """``container[key]`` is about to become ``value``, or to be deleted."""
+        container = viewed(container)
         shared = self._shared.known(container)
         if shared is None:
             rule = self._rules.for_item_change(container)
@@ -107,6 +119,9 @@ class Containers:
             else:
                 self._recorder.record_item(shared, key % (len(container) or 1), WRITE)
                 self._recorder.record_overwriting(shared)
+        else:
+            name = "__delitem__" if deletes else "__setitem__"
+            self._documented.use(container, shared, name)
 
     def _record_region(self, shared: Shared, container: Any, key: Any, mode: str) -> None:
         """Parts of an array are variables of their own where an integer names them."""
@@ -146,7 +161,7 @@ class Containers:
         if shared is not None:
             if is_a(container, (*MAPPINGS, set)):
                 self._recorder.record_item(shared, item, READ)
-            else:
+            elif not self._documented.use(container, shared, "__contains__"):
                 self._recorder.record_structure(shared, COPY)
         elif self.views:
             self._look_at_view(container, COPY)
@@ -205,6 +220,8 @@ class Containers:
                 self._recorder.record_array(shared, READ, value)
             elif is_a(value, CONTAINERS):
                 self._recorder.record_structure(shared, COPY)
+            else:
+                self._documented.read(value, shared)
         return value
 
     def in_place(self, name: str, old: Any, value: Any) -> Any:
@@ -222,6 +239,8 @@ class Containers:
             self._recorder.record_array(shared, WRITE, value)
         elif is_a(value, CONTAINERS):
             self._recorder.record_structure(shared, GROW)
+        elif self._rules.has_effects(type(value)):
+            self._documented.write(value, shared)
 
     def returned(self, result: Any, function: Any, name: str) -> None:
         """A call of ``function``, known as ``name``, returns: what is read when its locks are free."""
@@ -254,6 +273,7 @@ class Containers:
             return self._advance(iterable, shared)
         if is_a(iterable, CONTAINERS) or is_array(iterable):
             return self._walk(iterable, shared)
+        self._documented.use(iterable, shared, "__iter__")
         return iterable
 
     def _walk(self, iterable: Any, shared: Shared) -> Iterator[Any]:

@@ -19,6 +19,7 @@ from ..libraries import Rules
 from .calls import Calls
 from .containers import Containers
 from .decisions import Decisions
+from .documented import DocumentedObjects
 from .faults import Faults
 from .lock_names import LockNames
 from .losses import Losses
@@ -60,10 +61,12 @@ class Probe:
         threads = ThreadStates(is_own, count(1), {})
         shared = SharedObjects(is_own, rules, threads, lock, detector.forget, losses.lost)
         recorder = Recorder(detector, threads, lock, faults, shared.known_objects)
-        containers = Containers(shared, recorder, rules)
-        variables = Variables(shared, recorder, containers, ThreadLocals(threads, recorder))
+        documented = DocumentedObjects(recorder, rules)
+        containers = Containers(shared, recorder, rules, documented)
+        thread_locals = ThreadLocals(threads, recorder)
+        variables = Variables(shared, recorder, containers, thread_locals, rules, documented)
         decisions = Decisions(detector, threads, recorder, containers)
-        calls = Calls(is_own, shared, recorder, containers, variables, rules)
+        calls = Calls(is_own, shared, recorder, containers, variables, rules, documented)
         detector.locks.name_of = LockNames(shared).name_of
         self._detector = detector
         self._shared = shared

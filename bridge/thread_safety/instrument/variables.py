@@ -7,8 +7,10 @@ import types
 from typing import Any
 
 from ..detector import DELETED, READ, WRITE, Written
+from ..libraries import Rules
 from .builtins import is_a, namespace
 from .containers import Containers
+from .documented import DocumentedObjects
 from .known_objects import Shared
 from .recorder import Recorder
 from .shared_objects import SharedObjects
@@ -24,6 +26,8 @@ class Variables:
         recorder: is told what is done to their variables.
         containers: is told of values that an operator changes in place.
         thread_locals: is told of what belongs to one thread.
+        rules: what is documented about objects of libraries.
+        documented: is told of what is done to those.
     """
 
     def __init__(
@@ -32,7 +36,11 @@ class Variables:
         recorder: Recorder,
         containers: Containers,
         thread_locals: ThreadLocals,
+        rules: Rules,
+        documented: DocumentedObjects,
     ) -> None:
+        self._rules = rules
+        self._documented = documented
         self._shared = shared
         self._recorder = recorder
         self._locals = thread_locals
@@ -52,6 +60,8 @@ class Variables:
         if is_local(object):
             self._locals.read(shared, name)
             return getattr(object, name)
+        if self._rules.has_effects(type(object)):
+            return self._get_documented(object, name, shared)
         holder, data = self._holder(object, name, shared)
         if data:
             self._recorder.record(
@@ -61,6 +71,13 @@ class Variables:
         if name == "__dict__":
             self.share_namespace(value, shared)
         elif data:
+            self._shared.share(value, f"{shared.name}.{name}")
+        return value
+
+    def _get_documented(self, object: Any, name: str, shared: Shared) -> Any:
+        value = getattr(object, name)
+        if not callable(value):
+            self._documented.use(object, shared, name)
             self._shared.share(value, f"{shared.name}.{name}")
         return value
 
@@ -108,6 +125,9 @@ class Variables:
             return
         if is_local(object):
             self._locals.written(shared, name)
+            return
+        if self._rules.has_effects(type(object)):
+            self._documented.write(object, shared)
             return
         found = None if is_a(object, type) else _in_mro(type(object), name)
         if found is not None and is_a(found[1], property):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .effects import READS, WRITES, Effect, Effects
 from .table import LEVELS, Libraries, Library, level_in_words
 
 
@@ -13,7 +14,10 @@ def page(libraries: Libraries) -> str:
     standard = sorted((each for each in libraries if each.standard), key=_sort_key)
     levels = "\n".join(f"- **{level}**: {words}" for level, words in LEVELS.items())
     head = _HEAD.format(count=len(others), levels=levels)
-    parts = (head, *_overview(others), *_chapters(others), _STANDARD, *_chapters(standard))
+    parts = (
+        head, *_overview(others), *_effects(Effects().rows()), *_chapters(others), _STANDARD,
+        *_chapters(standard),
+    )  # fmt: skip
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
@@ -36,6 +40,15 @@ sources; "pure" needs none.
 
 ## Libraries
 """
+
+_EFFECTS = """## What methods do
+
+An object that threads share may be read by all of them, or written by one. This is what the check knows
+of methods, operators and attributes; "..." stands for all others. "Tested" names the version with which
+two readers were quiet and a reader beside a writer was found; the others are known by documentation.
+
+| Type | Reads | Writes | Tested | On |
+| --- | --- | --- | --- | --- |"""
 
 _STANDARD = """## Python's standard library
 
@@ -63,6 +76,19 @@ def _overview(libraries: list[Library]) -> list[str]:
     ]
 
 
+def _effects(rows: list[Effect]) -> Iterator[str]:
+    """A table of what is known of each type."""
+    yield _EFFECTS
+    for row in sorted(rows, key=lambda each: each.type.lower()):
+        reads, writes = (_codes(row.names(mode)) for mode in (READS, WRITES))
+        yield f"| `{row.type}` | {reads} | {writes} | {row.tested or 'by documentation'} | {row.date} |"
+    yield ""
+
+
+def _codes(names: list[str]) -> str:
+    return ", ".join("..." if name == "..." else f"`{name}`" for name in names)
+
+
 def _chapters(libraries: list[Library]) -> Iterator[str]:
     """What there is to say of each library."""
     for library in libraries:
@@ -73,6 +99,8 @@ def _chapters(libraries: list[Library]) -> Iterator[str]:
         for part in library.objects:
             words = level_in_words(part.level, part.affinity)
             yield f"- `{part.type}`: **{part.level}**, {words}. {part.caveat}"
+        if library.version:
+            yield f"\nLooked at with version {library.version}, on {library.date}.\n"
         links = (f"[{number}]({url})" for number, url in enumerate(library.sources, 1))
         yield ("\n" if library.objects else "") + f"Sources: {', '.join(links)}\n"
 

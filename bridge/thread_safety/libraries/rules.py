@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any
 
+from .effects import WRITES, Effects
 from .table import Libraries, Library, is_worse
 
 #: Watched by the operations themselves, not by calls.
@@ -61,6 +62,7 @@ class Rules:
 
     def __init__(self, libraries: Libraries) -> None:
         self._table = libraries
+        self._effects = Effects()
         self._types: dict[type, Rule | None] = {}
         self._functions: dict[tuple[str, str], _Entry | None] = {}
 
@@ -69,6 +71,15 @@ class Rules:
         if kind not in self._types:
             self._types[kind] = self._find_type(kind)
         return self._types[kind]
+
+    def effect(self, kind: type, name: str) -> str:
+        """``READS`` or ``WRITES``: what a method, operator or attribute does to an object of a type."""
+        found = self._effects.for_type(kind)
+        return WRITES if found is None else found.of(name)
+
+    def has_effects(self, kind: type) -> bool:
+        """Whether it is known which uses of objects of a type only read."""
+        return self._effects.for_type(kind) is not None
 
     def concerns(self, function: Any, bound: Any) -> bool:
         """Whether there may be a rule for calls of ``function``, a method of ``bound``.
@@ -105,6 +116,10 @@ class Rules:
     # -- parts ------------------------------------------------------------------------------
 
     def _find_type(self, kind: type) -> Rule | None:
+        effect = self._effects.for_type(kind)
+        if effect is not None:
+            known = next((each for each in self._table if each.name == effect.library), None)
+            return None if known is None else Rule(known.name, known.advice())
         found = self._table.for_type(kind)
         if found is None or found[0].name in _WATCHED:
             return None

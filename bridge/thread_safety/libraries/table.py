@@ -47,7 +47,7 @@ class Library:
 
     __slots__ = (
         *("name", "modules", "level", "affinity", "gil_released", "free_threaded_since"),
-        *("caveat", "workaround", "sources", "objects"),
+        *("caveat", "workaround", "sources", "objects", "version", "date"),
     )
 
     def __init__(self, row: dict[str, Any]) -> None:
@@ -60,6 +60,9 @@ class Library:
         self.caveat: str = row["caveat"]
         self.workaround: str = row["workaround"]
         self.sources: tuple[str, ...] = tuple(row["sources"])
+        #: Which version was looked at, and when; None: the one that was documented on that day.
+        self.version: str | None = row.get("version")
+        self.date: str = row.get("date", "2026-06-28")
         self.objects = tuple(map(LibraryObject, row.get("objects", ())))
 
     @property

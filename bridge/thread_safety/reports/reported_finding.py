@@ -7,7 +7,7 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from ..detector import CLEAN, LOOKS, NOTED, OBSERVED, WRONG, Access, Finding, Frame
+from ..detector import CLEAN, DISCIPLINE, LOOKS, NOTED, OBSERVED, WRONG, Access, Finding, Frame
 
 #: What the evidence of each finding is, in words.
 EVIDENCE = {
@@ -112,10 +112,8 @@ class ReportedFinding:
 
     def add(self, finding: Finding) -> None:
         """The same fault was found at other places."""
-        if finding.evidence == WRONG or (
-            finding.evidence == OBSERVED and self.evidence not in (WRONG, OBSERVED)
-        ):
-            self.evidence = finding.evidence
+        if finding.evidence == OBSERVED and self.evidence == DISCIPLINE:
+            self.evidence = OBSERVED
         places = " and ".join(_place(access.stack) for access in _both(finding))
         if places not in self.also and places != self.places:
             self.also.append(places)
@@ -123,7 +121,7 @@ class ReportedFinding:
     def saw(self, finding: Finding) -> None:
         """A call returned or raised what this fault explains."""
         self.seen.append(f"{finding.variable} {finding.problem}")
-        if finding.evidence == WRONG:
+        if finding.evidence == WRONG and self.evidence in (OBSERVED, DISCIPLINE):
             self.evidence = WRONG
 
     @property
@@ -220,7 +218,9 @@ def group(
             of[0].saw(finding)
         else:
             shown.append(ReportedFinding(finding, threads))
-    return sorted(shown, key=lambda each: (each.grade == NOTED, each.evidence != WRONG))
+    return sorted(
+        shown, key=lambda each: (each.grade == NOTED, each.evidence != WRONG and not each.seen)
+    )
 
 
 def describe_finding(finding: Finding) -> str:

@@ -1,0 +1,27 @@
+"""A fitted model is fitted anew while others predict, or replaced by another one."""
+
+from sklearn.linear_model import LogisticRegression
+
+from bridge import ThreadSafeAdapter, tool
+
+FOUND = "model"
+POINTS, LABELS = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+
+
+class Wrong(ThreadSafeAdapter):
+    def setup(self):
+        self.model = LogisticRegression().fit(POINTS, LABELS)
+
+    @tool
+    def learn(self) -> None:
+        self.model.fit(POINTS, LABELS)
+
+    @tool(examples=[[0.5], [2.5]])
+    def predict(self, x: float) -> int:
+        return int(self.model.predict([[x]])[0])
+
+
+class Right(Wrong):
+    @tool
+    def learn(self) -> None:
+        self.model = LogisticRegression().fit(POINTS, LABELS)

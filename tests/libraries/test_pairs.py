@@ -1,0 +1,55 @@
+"""What is known of the methods of libraries, seen with those that are installed here."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.thread_safety.libraries import Effects, Libraries
+
+from .pairs import PAIRS, adapters, fault_of, fault_of_adapter, has_all, is_installed
+
+ROWS = Effects().rows()
+NAMES = {library.name for library in Libraries()}
+#: Too heavy, or with threads of their own: scripts/libraries runs all.
+LIGHT = [
+    "cachetools", "jinja2", "msgpack", "more-itertools", "psutil", "protobuf", "requests", "sqlite3",
+    "sortedcontainers",
+]  # fmt: skip
+
+
+def test_there_are_eighty_libraries():
+    assert len(NAMES) >= 80
+
+
+def test_a_row_is_about_a_library_with_sources_and_stands_once():
+    assert {row.library for row in ROWS} <= NAMES
+    assert len({row.type for row in ROWS}) == len(ROWS)
+
+
+def test_a_row_is_tested_only_with_a_pair():
+    with_pairs = {(pair["library"], pair["type"]) for pair in PAIRS}
+    assert {(row.library, row.type) for row in ROWS if row.tested} <= with_pairs
+
+
+def test_a_row_reads_and_writes_something():
+    for row in ROWS:
+        assert row.names("reads") or row.names("writes")
+        assert ("..." in row.names("reads")) is not ("..." in row.names("writes"))
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [pair for pair in PAIRS if pair["library"] in LIGHT and is_installed(pair)],
+    ids=lambda pair: pair["type"],
+)
+def test_readers_are_quiet_and_a_writer_is_found(pair):
+    assert fault_of(pair) is None
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [a for a in adapters() if a.removeprefix("uses_") in (*LIGHT, "lru_cache", "logging", "futures")
+     and has_all(a)],
+)  # fmt: skip
+def test_an_adapter_that_uses_a_library_wrongly_is_found_and_one_that_does_not_is_not(adapter):
+    assert fault_of_adapter(adapter) is None
