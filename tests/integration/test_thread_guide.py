@@ -28,6 +28,7 @@ FILES = {
     for block in re.findall(r"^```python\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 }
 ELIXIR = re.findall(r"^```elixir\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+SETTINGS = re.findall(r"^```toml\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 PROGRAM = "python -m bridge"
 COMMANDS = re.findall(r"^    (\S.*)$", re.sub(r"^```.*?^```", "", GUIDE, flags=re.S | re.M), re.M)
 TESTS = [name for name in FILES if name.startswith("test_")]
@@ -87,11 +88,21 @@ def together(*functions: Callable[[], Any]) -> list[Any]:
 
 
 def test_every_block_is_known_to_these_tests():
-    assert GUIDE.count("```") == 2 * (len(FILES) + len(ELIXIR))
+    assert GUIDE.count("```") == 2 * (len(FILES) + len(ELIXIR) + len(SETTINGS))
     assert set(FILES) == {*ADAPTERS, *TESTS, "measure.py"}
     known = tuple(f"{PROGRAM} {name}" for name in ("call", "check", "tools", "doctor"))
     others = [command for command in COMMANDS if not command.startswith(known)]
     assert others == ["PYTHONPATH=python pytest", "python measure.py 15"]
+
+
+def test_a_project_silences_as_a_comment_does(reader):
+    (settings,) = SETTINGS
+    text = FILES["python/latest.py"]
+    (reader / "python" / "latest.py").write_text(re.sub(r"  # bridge: .*", "", text))
+    check = (sys.executable, "-m", "bridge", "check", "latest:Latest", "--app-dir", "python")
+    assert run(reader, *check).returncode == 1
+    (reader / "pyproject.toml").write_text(settings)
+    assert run(reader, *check).returncode == 0
 
 
 def test_its_links_lead_somewhere():
