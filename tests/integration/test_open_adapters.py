@@ -129,6 +129,27 @@ def test_public_functions_of_modules_that_are_named(start: Callable[..., PortPee
             peer.call(name, [])
 
 
+def test_only_what_a_module_defines_itself(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import os, json\n"
+        "from math import sqrt\n"
+        "from json import loads, dumps as text\n"
+        "class Box:\n"
+        "    def get(self): ...\n"
+        "box = Box()\n"
+        "def own(a, b=2): return a + b\n"
+        "def _private(): ...\n"
+        "def load_all(path): ...\n"
+        "other_name = own\n"
+        "call = box.get\n"
+        "same = lambda: 1\n"
+    )
+    arguments = ("--adapter", FUNCTIONS, "--allow", "mine", "--app-dir", str(tmp_path))
+    with PortPeer(*arguments) as peer:
+        assert [tool["name"] for tool in peer.call("$/tools")] == ["mine.own"]
+        assert peer.call("mine.own", {"a": 1}) == 3
+
+
 def refusal(*arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "bridge", *arguments],
