@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from types import ModuleType
 
+from .conversions import check_functions
 from .signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from .tool import Tool, ToolOptions, tool_options
 from .typing_names import Any, Self
@@ -43,6 +44,14 @@ class Adapter:
 
     #: Whether several workers may run this adapter's tools at once.
     __thread_safe__ = False
+
+    #: What values of own classes are on the wire: a function for each class, and for those derived
+    #: from it; ``{Money: lambda money: {"cents": money.cents}}``.
+    encoders: Mapping[type, Callable[[Any], Any]] = {}
+
+    #: What arguments become whose parameter is annotated with the class, or with ``Money | None``,
+    #: ``list[Money]``, ``dict[str, Money]``: a function for each. What it raises refuses the call.
+    decoders: Mapping[type, Callable[[Any], Any]] = {}
 
     #: Names of the attributes that are tools, those of base classes included.
     __tools__: tuple[str, ...] = ()
@@ -97,7 +106,8 @@ def bind_tools(adapter: object) -> dict[str, Tool]:
     Raises:
         ValueError: Two tools have the same name.
         TypeError: A tool takes its context where it cannot be given, or is to be validated and has
-            an annotation that cannot be.
+            an annotation that cannot be; or ``encoders`` or ``decoders`` are no maps of classes to
+            functions.
     """
     own = getattr(type(adapter), "__bind_tools__", None)
     if own is not None:  # it finds them in another way
@@ -111,13 +121,25 @@ def bind_tools(adapter: object) -> dict[str, Tool]:
         names = tool_names(type(adapter))
     tools: dict[str, Tool] = {}
     validate = getattr(adapter, "__validate__", None)
+    encoders, decoders = _functions(adapter, "encoders"), _functions(adapter, "decoders")
     for name in names:
-        function = getattr(adapter, name)
-        tool = Tool(name, function, _options(adapter, name), validate=validate)
+        function, options = getattr(adapter, name), _options(adapter, name)
+        tool = Tool(
+            name, function, options, validate=validate, encoders=encoders, decoders=decoders
+        )
         if tool.name in tools:
             raise ValueError(f"two tools are called {tool.name!r}")
         tools[tool.name] = tool
     return tools
+
+
+def _functions(adapter: object, name: str) -> Mapping[type, Callable[[Any], Any]]:
+    """``encoders`` or ``decoders``: of an ``Adapter``; of others if it can mean nothing else."""
+    functions = getattr(adapter, name, None)
+    own = isinstance(functions, dict) and all(isinstance(key, type) for key in functions)
+    if not own and not isinstance(adapter, Adapter):
+        return {}
+    return check_functions(name, functions)
 
 
 def _options(adapter: object, name: str) -> ToolOptions:

@@ -6,7 +6,7 @@ import functools
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 
 from .adapter import Adapter, bind_tools
@@ -100,6 +100,11 @@ class LoadedAdapter:
     def close_worker(self) -> Callable[[], object] | None:
         """What each thread runs after its last tool; None: nothing."""
         return self._worker_hook("close_worker")
+
+    @property
+    def encoders(self) -> Mapping[type, Callable[[Any], Any]]:
+        """The functions that give its types a form on the wire."""
+        return next(iter(self.tools.values())).encoders
 
     def _worker_hook(self, name: str) -> Callable[[], object] | None:
         hook = getattr(self.target, name, None)

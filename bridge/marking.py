@@ -24,7 +24,7 @@ class ToolOptions:
 
     __slots__ = (
         *("name", "description", "serial", "stream", "examples", "max_concurrency"),
-        *("interruptible", "idempotent", "validate", "batch", "wait_ms"),
+        *("interruptible", "idempotent", "validate", "batch", "wait_ms", "writable"),
     )
 
     def __init__(
@@ -40,6 +40,7 @@ class ToolOptions:
         validate: bool | None = None,
         batch: int | None = None,
         wait_ms: float = 2.0,
+        writable: bool = False,
     ) -> None:
         self.name = name
         self.description = description
@@ -52,6 +53,7 @@ class ToolOptions:
         self.validate = validate
         self.batch = batch
         self.wait_ms = wait_ms
+        self.writable = writable
 
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
         validate: bool | None = None,
         batch: int | None = None,
         wait_ms: float = 2.0,
+        writable: bool = False,
     ) -> Callable[[Function], Function]: ...
 
 
@@ -89,6 +92,7 @@ def tool(
     validate: bool | None = None,
     batch: int | None = None,
     wait_ms: float = 2.0,
+    writable: bool = False,
 ) -> Any:
     """Mark a function or method as a tool. It stays an ordinary function.
 
@@ -120,6 +124,8 @@ def tool(
             ``max_concurrency`` at once. ``docs/batching.md`` has more.
         wait_ms: How long a call waits at most for others to come, in milliseconds, where a batch
             could begin and the last ones were larger.
+        writable: Give the tool copies of the arrays in its arguments, which it may change; default:
+            False, they are read-only views of what has arrived.
 
     Returns:
         The function itself, or a decorator that returns it.
@@ -148,7 +154,7 @@ def tool(
             _MARK,
             ToolOptions(
                 *(name, description, serial, stream, examples, max_concurrency, interruptible),
-                *(idempotent, validate, batch, wait_ms),
+                *(idempotent, validate, batch, wait_ms, writable),
             ),
         )
         return target

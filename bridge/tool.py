@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from .annotations import plain_checks
 from .context import Context
+from .conversions import find_conversion
 from .errors import InvalidParams, cut, shorten
 from .marking import ToolOptions, tool, tool_options
 from .signature import (
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     from .annotations import Checks
     from .signature import Signature
+
+    #: Functions of an adapter, by the class that they are for.
+    Functions = Mapping[type, Callable[[Any], Any]]
 
 #: So many unknown arguments are named.
 _MAX_SHOWN = 10
@@ -48,6 +52,8 @@ class Tool:
         is_async: Whether what it returns is awaited, if that can be; default: whether the
             function, or what it wraps, is an ``async def``.
         validate: What holds where ``options`` do not say it.
+        encoders: The adapter's functions that give its types a form, by class; default: none.
+        decoders: Those that make arguments of its types, by class; default: none.
 
     Raises:
         TypeError: The parameter that takes the context can be given by position only; or it is to be
@@ -62,6 +68,8 @@ class Tool:
         *,
         is_async: bool | None = None,
         validate: bool | None = None,
+        encoders: Functions | None = None,
+        decoders: Functions | None = None,
     ) -> None:
         flags = code_flags(function)
         self.name: Final = options.name or name
@@ -106,6 +114,11 @@ class Tool:
         if wanted and options.batch is not None:
             wanted = None  # the class says it; of a batch plain annotations hold
         self.checks: Final = self._checks(wanted)
+        self.encoders: Final = encoders or {}
+        #: What makes the arguments what their annotations name; None: they are what has come.
+        self.conversion: Final = find_conversion(
+            self.name, function, signature, decoders or {}, options.writable
+        )
         self.arity: Final = None if self._needs_names else self._max_positional
 
     def _checks(self, validate: bool | None) -> Checks | None:

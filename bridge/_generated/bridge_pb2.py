@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0c\x62ridge.proto\x12\tbridge.v1\x1a\x1cgoogle/protobuf/struct.proto\"L\n\x07Payload\x12\x11\n\x07msgpack\x18\x01 \x01(\x0cH\x00\x12&\n\x04json\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x42\x06\n\x04\x66orm\"P\n\x0b\x43\x61llRequest\x12\x0c\n\x04tool\x18\x01 \x01(\t\x12\"\n\x06params\x18\x02 \x01(\x0b\x32\x12.bridge.v1.Payload\x12\x0f\n\x07session\x18\x03 \x01(\t\"2\n\x0c\x43\x61llResponse\x12\"\n\x06result\x18\x01 \x01(\x0b\x32\x12.bridge.v1.Payload\"\xb0\x01\n\x0eStreamResponse\x12\"\n\x04item\x18\x01 \x01(\x0b\x32\x12.bridge.v1.PayloadH\x00\x12$\n\x06result\x18\x02 \x01(\x0b\x32\x12.bridge.v1.PayloadH\x00\x12\'\n\x08progress\x18\x03 \x01(\x0b\x32\x13.bridge.v1.ProgressH\x00\x12#\n\x03log\x18\x04 \x01(\x0b\x32\x14.bridge.v1.LogRecordH\x00\x42\x06\n\x04kind\"D\n\x08Progress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x01\x12\x12\n\x05total\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0c\n\x04text\x18\x03 \x01(\tB\x08\n\x06_total\"a\n\tLogRecord\x12\r\n\x05level\x18\x01 \x01(\t\x12\x0e\n\x06logger\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\'\n\x06\x66ields\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x12\n\x10ListToolsRequest\"3\n\x11ListToolsResponse\x12\x1e\n\x05tools\x18\x01 \x03(\x0b\x32\x0f.bridge.v1.Tool\"\xcd\x01\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12(\n\nparameters\x18\x03 \x03(\x0b\x32\x14.bridge.v1.Parameter\x12\x11\n\tstreaming\x18\x04 \x01(\x08\x12\x12\n\nidempotent\x18\x05 \x01(\x08\x12\'\n\x06schema\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07returns\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\"v\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nannotation\x18\x03 \x01(\t\x12\x10\n\x08required\x18\x04 \x01(\x08\x12\'\n\x07\x64\x65\x66\x61ult\x18\x05 \x01(\x0b\x32\x16.google.protobuf.Value\"\x11\n\x0fGetStatsRequest\":\n\x10GetStatsResponse\x12&\n\x05stats\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x12\n\x10GetStacksRequest\"<\n\x11GetStacksResponse\x12\'\n\x06stacks\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct2\xd9\x02\n\x06\x42ridge\x12\x37\n\x04\x43\x61ll\x12\x16.bridge.v1.CallRequest\x1a\x17.bridge.v1.CallResponse\x12\x41\n\nCallStream\x12\x16.bridge.v1.CallRequest\x1a\x19.bridge.v1.StreamResponse0\x01\x12\x46\n\tListTools\x12\x1b.bridge.v1.ListToolsRequest\x1a\x1c.bridge.v1.ListToolsResponse\x12\x43\n\x08GetStats\x12\x1a.bridge.v1.GetStatsRequest\x1a\x1b.bridge.v1.GetStatsResponse\x12\x46\n\tGetStacks\x12\x1b.bridge.v1.GetStacksRequest\x1a\x1c.bridge.v1.GetStacksResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0c\x62ridge.proto\x12\tbridge.v1\x1a\x1cgoogle/protobuf/struct.proto\"L\n\x07Payload\x12\x11\n\x07msgpack\x18\x01 \x01(\x0cH\x00\x12&\n\x04json\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x42\x06\n\x04\x66orm\"d\n\x0b\x43\x61llRequest\x12\x0c\n\x04tool\x18\x01 \x01(\t\x12\"\n\x06params\x18\x02 \x01(\x0b\x32\x12.bridge.v1.Payload\x12\x0f\n\x07session\x18\x03 \x01(\t\x12\x12\n\nextensions\x18\x04 \x03(\x05\"2\n\x0c\x43\x61llResponse\x12\"\n\x06result\x18\x01 \x01(\x0b\x32\x12.bridge.v1.Payload\"\xb0\x01\n\x0eStreamResponse\x12\"\n\x04item\x18\x01 \x01(\x0b\x32\x12.bridge.v1.PayloadH\x00\x12$\n\x06result\x18\x02 \x01(\x0b\x32\x12.bridge.v1.PayloadH\x00\x12\'\n\x08progress\x18\x03 \x01(\x0b\x32\x13.bridge.v1.ProgressH\x00\x12#\n\x03log\x18\x04 \x01(\x0b\x32\x14.bridge.v1.LogRecordH\x00\x42\x06\n\x04kind\"D\n\x08Progress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x01\x12\x12\n\x05total\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0c\n\x04text\x18\x03 \x01(\tB\x08\n\x06_total\"a\n\tLogRecord\x12\r\n\x05level\x18\x01 \x01(\t\x12\x0e\n\x06logger\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\'\n\x06\x66ields\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x12\n\x10ListToolsRequest\"3\n\x11ListToolsResponse\x12\x1e\n\x05tools\x18\x01 \x03(\x0b\x32\x0f.bridge.v1.Tool\"\xcd\x01\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12(\n\nparameters\x18\x03 \x03(\x0b\x32\x14.bridge.v1.Parameter\x12\x11\n\tstreaming\x18\x04 \x01(\x08\x12\x12\n\nidempotent\x18\x05 \x01(\x08\x12\'\n\x06schema\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07returns\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\"v\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nannotation\x18\x03 \x01(\t\x12\x10\n\x08required\x18\x04 \x01(\x08\x12\'\n\x07\x64\x65\x66\x61ult\x18\x05 \x01(\x0b\x32\x16.google.protobuf.Value\"\x11\n\x0fGetStatsRequest\":\n\x10GetStatsResponse\x12&\n\x05stats\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x12\n\x10GetStacksRequest\"<\n\x11GetStacksResponse\x12\'\n\x06stacks\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct2\xd9\x02\n\x06\x42ridge\x12\x37\n\x04\x43\x61ll\x12\x16.bridge.v1.CallRequest\x1a\x17.bridge.v1.CallResponse\x12\x41\n\nCallStream\x12\x16.bridge.v1.CallRequest\x1a\x19.bridge.v1.StreamResponse0\x01\x12\x46\n\tListTools\x12\x1b.bridge.v1.ListToolsRequest\x1a\x1c.bridge.v1.ListToolsResponse\x12\x43\n\x08GetStats\x12\x1a.bridge.v1.GetStatsRequest\x1a\x1b.bridge.v1.GetStatsResponse\x12\x46\n\tGetStacks\x12\x1b.bridge.v1.GetStacksRequest\x1a\x1c.bridge.v1.GetStacksResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,31 +35,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAYLOAD']._serialized_start=57
   _globals['_PAYLOAD']._serialized_end=133
   _globals['_CALLREQUEST']._serialized_start=135
-  _globals['_CALLREQUEST']._serialized_end=215
-  _globals['_CALLRESPONSE']._serialized_start=217
-  _globals['_CALLRESPONSE']._serialized_end=267
-  _globals['_STREAMRESPONSE']._serialized_start=270
-  _globals['_STREAMRESPONSE']._serialized_end=446
-  _globals['_PROGRESS']._serialized_start=448
-  _globals['_PROGRESS']._serialized_end=516
-  _globals['_LOGRECORD']._serialized_start=518
-  _globals['_LOGRECORD']._serialized_end=615
-  _globals['_LISTTOOLSREQUEST']._serialized_start=617
-  _globals['_LISTTOOLSREQUEST']._serialized_end=635
-  _globals['_LISTTOOLSRESPONSE']._serialized_start=637
-  _globals['_LISTTOOLSRESPONSE']._serialized_end=688
-  _globals['_TOOL']._serialized_start=691
-  _globals['_TOOL']._serialized_end=896
-  _globals['_PARAMETER']._serialized_start=898
-  _globals['_PARAMETER']._serialized_end=1016
-  _globals['_GETSTATSREQUEST']._serialized_start=1018
-  _globals['_GETSTATSREQUEST']._serialized_end=1035
-  _globals['_GETSTATSRESPONSE']._serialized_start=1037
-  _globals['_GETSTATSRESPONSE']._serialized_end=1095
-  _globals['_GETSTACKSREQUEST']._serialized_start=1097
-  _globals['_GETSTACKSREQUEST']._serialized_end=1115
-  _globals['_GETSTACKSRESPONSE']._serialized_start=1117
-  _globals['_GETSTACKSRESPONSE']._serialized_end=1177
-  _globals['_BRIDGE']._serialized_start=1180
-  _globals['_BRIDGE']._serialized_end=1525
+  _globals['_CALLREQUEST']._serialized_end=235
+  _globals['_CALLRESPONSE']._serialized_start=237
+  _globals['_CALLRESPONSE']._serialized_end=287
+  _globals['_STREAMRESPONSE']._serialized_start=290
+  _globals['_STREAMRESPONSE']._serialized_end=466
+  _globals['_PROGRESS']._serialized_start=468
+  _globals['_PROGRESS']._serialized_end=536
+  _globals['_LOGRECORD']._serialized_start=538
+  _globals['_LOGRECORD']._serialized_end=635
+  _globals['_LISTTOOLSREQUEST']._serialized_start=637
+  _globals['_LISTTOOLSREQUEST']._serialized_end=655
+  _globals['_LISTTOOLSRESPONSE']._serialized_start=657
+  _globals['_LISTTOOLSRESPONSE']._serialized_end=708
+  _globals['_TOOL']._serialized_start=711
+  _globals['_TOOL']._serialized_end=916
+  _globals['_PARAMETER']._serialized_start=918
+  _globals['_PARAMETER']._serialized_end=1036
+  _globals['_GETSTATSREQUEST']._serialized_start=1038
+  _globals['_GETSTATSREQUEST']._serialized_end=1055
+  _globals['_GETSTATSRESPONSE']._serialized_start=1057
+  _globals['_GETSTATSRESPONSE']._serialized_end=1115
+  _globals['_GETSTACKSREQUEST']._serialized_start=1117
+  _globals['_GETSTACKSREQUEST']._serialized_end=1135
+  _globals['_GETSTACKSRESPONSE']._serialized_start=1137
+  _globals['_GETSTACKSRESPONSE']._serialized_end=1197
+  _globals['_BRIDGE']._serialized_start=1200
+  _globals['_BRIDGE']._serialized_end=1545
 # @@protoc_insertion_point(module_scope)

@@ -16,14 +16,16 @@ class Payload(_message.Message):
     def __init__(self, msgpack: _Optional[bytes] = ..., json: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
 
 class CallRequest(_message.Message):
-    __slots__ = ("tool", "params", "session")
+    __slots__ = ("tool", "params", "session", "extensions")
     TOOL_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    EXTENSIONS_FIELD_NUMBER: _ClassVar[int]
     tool: str
     params: Payload
     session: str
-    def __init__(self, tool: _Optional[str] = ..., params: _Optional[_Union[Payload, _Mapping]] = ..., session: _Optional[str] = ...) -> None: ...
+    extensions: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, tool: _Optional[str] = ..., params: _Optional[_Union[Payload, _Mapping]] = ..., session: _Optional[str] = ..., extensions: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class CallResponse(_message.Message):
     __slots__ = ("result",)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..annotations import Checks
+    from ..conversions import Conversion
     from ..tool import Tool
     from .job import SerialQueue
 
@@ -43,6 +44,8 @@ class ServedTool:
         self.tool = tool
         self.name = tool.name
         function = tool.function if tool.checks is None else checked(tool.function, tool.checks)
+        if tool.conversion is not None:
+            function = converted(function, tool.conversion)  # first, as it makes what is checked
         self.function = interruptibly(function) if interruptible else function
         self.interruptible = interruptible
         self.bind = tool.bind
@@ -102,6 +105,19 @@ def checked(function: Callable[..., Any], checks: Checks) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         given, named = checks(args, kwargs)
+        return function(*given, **named)
+
+    return call
+
+
+def converted(function: Callable[..., Any], conversion: Conversion) -> Callable[..., Any]:
+    """What calls ``function`` with arguments of the types that its annotations name.
+
+    It is part of the tool, and runs where that runs: to make a frame may take long.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given, named = conversion(args, kwargs)
         return function(*given, **named)
 
     return call

@@ -16,7 +16,7 @@ from ..errors import CallError, UsageError, cut, shorten, text_of
 from ..loading import build, resolve, with_allowed
 from ..options import Seconds
 from ..process.adapter_life import build_adapter, close, make_pool, set_up
-from ..wire import CallOptions, Encoder, Request, decode_value, sendable
+from ..wire import CallOptions, Encoder, Forms, Request, decode_value, sendable
 from .command import ADAPTER_HELP, ALLOW, CLEAN, FAILED, discard_output, reader
 
 TYPE_CHECKING = False
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 def _run_call(
     pool: Pool, adapter: LoadedAdapter, name: str, params: Any, timeout_s: float | None
 ) -> int:
-    peer = _Console()
+    peer = _Console(Forms(adapter.encoders))
     dispatcher = Dispatcher(adapter.tools, pool)
     tool = adapter.tools.get(name)
     credit = (sys.maxsize, sys.maxsize) if tool is not None and tool.streaming else None
@@ -110,13 +110,14 @@ def _run_call(
 class _Console(Peer, Sink):
     """A peer that shows the outcome of one call: results on stdout, the rest on stderr."""
 
-    def __init__(self) -> None:
+    def __init__(self, forms: Forms) -> None:
+        self._forms = forms
         self.answered = threading.Event()
         self.code = CLEAN
         self._bar_shown = False
 
     def send_result(self, key: int, result: Any) -> None:
-        text = _pretty(result, "result")
+        text = _pretty(result, "result", self._forms)
         self._clear_bar()
         try:
             if result is not None:
@@ -148,7 +149,7 @@ class _Console(Peer, Sink):
         """The console takes everything."""
 
     def send(self, item: Any) -> None:
-        text = _pretty(item, "item")
+        text = _pretty(item, "item", self._forms)
         self._clear_bar()
         print(text, flush=True)
 
@@ -186,9 +187,9 @@ def _amount(value: Any) -> str:
         return shorten(value)
 
 
-def _pretty(value: Any, name: str) -> str:
+def _pretty(value: Any, name: str, forms: Forms) -> str:
     """A result as a person reads it. Raises ``EncodeError`` for what could not travel."""
-    data = bytes(Encoder().value(value, name))
+    data = bytes(Encoder(forms=forms).value(value, name))
     try:
         return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=True)
     except Exception:

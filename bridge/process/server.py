@@ -175,6 +175,7 @@ class Server:
         if stdio is not None:
             # the first message, before a request that came early can be answered
             address = None if grpc is None else grpc.address
+            stdio.use_encoders(adapter.encoders)
             try:
                 stdio.peer.ready(describe(settings, dispatcher, address, metrics))
             except EncodeError as error:

@@ -45,6 +45,8 @@ class PortPeer(Inbox):
         functions: What tools of the bridge can call with ``ctx.call_elixir``, by name, each run on
             a thread of its own; calls of this peer that a function makes count as nested, as they
             do in Elixir. Default: none, and the bridge is not told that there might be.
+        tables: Whether the bridge is told that this peer takes tables, as the client in Elixir does; to
+            read one it needs ``pyarrow``. Default: True.
 
     Raises:
         TransportClosed: The process ends before it is ready; with what it wrote to stderr.
@@ -66,6 +68,7 @@ class PortPeer(Inbox):
         cwd: str | None = None,
         remember_bytes: int | None = 16 << 20,
         functions: Mapping[str, Callable[..., Any]] | None = None,
+        tables: bool = True,
     ) -> None:
         super().__init__(remember_bytes)
         #: What the bridge says of itself in ``$/ready``; None until it was waited for.
@@ -88,8 +91,9 @@ class PortPeer(Inbox):
         if wait_until_ready:
             try:
                 (self.ready,) = self.notification("$/ready", timeout_s=ready_timeout_s)
-                if functions is not None:
-                    self.notify("$/hello", {"requests": True})
+                if functions is not None or tables:
+                    hello = {"extensions": [3] if tables else []}
+                    self.notify("$/hello", {"requests": functions is not None, **hello})
             except BaseException:
                 self._port.kill_group()
                 self.end()

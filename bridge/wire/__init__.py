@@ -28,8 +28,9 @@ from .messages import CallOptions, Message, Notification, Request, Response
 from .reading import MAX_ITEMS, too_many_items
 from .requester import Requester
 from .substitutes import MAX_TEXT_BYTES, sendable
+from .tables import TABLE
 from .times import is_missing, is_time
-from .values import told_key
+from .values import NATIVE, Encoders, Forms, told_key
 
 __all__ = [
     "Connection", "Event", "CancelReceived", "CreditReceived", "Credit", "Fault",
@@ -38,5 +39,6 @@ __all__ = [
     "Message", "Request", "Response", "Notification", "CallOptions",
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
     "HEADER_BYTES", "BATCH_HEADER_BYTES", "begin_batch", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",
-    "MAX_ANSWER_BYTES", "MAX_ITEMS", "is_missing", "is_time", "told_key", "too_many_items",
+    "MAX_ANSWER_BYTES", "MAX_ITEMS", "NATIVE", "TABLE", "Encoders", "Forms", "is_missing", "is_time", "told_key",
+    "too_many_items",
 ]  # fmt: skip

@@ -10,6 +10,10 @@ from msgpack import Packer, StackError, Unpacker
 from ..typing_names import Any
 from .tensors import TENSOR, split_tensor
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container
+
 #: From this size on, data is left where it is.
 LARGE_BYTES = 1 << 16
 #: Of a container with more items than this, the first and the last stand for all.
@@ -140,20 +144,23 @@ def is_whole(data: bytes) -> bool:
     return bool(unpacker.tell() == len(data))
 
 
-def scatter(packer: Packer, value: Any, max_bytes: int = 2**63) -> Parts:
+def scatter(
+    packer: Packer, value: Any, max_bytes: int = 2**63, converted: Container[type] = ()
+) -> Parts:
     """The value as MessagePack, its large parts where they are.
 
     Args:
         packer: For all but the large parts; with ``autoreset``.
         value: What to encode.
         max_bytes: Of a message that is longer only the length is right; nothing is copied for it.
+        converted: The classes whose values the packer makes something else of, however large.
 
     Raises:
         ValueError: Something has more than 4 GiB, or a list has changed size meanwhile.
         Exception: What ``packer`` raises; it is of no use then.
     """
     parts = Parts(max_bytes)
-    _scatter(packer, value, parts, 0)
+    _scatter(packer, value, parts, 0, converted)
     return parts
 
 
@@ -167,7 +174,9 @@ def _is_large(value: Any) -> bool:
     return numpy is not None and kind is numpy.ndarray and value.nbytes >= LARGE_BYTES
 
 
-def _scatter(packer: Packer, value: Any, parts: Parts, level: int) -> None:
+def _scatter(
+    packer: Packer, value: Any, parts: Parts, level: int, converted: Container[type]
+) -> None:
     kind = type(value)
     if kind in _CONTAINERS:
         few = len(value) <= _MAX_ITEMS
@@ -177,18 +186,18 @@ def _scatter(packer: Packer, value: Any, parts: Parts, level: int) -> None:
             parts.add(packer.pack_map_header(len(value)))
             for key, item in value.items():
                 parts.add(_pack_whole(packer, key))
-                _scatter(packer, item, parts, level + 1)
+                _scatter(packer, item, parts, level + 1, converted)
         else:
             size = len(value)
             parts.add(packer.pack_array_header(size))
             for item in value:
-                _scatter(packer, item, parts, level + 1)
+                _scatter(packer, item, parts, level + 1, converted)
                 size -= 1
             if size:
                 raise ValueError(CHANGED)
     elif kind in _SMALL and kind is not str:
         parts.add(packer.pack(value))
-    elif not _is_large(value):
+    elif not _is_large(value) or kind in converted:
         parts.add(_pack_whole(packer, value))
     elif kind is bytes:
         _add_data(b"\xc6", value, parts)

@@ -25,7 +25,7 @@ from .messages import (
 from .packing import Packing, TooLarge
 from .peeking import peek_msgid
 from .reading import GUARDED_BYTES, MAX_ITEMS, read_value
-from .values import decode_extension, explain_unencodable, told_key, wire_key
+from .values import PLAIN, Forms, decode_extension, explain_unencodable, told_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,12 +63,13 @@ class Encoder(Packing):
     Args:
         max_bytes: A message that is longer is a ``CallError``, ``resource_exhausted``; default:
             2047 MiB.
+        forms: What values become; default: what is theirs, for a peer that takes everything.
     """
 
     __slots__ = ()
 
-    def __init__(self, max_bytes: int = MAX_ANSWER_BYTES) -> None:
-        super().__init__(max_bytes)
+    def __init__(self, max_bytes: int = MAX_ANSWER_BYTES, forms: Forms = PLAIN) -> None:
+        super().__init__(max_bytes, forms)
 
     def result(self, msgid: int, result: Any) -> Payload:
         """The response of a call that succeeded."""
@@ -116,7 +117,7 @@ class Encoder(Packing):
 
     def _scatter(self, wire: Any, name: str, value: Any) -> Payload:
         try:
-            parts = scatter(self._packer, wire, self._max_bytes)
+            parts = scatter(self._packer, wire, self._max_bytes, self._forms.encoders)
         except Exception as error:
             raise self._explain(name, value, error) from error
         if self._conversions.any:
@@ -145,7 +146,7 @@ class Encoder(Packing):
         if converted and data is not None and not is_whole(data):
             raise self._explain(name, value, ValueError(CHANGED))
         if keys or form is not None:
-            self._check_keys(name, value, form or wire_key)
+            self._check_keys(name, value, form or self._forms.wire_key)
 
     def _check_keys(self, name: str, value: Any, form: Form) -> None:
         try:
@@ -171,14 +172,14 @@ class Encoder(Packing):
         )
 
     def _explain(
-        self, name: str, value: Any, error: Exception, form: Form = wire_key
+        self, name: str, value: Any, error: Exception, form: Form | None = None
     ) -> CallError | EncodeError:
         self.renew()  # half of the value is in the old one
         if isinstance(error, TooLarge):
             return self._too_large(name, "more bytes than fit into one message")
         if isinstance(error, ValueError) and "too large" in str(error):
             return self._too_large(name, "a part of more than 4 GiB")  # which MessagePack lacks
-        return explain_unencodable(name, value, error, form)
+        return explain_unencodable(name, value, error, form, self._forms)
 
 
 def decode_value(data: bytes | memoryview, max_items: int = MAX_ITEMS) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import RemoteProtocolError, shorten
+from .tables import TABLE
 
 #: A peer that takes less could not even read an error.
 _LEAST_ANSWER_BYTES = 1024
@@ -17,9 +18,14 @@ class Hello:
         requests: Whether it answers requests; default: False.
         plain_streams: Whether tools that do not yield may be called as streams; default: True.
         batches: Whether many frames may come as one; default: False.
+        extensions: Extension types that it takes beside those of protocol 1 in its first version,
+            -1, 1 and 2; default: none.
     """
 
-    __slots__ = ("max_answer_bytes", "signals", "requests", "plain_streams", "batches")
+    __slots__ = (
+        *("max_answer_bytes", "signals", "requests", "plain_streams", "batches"),
+        "extensions",
+    )
 
     def __init__(
         self,
@@ -28,12 +34,14 @@ class Hello:
         requests: bool = False,
         plain_streams: bool = True,
         batches: bool = False,
+        extensions: frozenset[int] = frozenset(),
     ) -> None:
         self.max_answer_bytes = max_answer_bytes
         self.signals = signals
         self.requests = requests
         self.plain_streams = plain_streams
         self.batches = batches
+        self.extensions = extensions
 
     @classmethod
     def from_wire(cls, wire: object) -> Hello:
@@ -56,7 +64,17 @@ class Hello:
             _boolean(wire, "requests"),
             _boolean(wire, "plain_streams", default=True),
             _boolean(wire, "batches"),
+            _extensions(wire.get("extensions", [])),
         )
+
+
+def _extensions(codes: object) -> frozenset[int]:
+    if not isinstance(codes, list) or not all(type(code) is int for code in codes):
+        raise RemoteProtocolError(
+            f"$/hello: extensions must be a list of integers, got {shorten(codes)}"
+        )
+    # one that this version does not know is never sent
+    return frozenset(code for code in codes if code == TABLE)
 
 
 def _boolean(wire: dict[object, object], key: str, *, default: bool = False) -> bool:

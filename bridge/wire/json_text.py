@@ -13,9 +13,12 @@ import re
 from datetime import datetime
 from math import isfinite
 
+from msgpack import ExtType
+
 from ..errors import EncodeError, RemoteProtocolError, shorten
 from .keys import explain_same_keys, has_same_keys
 from .reading import MAX_ITEMS, too_many_items
+from .tables import TABLE, table_rows
 from .tensors import to_lists
 from .times import is_missing, is_time, plain_time
 from .values import to_wire, walk
@@ -87,6 +90,8 @@ def to_json(value: Any) -> Any:
     if callable(getattr(value, "tolist", None)):
         return to_lists(value)  # arrays and scalars of NumPy, tensors of torch
     plain = to_wire(value)
+    if type(plain) is ExtType and plain.code == TABLE:
+        plain = table_rows(plain.data)
     if isinstance(plain, dict | list) and has_same_keys(plain, _text_key):
         raise ValueError("two keys of a map would be the same")
     return plain

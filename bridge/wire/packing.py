@@ -16,7 +16,11 @@ from msgpack import ExtType, Packer
 from ..typing_names import Any
 from .buffers import LARGE_BYTES, count_large
 from .keys import has_same_keys
-from .values import to_wire, wire_key
+from .values import Forms
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .keys import Form
 
 #: What becomes a list without a dict in it.
 _OF_KEYS = frozenset([set, frozenset, range])
@@ -39,12 +43,14 @@ class Conversions:
 
     Args:
         max_bytes: if there is more large data, packing ends with ``TooLarge``.
+        forms: what values become.
     """
 
-    __slots__ = ("any", "keys", "large_bytes", "max_bytes")
+    __slots__ = ("any", "keys", "large_bytes", "max_bytes", "forms")
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, forms: Forms) -> None:
         self.max_bytes = max_bytes
+        self.forms = forms
         self.large_bytes = 0
         self.begin()
 
@@ -59,17 +65,19 @@ class Packing:
 
     Args:
         max_bytes: as for ``Conversions``.
+        forms: what values become.
     """
 
-    __slots__ = ("_packer", "_conversions", "_max_bytes", "__weakref__")
+    __slots__ = ("_packer", "_conversions", "_max_bytes", "_forms", "__weakref__")
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, forms: Forms) -> None:
         self._max_bytes = max_bytes
+        self._forms = forms
         self.renew()
 
     def renew(self) -> None:
         """Take a new packer: half of a value is in the old one, or it keeps too much memory."""
-        self._conversions = Conversions(self._max_bytes)
+        self._conversions = Conversions(self._max_bytes, self._forms)
         self._packer: Any = _new_packer(self)
 
     def lend(self) -> tuple[Any, Conversions]:
@@ -98,13 +106,13 @@ class _Spare:
         return getattr(packing._packer, name)
 
 
-def look_into(value: Any, plain: Any, kind: type) -> int:
+def look_into(value: Any, plain: Any, kind: type, form: Form) -> int:
     """How many bytes of large data are in what a value has become. Raises if keys become the same."""
     if kind is ExtType:
         return len(plain.data)
     if type(value) in _OF_KEYS:
         return 0
-    if has_same_keys(plain, wire_key):
+    if has_same_keys(plain, form):
         raise ValueError("two keys of a map would be the same")
     return count_large(plain)
 
@@ -118,13 +126,15 @@ def _new_packer(packing: Packing) -> Packer:
     conversions = packing._conversions
     owner = ref(packing)  # which has the packer
 
+    to_wire, wire_key = conversions.forms.to_wire, conversions.forms.wire_key
+
     def convert(value: Any) -> Any:
         packing: Any = owner()
         own = packing.lend()
         try:
             plain = to_wire(value)
             kind = type(plain)
-            size = look_into(value, plain, kind) if kind in _HOLDING else 0
+            size = look_into(value, plain, kind, wire_key) if kind in _HOLDING else 0
         except BaseException:
             conversions.large_bytes = 0  # there will be no message
             raise
@@ -140,4 +150,6 @@ def _new_packer(packing: Packing) -> Packer:
             conversions.keys = True
         return plain
 
-    return Packer(autoreset=True, use_bin_type=True, default=convert)
+    # "strict": what is of a derived class, and tuples, comes by here as well
+    strict = conversions.forms.exact
+    return Packer(autoreset=True, use_bin_type=True, strict_types=strict, default=convert)

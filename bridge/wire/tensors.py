@@ -11,7 +11,7 @@ import sys
 
 from msgpack import ExtType
 
-from ..errors import RemoteProtocolError
+from ..errors import RemoteProtocolError, shorten
 from ..typing_names import Any
 
 TYPE_CHECKING = False
@@ -31,9 +31,11 @@ _TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()} | {
     "|u1": "u8",
     "|i1": "s8",
 }
+_KNOWN = ", ".join(DTYPES) + ", bf16 and bool"
 #: NumPy's own limit is 32 dimensions up to version 1 and 64 since; nobody needs more than this.
 MAX_RANK = 32
 _MAX_EMPTY_LISTS = 1_000_000
+_MAX_REASON = 200
 #: One element of the payload after another: 8 bytes of name, then unsigned integers.
 _NAME_BYTES = 8
 
@@ -45,6 +47,28 @@ def encode_tensor(array: numpy.ndarray[Any, Any]) -> ExtType:
         TypeError: There is no such tensor on the wire.
     """
     header, elements = _split(array)
+    return ExtType(TENSOR, b"".join((header, elements.data)))
+
+
+def encode_torch(tensor: Any) -> ExtType:
+    """A tensor of torch as an extension type; one that is not in memory, or not whole, is fetched.
+
+    Raises:
+        TypeError: There is no such tensor on the wire.
+    """
+    torch = sys.modules["torch"]
+    try:
+        if str(getattr(tensor, "dtype", "")) != "torch.bfloat16":
+            return encode_tensor(tensor.numpy(force=True))
+        # NumPy has no bfloat16, but its bits; resolve_conj() and the like have no meaning here
+        bits = tensor.detach().cpu().contiguous().view(torch.int16).numpy()
+    except (TypeError, RuntimeError, NotImplementedError) as error:
+        # sparse, quantized, nested, on the device "meta", of eight bits and less
+        raise TypeError(
+            f"no tensor on the wire for one of torch with {tensor.dtype}, layout {tensor.layout}: "
+            f"{shorten(str(error), _MAX_REASON)}; to_dense(), dequantize() or to(torch.float32) makes one"
+        ) from None
+    header, elements = _header("bf16", bits), bits.reshape(-1).view("u1")
     return ExtType(TENSOR, b"".join((header, elements.data)))
 
 
@@ -65,6 +89,9 @@ def split_tensor(array: numpy.ndarray[Any, Any]) -> tuple[bytes, memoryview]:
 
 def decode_tensor(data: bytes) -> numpy.ndarray[Any, Any]:
     """The array in the payload of an extension type: a read-only view of ``data``.
+
+    Of bf16, which NumPy lacks, it is one of the package ml_dtypes; without that a tensor of torch, if
+    the program has imported it.
 
     Raises:
         RemoteProtocolError: The payload is malformed, or a package is missing.
@@ -92,7 +119,23 @@ def decode_tensor(data: bytes) -> numpy.ndarray[Any, Any]:
     import numpy
 
     # a read-only view of the message: no copy
-    return numpy.frombuffer(data, dtype, offset=start).reshape(shape)
+    array = numpy.frombuffer(data, dtype, offset=start).reshape(shape)
+    return bfloat16_of_torch(array) if name == "bf16" and dtype.kind == "i" else array
+
+
+def bfloat16_of_torch(bits: Any) -> Any:
+    """A tensor of torch, which owns its elements, of the bits of bfloat16 as an array of integers."""
+    torch = sys.modules["torch"]
+    return torch.from_numpy(bits.astype("i2")).view(torch.bfloat16)
+
+
+def decode_for_json(data: bytes) -> Any:
+    """As ``decode_tensor``, but elements of bf16 as f32, for which no further package is needed."""
+    if not data.startswith(b"bf16\0"):
+        return decode_tensor(data)
+    bits = decode_tensor(b"u16\0\0\0\0\0" + data[_NAME_BYTES:]).astype("<u4")
+    bits *= bits.dtype.type(1 << 16)  # in place, so that an array of rank 0 stays one
+    return bits.view("<f4")
 
 
 def to_lists(array: Any) -> Any:
@@ -129,40 +172,53 @@ def _split(array: numpy.ndarray[Any, Any]) -> tuple[bytes, numpy.ndarray[Any, An
                 "tolist() makes them nil"
             )
         array = masked.getdata(array)
-    name = _TYPE_NAMES.get(array.dtype.newbyteorder("<").str)
+    known = array.dtype.kind in "biufc"  # others may have no order of bytes to ask for
+    name = _TYPE_NAMES.get(array.dtype.newbyteorder("<").str) if known else None
     if array.dtype.name == "bfloat16":
         name = "bf16"
-    if array.dtype.kind in "mM":
-        raise TypeError(
-            f"no tensor on the wire for an array of {array.dtype}; list() makes a list of times of "
-            "it, astype('int64') numbers in its unit"
-        )
     if name is None or array.ndim > MAX_RANK:
+        from .refusals import array_remedy
+
         raise TypeError(
-            f"no tensor on the wire for an array of dtype {array.dtype} and rank {array.ndim}; "
-            f"there are {', '.join(DTYPES)}, bf16 and bool, up to rank {MAX_RANK}"
+            f"no tensor on the wire for an array of {_described(array)}; "
+            f"{array_remedy(array, _KNOWN, MAX_RANK)}"
         )
-    header = name.encode().ljust(_NAME_BYTES, b"\0") + struct.pack(
+    little_endian = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+    return _header(name, array), little_endian.reshape(-1).view("u1")
+
+
+def _described(array: Any) -> str:
+    if array.dtype.kind in "mM":
+        return str(array.dtype)
+    return f"dtype {array.dtype} and rank {array.ndim}"
+
+
+def _header(name: str, array: Any) -> bytes:
+    return name.encode().ljust(_NAME_BYTES, b"\0") + struct.pack(
         f"<{1 + array.ndim}Q", array.ndim, *array.shape
     )
-    little_endian = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-    return header, little_endian.reshape(-1).view("u1")
 
 
 def _dtype(name: str) -> Any:
+    """The dtype of elements; integers of 16 bits for bf16 that torch shall have."""
     try:
         import numpy
 
         if name == "bf16":
-            import ml_dtypes  # NumPy has no bfloat16 of its own
-
+            try:
+                import ml_dtypes  # NumPy has no bfloat16 of its own
+            except ImportError:
+                if "torch" in sys.modules:
+                    return numpy.dtype("<i2")
+                raise
             return numpy.dtype(ml_dtypes.bfloat16)
     except ImportError as error:
         from ..requirements import Requirement, how_to_install
 
         package = error.name or "numpy"
+        or_torch = ", or torch, imported by the adapter" if package == "ml_dtypes" else ""
         raise RemoteProtocolError(
-            f"a tensor needs the Python package {package}, which is not installed: "
+            f"a tensor needs the Python package {package}{or_torch}, which is not installed: "
             f"{how_to_install([Requirement(package)])}"
         ) from None
     if name not in DTYPES:

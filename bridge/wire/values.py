@@ -1,44 +1,21 @@
-"""The values that MessagePack lacks: extension types, and the plain form of rich Python objects.
+"""The values that MessagePack lacks: extension types, and what becomes of rich Python objects.
 
-=========================  ===================================================
-Python                     on the wire
-=========================  ===================================================
-int beyond 64 bits         extension 1: a sign byte, the magnitude big-endian
-aware ``datetime``         extension -1, the timestamp of the specification
-NumPy array, torch tensor  extension 2: element type, rank, shape, elements
-NumPy scalar               its Python value
-dataclass, named tuple     map of its fields; array
-pydantic model             ``model_dump()``
-``Enum``                   its value
-set, deque, range, view    array
-any other ``Mapping``      map
-Decimal, UUID, path        text
-naive ``datetime``, date,  ISO 8601 text
-time
-timedelta                  seconds, as a float
-``datetime64``             as a naive ``datetime``, with as many digits as it has
-``timedelta64``            as a timedelta
-``NaT``, ``pandas.NA``     nil
-=========================  ===================================================
-
-The layouts are specified byte by byte in ``protos/stdio.md``. A type can only be met if somebody
-imported its module, so no module is imported here to look for it.
+``docs/values.md`` has the table of all of them, ``plain.py`` their plain forms. The layouts of the
+extensions are specified byte by byte in ``protos/stdio.md``.
 """
 
 from __future__ import annotations
 
-import sys
-from collections import deque
-from collections.abc import Iterator, Mapping, Set, ValuesView
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable, Iterator, Mapping
 
 from msgpack import ExtType, Timestamp
 
 from ..errors import EncodeError, RemoteProtocolError, class_name, shorten, text_of
 from ..typing_names import Any
 from .keys import explain_same_keys
-from .tensors import TENSOR, decode_tensor, encode_tensor
-from .times import is_missing, is_time, plain_time
+from .plain import BIG_INTEGER, exact, one_step
+from .tables import TABLE, decode_table
+from .tensors import TENSOR, decode_tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +23,9 @@ if TYPE_CHECKING:
 
     from .keys import Form
 
-BIG_INTEGER = 1
+#: The functions of an adapter that give classes a form.
+Encoders = Mapping[type, Callable[[Any], Any]]
+
 #: What ``msgpack`` packs by itself.
 _KNOWN: tuple[type, ...] = (
     type(None),
@@ -60,51 +39,108 @@ _KNOWN: tuple[type, ...] = (
     tuple,
     dict,
 )
+NATIVE = _KNOWN
 _KNOWN += (ExtType, Timestamp)
 _MIN, _MAX = -(2**63), 2**64 - 1
 #: What is not plain after so many conversions, of a model to an enum to its value, never will be.
 _MAX_STEPS = 16
 
 
-def to_wire(value: Any) -> Any:
-    """The form of a value that ``msgpack`` does not know: one that it does.
+class Forms:
+    """What values become: by the functions of an adapter, and by what the peer takes.
 
-    Inside a container ``msgpack`` calls this again.
+    ``tables``: whether the peer takes extension 3; may change at any time. ``exact``: whether
+    a function gives a form to a class derived from one of MessagePack's own.
 
-    Raises:
-        TypeError: There is no such form; the codec then finds the path.
+    Args:
+        encoders: the adapter's functions by class; default: none.
+        tables: default: True.
     """
-    plain = _one_step(value)
-    steps = 1
-    while not isinstance(plain, _KNOWN) or (isinstance(plain, int) and not _MIN <= plain <= _MAX):
-        if type(plain) is type(value) or steps == _MAX_STEPS:
-            raise _no_form(plain)
-        value, plain = plain, _one_step(plain)
-        steps += 1
-    return plain
+
+    __slots__ = ("encoders", "tables", "exact")
+
+    def __init__(self, encoders: Encoders | None = None, tables: bool = True) -> None:
+        self.encoders: Encoders = dict(encoders or {})
+        self.tables = tables
+        self.exact = any(issubclass(kind, NATIVE) for kind in self.encoders)
+
+    def to_wire(self, value: Any) -> Any:
+        """The form of a value that ``msgpack`` does not know: one that it does.
+
+        Inside a container ``msgpack`` calls this again.
+
+        Raises:
+            TypeError: There is no such form; the codec then finds the path.
+        """
+        steps = 0
+        plain = self._step(value)
+        while not isinstance(plain, _KNOWN) or (
+            isinstance(plain, int) and not _MIN <= plain <= _MAX
+        ):
+            steps += 1
+            if type(plain) is type(value) or steps > _MAX_STEPS:
+                from .refusals import no_form
+
+                raise no_form(plain)
+            value, plain = plain, self._step(plain)
+        if isinstance(plain, ExtType) and plain.code == TABLE and not self.tables:
+            raise TypeError(
+                f"the caller takes no tables, so {class_name(type(value))} has no form for it; a "
+                "client of 0.2 or newer takes them (extension 3), and to_dict('records') or "
+                "to_pylist() makes maps of the rows"
+            )
+        return exact(plain) if self.exact else plain
+
+    def own(self, value: Any) -> Any:
+        """What the adapter's functions make of a value; the value itself if they know nothing of it."""
+        for base in type(value).__mro__:
+            function = self.encoders.get(base)
+            if function is not None:
+                return function(value)
+        return value
+
+    def wire_key(self, key: Any) -> Hashable:
+        """What a key becomes, for comparison: those that are one on the wire, or in Python, are equal.
+
+        Raises:
+            Exception: It has no form on the wire.
+        """
+        if self.exact:
+            key = self.own(key)
+        if isinstance(key, str):
+            return str.__str__(key)
+        if isinstance(key, float):
+            return float.__float__(key)
+        if isinstance(key, int) and _MIN <= key <= _MAX:
+            return int.__pos__(key)
+        if isinstance(key, bytes | bytearray | memoryview):
+            return bytes(key)
+        if key is None or isinstance(key, ExtType | Timestamp):
+            return key
+        if isinstance(key, list | tuple):
+            return tuple(map(self.wire_key, key))
+        if isinstance(key, dict):
+            return frozenset(
+                (self.wire_key(name), self.wire_key(item)) for name, item in key.items()
+            )
+        return self.wire_key(self.to_wire(key))
+
+    def _step(self, value: Any) -> Any:
+        if self.encoders:
+            plain = self.own(value)
+            if type(plain) is not type(value):
+                return plain
+            value = plain
+            native = NATIVE if not isinstance(value, int) or _MIN <= value <= _MAX else ()
+            if self.exact and isinstance(value, native):
+                return exact(value)
+        return one_step(value)
 
 
-def wire_key(key: Any) -> Hashable:
-    """What a key becomes, for comparison: those that are one on the wire, or in Python, are equal.
-
-    Raises:
-        Exception: It has no form on the wire.
-    """
-    if isinstance(key, str):
-        return str.__str__(key)
-    if isinstance(key, float):
-        return float.__float__(key)
-    if isinstance(key, int) and _MIN <= key <= _MAX:
-        return int.__pos__(key)
-    if isinstance(key, bytes | bytearray | memoryview):
-        return bytes(key)
-    if key is None or isinstance(key, ExtType | Timestamp):
-        return key
-    if isinstance(key, list | tuple):
-        return tuple(map(wire_key, key))
-    if isinstance(key, dict):
-        return frozenset((wire_key(name), wire_key(item)) for name, item in key.items())
-    return wire_key(to_wire(key))
+#: Those of an adapter that says nothing about its types, for a peer that takes everything.
+PLAIN = Forms()
+to_wire = PLAIN.to_wire
+wire_key = PLAIN.wire_key
 
 
 def told_key(key: Any) -> Hashable:
@@ -117,75 +153,12 @@ def told_key(key: Any) -> Hashable:
     return "NaN" if form != form else form
 
 
-def _one_step(value: Any) -> Any:
-    kind = type(value)
-    if isinstance(value, int):  # also of a subclass: an IntEnum is beyond 64 bits what it is below
-        return _encode_big_integer(int.__pos__(value))
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        if isinstance(value, numpy.ndarray):
-            return encode_tensor(value)
-        if isinstance(value, numpy.generic):
-            return plain_time(value) if is_time(value) else value.item()
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
-        return encode_tensor(value.numpy(force=True))
-    enum = sys.modules.get("enum")
-    if enum is not None and isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, datetime):
-        if is_missing(value):
-            return None
-        return value.isoformat() if value.tzinfo is None else _encode_timestamp(value)
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, set | frozenset | deque | range):
-        return list(value)
-    if isinstance(value, Set | ValuesView):
-        return list(_counted(value))
-    if isinstance(value, Mapping):
-        return {key: value[key] for key in _counted(value)}
-    if hasattr(kind, "__dataclass_fields__"):
-        fields = sys.modules["dataclasses"].fields(value)
-        return {field.name: getattr(value, field.name) for field in fields}
-    if hasattr(kind, "__fspath__"):
-        return value.__fspath__()
-    if callable(getattr(kind, "model_dump", None)):
-        return value.model_dump()
-    for module, name in (("decimal", "Decimal"), ("uuid", "UUID")):
-        if module in sys.modules and isinstance(value, getattr(sys.modules[module], name)):
-            return str(value)
-    if is_missing(value):
-        return None
-    raise _no_form(value)
-
-
-def _counted(value: Any) -> Iterator[Any]:
-    """The items of a collection, which may not have more than it says: some never end."""
-    count = len(value)
-    for item in value:
-        count -= 1
-        if count < 0:
-            kind = type(value)
-            raise TypeError(
-                f"a {kind.__module__}.{kind.__qualname__} has more items than its length, {len(value)}"
-            )
-        yield item
-
-
-def _no_form(value: Any) -> TypeError:
-    kind = type(value)
-    return TypeError(f"no form on the wire for {kind.__module__}.{kind.__qualname__}")
-
-
 def decode_extension(code: int, data: bytes) -> Any:
     """The value of an extension type.
 
     Args:
         code: -128 to 127.
-        data: The payload, which a tensor keeps a view of.
+        data: The payload, which a tensor and a table keep a view of.
 
     Raises:
         RemoteProtocolError: The type is unknown, the payload malformed, or a package is missing.
@@ -194,11 +167,14 @@ def decode_extension(code: int, data: bytes) -> Any:
         return _decode_big_integer(data)
     if code == TENSOR:
         return decode_tensor(data)
-    raise RemoteProtocolError(f"unknown extension type {code}; known: -1, {BIG_INTEGER}, {TENSOR}")
+    if code == TABLE:
+        return decode_table(data)
+    known = f"-1, {BIG_INTEGER}, {TENSOR}, {TABLE}"
+    raise RemoteProtocolError(f"unknown extension type {code}; known: {known}")
 
 
 def explain_unencodable(
-    name: str, value: Any, cause: Exception, form: Form = wire_key
+    name: str, value: Any, cause: Exception, form: Form | None = None, forms: Forms = PLAIN
 ) -> EncodeError:
     """The error that says where in a value the trouble is, and what it is.
 
@@ -207,9 +183,10 @@ def explain_unencodable(
         value: What could not be encoded.
         cause: What was raised meanwhile, for what the search does not find.
         form: What becomes of a key; default: that of MessagePack.
+        forms: What becomes of all others.
     """
     try:
-        found = _find_unencodable(name, value, form)
+        found = _find_unencodable(name, value, form or forms.wire_key, forms)
     except Exception:  # nested too deeply, no memory, or it is changing
         found = None
     said = text_of(cause)
@@ -221,13 +198,6 @@ def explain_unencodable(
     return EncodeError(f"{path} cannot be encoded: {reason}")
 
 
-def _encode_big_integer(value: int) -> ExtType:
-    magnitude = abs(value)
-    size = (magnitude.bit_length() + 7) // 8
-    sign = b"\1" if value < 0 else b"\0"
-    return ExtType(BIG_INTEGER, sign + magnitude.to_bytes(size, "big"))
-
-
 def _decode_big_integer(data: bytes) -> int:
     if len(data) < 2 or data[0] > 1 or data[1] == 0:
         raise RemoteProtocolError(
@@ -237,38 +207,37 @@ def _decode_big_integer(data: bytes) -> int:
     return -magnitude if data[0] else magnitude
 
 
-def _encode_timestamp(value: datetime) -> Timestamp:
-    # integer arithmetic: a float of seconds does not hold microseconds this century
-    since = value - _EPOCH
-    seconds = since.days * 86_400 + since.seconds
-    # a time of pandas counts those as well
-    return Timestamp(seconds, since.microseconds * 1000 + getattr(since, "nanoseconds", 0))
-
-
-def _find_unencodable(path: str, value: Any, form: Form) -> tuple[str, str] | None:
+def _find_unencodable(path: str, value: Any, form: Form, forms: Forms) -> tuple[str, str] | None:
     """The first part of ``value`` that cannot be encoded: its path and the reason."""
+    if forms.exact:
+        try:
+            value = forms.own(value)
+        except Exception as error:
+            return path, text_of(error) or class_name(type(error), module=False)
     if isinstance(value, str):
         try:
             str.encode(value)
         except UnicodeEncodeError:
             return path, "text with a lone surrogate, which is not valid Unicode"
         return None
+    if isinstance(value, memoryview) and not value.c_contiguous:
+        return path, "its bytes do not lie one after another; bytes() of the view makes it so"
     if value is None or isinstance(value, int | float | bytes | bytearray | memoryview):
         return None
     if isinstance(value, ExtType | Timestamp):
         return None
     if isinstance(value, dict | list | tuple):
         for part_path, part, _ in walk(path, value):
-            found = _find_unencodable(part_path, part, form)
+            found = _find_unencodable(part_path, part, form, forms)
             if found:
                 return found
         reason = explain_same_keys(value, form) if isinstance(value, dict) else None
         return (path, reason) if reason else None
     try:
-        plain = to_wire(value)
+        plain = forms.to_wire(value)
     except Exception as error:
-        return path, text_of(error)
-    return _find_unencodable(path, plain, form)
+        return path, text_of(error) or class_name(type(error), module=False)
+    return _find_unencodable(path, plain, form, forms)
 
 
 def walk(
@@ -284,6 +253,3 @@ def walk(
         items = list.__iter__(value) if isinstance(value, list) else tuple.__iter__(value)
         for index, item in enumerate(items):
             yield f"{path}[{index}]", item, False
-
-
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")

@@ -47,7 +47,8 @@ class GrpcPeer(PortPeer):
     ``arguments``: those of the command line, after ``--transport grpc --port 0``. ``attach``: talk
     to what is listening at this address instead, and leave its process alone. ``credentials``,
     ``metadata``: of the channel, and for every call. ``window``: how many bytes of a stream the
-    client takes before they are read; default: as many as gRPC likes, which it changes.
+    client takes before they are read; default: as many as gRPC likes, which it changes. ``tables``:
+    whether it says that it takes tables.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class GrpcPeer(PortPeer):
         metadata: Sequence[tuple[str, str]] = (),
         window: int | None = None,
         wait_until_ready: bool = True,
+        tables: bool = True,
         env: dict[str, str] | None = None,
         cwd: str | None = None,
         stdin: int = subprocess.DEVNULL,
@@ -81,6 +83,7 @@ class GrpcPeer(PortPeer):
         self._rpcs: dict[int, Any] = {}
         self._credit: dict[int, threading.Semaphore] = {}
         self._encoder = Encoder()
+        self._extensions = [3] if tables else []
         self._arrived = threading.Condition()
         self._closed = False
         self._next_id = 0
@@ -169,7 +172,8 @@ class GrpcPeer(PortPeer):
         self, method: str, params: list[Any] | dict[str, Any] | None = None, **options: Any
     ) -> int:
         data = self.encode([] if params is None else params)
-        message = pb.CallRequest(tool=method, params=pb.Payload(msgpack=data))
+        params = pb.Payload(msgpack=data)
+        message = pb.CallRequest(tool=method, params=params, extensions=self._extensions)
         return self.send(message, **options)
 
     def send(

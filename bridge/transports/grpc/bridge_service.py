@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from ..._generated import bridge_pb2 as pb
 from ...errors import CallError, EncodeError, InvalidParams, RemoteProtocolError, cut, text_of
-from ...wire import MAX_TEXT_BYTES, sendable
+from ...wire import MAX_TEXT_BYTES, TABLE, sendable
 from .behavior import mark
 from .caller import ToolCaller
 from .exchange import Responses
@@ -105,6 +105,8 @@ class _Payloads:
     #: The part of the request that is being looked at.
     field = "params"
     _as_json = False
+    #: Whether the caller takes tables.
+    _tables = False
 
     def __init__(self, caller: ToolCaller) -> None:
         self._caller = caller
@@ -113,6 +115,7 @@ class _Payloads:
         """The message of a request. Raises ``InvalidParams``."""
         try:
             request: pb.CallRequest = pb.CallRequest.FromString(data)
+            self._tables = TABLE in request.extensions
             return request
         except DecodeError as error:
             self.field = ""
@@ -148,8 +151,8 @@ class _Payloads:
     def make(self, value: Any, name: str) -> pb.Payload:
         """The payload of a value. Raises ``EncodeError``, which calls it ``name``."""
         if self._as_json:
-            return pb.Payload(json=to_value(value, name))
-        return pb.Payload(msgpack=self._caller.encode(value, name))
+            return pb.Payload(json=to_value(value, name, self._caller.forms))
+        return pb.Payload(msgpack=self._caller.encode(value, name, tables=self._tables))
 
 
 class _CallResponses(Responses):

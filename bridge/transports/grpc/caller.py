@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...calls import Dispatcher
 from ...tool import Tool
-from ...wire import MAX_ITEMS, decode_value
+from ...wire import MAX_ITEMS, Encoder, Encoders, Forms, decode_value
 from .behavior import Place, mark
 from .exchange import Exchange, Responses
 from .executor import GrpcExecutor
 from .sender import Drops, Sender
+
+
+class PerThread(threading.local):
+    """What each thread has for itself: encoders for callers that take tables, and for others.
+
+    Args:
+        encoders: the functions of the adapter.
+    """
+
+    def __init__(self, encoders: Encoders) -> None:
+        self.encoder = Encoder(forms=Forms(encoders))
+        self.encoder_without_tables = Encoder(forms=Forms(encoders, tables=False))
 
 
 class ToolCaller:
@@ -45,6 +58,10 @@ class ToolCaller:
         self.tools: Mapping[str, Tool] = {
             name: served.tool for name, served in dispatcher.tools.items()
         }
+        encoders = next((tool.encoders for tool in self.tools.values()), {})
+        #: What results become in JSON.
+        self.forms = Forms(encoders)
+        self._threads = PerThread(encoders)
 
     # -- for behaviors that call tools ------------------------------------------------------
 
@@ -97,17 +114,20 @@ class ToolCaller:
         """
         return decode_value(data, self.max_message_items)
 
-    def encode(self, value: Any, name: str) -> bytes:
+    def encode(self, value: Any, name: str, *, tables: bool = False) -> bytes:
         """A value as MessagePack.
 
         Args:
             value: whatever a tool has returned or yielded.
             name: what an error calls it: "result" or "item".
+            tables: whether the caller takes extension 3.
 
         Raises:
             EncodeError: it has no form, with the path to the part at fault.
         """
-        return self._executor.threads.encoder.value(value, name)
+        threads = self._threads
+        encoder = threads.encoder if tables else threads.encoder_without_tables
+        return encoder.value(value, name)
 
     # -- for all others ---------------------------------------------------------------------
 

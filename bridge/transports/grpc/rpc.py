@@ -13,17 +13,13 @@ from typing import Any
 
 from ...calls import Job, SerialQueue, Worker
 from ...errors import CallError
-from ...wire import Encoder
 from .reception import Reception
 
 
 class PerThread(threading.local):
-    """What each thread has for itself: an encoder, and the request that it handles."""
+    """What each thread has for itself: the request that it handles."""
 
     rpc: Rpc | None = None
-
-    def __init__(self) -> None:
-        self.encoder = Encoder()
 
 
 class Rpc(Job):

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
-from ...wire import MAX_ITEMS, too_many_items
+from ...wire import MAX_ITEMS, Forms, too_many_items
 from ...wire.json_values import to_plain
 
 
@@ -23,18 +23,19 @@ def from_value(value: Value, max_items: int = MAX_ITEMS) -> Any:
     return _read(value, [max_items], max_items)
 
 
-def to_value(value: Any, name: str) -> Value:
+def to_value(value: Any, name: str, forms: Forms | None = None) -> Value:
     """The message of a value.
 
     Args:
         value: whatever JSON can say, or what has a form there (see ``wire/json_values.py``).
         name: what an error calls the value: its path begins so.
+        forms: what other values become; default: what is theirs.
 
     Raises:
         EncodeError: a part of it has no form; the message has its path.
     """
     message = Value()
-    _fill(message, to_plain(value, name))
+    _fill(message, to_plain(value, name, forms or Forms()))
     return message
 
 

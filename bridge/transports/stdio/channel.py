@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import threading
 
-from ...wire import MAX_ANSWER_BYTES, Encoder, Hello
+from ...wire import MAX_ANSWER_BYTES, TABLE, Encoder, Forms, Hello
 from .writer import Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...wire import Connection
+    from ...wire import Connection, Encoders
 
 #: When so much is queued, workers pause and progress and log lines are dropped until it is written.
 MAX_BACKLOG_BYTES = 32 << 20
 
 
 class Limit:
-    """How long a message to the peer may be."""
+    """How long a message to the peer may be, and what values become in it."""
 
-    __slots__ = ("max_bytes",)
+    __slots__ = ("max_bytes", "forms")
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
+        # a peer that has not said that it takes tables gets none
+        self.forms = Forms(tables=False)
+
+    def new_encoder(self) -> Encoder:
+        """An encoder for one thread."""
+        return Encoder(self.max_bytes, self.forms)
 
 
 class PerThread(threading.local):
     """What each thread has for itself: an encoder."""
 
     def __init__(self, limit: Limit) -> None:
-        self.encoder = Encoder(limit.max_bytes)
+        self.encoder = limit.new_encoder()
 
 
 class Channel:
@@ -74,7 +80,13 @@ class Channel:
             self.writer.batch()
         if hello.max_answer_bytes is not None:
             self._limit.max_bytes = min(self._limit.max_bytes, hello.max_answer_bytes)
-            self.own.encoder = Encoder(self._limit.max_bytes)
+            self.own.encoder = self._limit.new_encoder()
+        self._limit.forms.tables = TABLE in hello.extensions
+
+    def use_encoders(self, encoders: Encoders) -> None:
+        """Have the functions of an adapter make what its types become. Before there are calls."""
+        self._limit.forms = Forms(encoders, self._limit.forms.tables)
+        self.own.encoder = self._limit.new_encoder()
 
     @property
     def is_flooded(self) -> bool:

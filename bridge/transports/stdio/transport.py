@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...calls import Dispatcher, Output
+    from ...wire import Encoders
 
 
 class StdioTransport:
@@ -54,6 +55,10 @@ class StdioTransport:
     def output(self) -> Output:
         """What workers leave to be written, for the pool."""
         return self._channel.writer
+
+    def use_encoders(self, encoders: Encoders) -> None:
+        """Have the functions of an adapter make what its types become. Before ``serve``."""
+        self._channel.use_encoders(encoders)
 
     def serve(self, dispatcher: Dispatcher, *, inline: bool) -> StdioReader:
         """Begin to read requests; the pool of the dispatcher has this transport's ``output``.
