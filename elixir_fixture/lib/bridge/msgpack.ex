@@ -14,12 +14,14 @@ defmodule Bridge.Msgpack do
   | list | array | `list` |
   | map, keyword list | map | `dict` |
   | `DateTime` | extension -1 | aware `datetime` |
-  | `Bridge.Tensor` | extension 2 | `numpy.ndarray` |
+  | `Bridge.Tensor`, `Nx.Tensor` | extension 2 | `numpy.ndarray` |
+  | `Bridge.Table`, `Explorer.DataFrame` | extension 3 | `pyarrow.Table` |
   | other atom | text | `str` |
-  | tuple, `MapSet`, `Range` | array | `list` |
-  | `Date`, `Time`, `NaiveDateTime`, `Decimal` | text | `str` |
+  | tuple, `MapSet`, `Range`, `Explorer.Series` | array | `list` |
+  | `Date`, `Time`, `NaiveDateTime`, `Decimal`, `URI`, `Version` | text | `str` |
+  | other struct | what `Bridge.Encoder` makes of it | |
 
-  The rows above the last three come back as they went, except that a keyword list comes back as a map,
+  The rows above the last four come back as they went, except that a keyword list comes back as a map,
   bytes as a plain binary and a `DateTime` in UTC with six digits of a second (Python's finer digits are cut off).
 
   ## Binaries
@@ -50,8 +52,9 @@ defmodule Bridge.Msgpack do
 
   ## What is refused
 
-  Functions, pids, ports, references, bitstrings, improper lists and structs that are not in the
-  table cannot be encoded; the error names the place. Nothing may be nested more than 1024
+  Functions, pids, ports, references, bitstrings, improper lists, ranges of more than 67 million, and
+  structs that are not in the table and have no `Bridge.Encoder` cannot be encoded; the error names the
+  place. Nothing may be nested more than 1024
   levels deep, in either direction.
   """
 

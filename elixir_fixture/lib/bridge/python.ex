@@ -233,7 +233,9 @@ defmodule Bridge.Python do
       max_answer_bytes: min(settings.max_answer_bytes || @most_bytes, @most_bytes),
       signals: true,
       plain_streams: false,
-      batches: true
+      batches: true,
+      # tables; the others are of the first version
+      extensions: [3]
     }
 
     :erlang.port_command(port, Msgpack.encode!([2, "$/hello", [hello]]), [:nosuspend])

@@ -6,8 +6,8 @@ defmodule Bridge.Msgpack.Encoder do
   # `path` is how many more levels there may be, and the keys that lead to the value's container,
   # innermost first. A scalar costs no path: its own `key` is put in front only when it is refused.
 
-  alias Bridge.Msgpack.Extension
-  alias Bridge.Tensor
+  alias Bridge.Msgpack.{Extension, Structs}
+  alias Bridge.{Table, Tensor}
 
   @nan 0x7FF8_0000_0000_0000
   @infinity 0x7FF0_0000_0000_0000
@@ -85,11 +85,14 @@ defmodule Bridge.Msgpack.Encoder do
     value |> convert(&Enum.to_list/1, key, path) |> pack(key, path)
   end
 
-  # `Decimal` by its name as text: the package need not be there, and compilers look for what is named.
+  defp pack(%Table{} = value, key, path) do
+    value |> convert(&Extension.encode/1, key, path) |> extension(key, path)
+  end
+
   defp pack(%module{} = value, key, path) do
-    case Atom.to_string(module) do
-      "Elixir.Decimal" -> value |> convert(&to_string/1, key, path) |> text(key, path)
-      name -> refuse(key, path, "is a %#{inspect(module)}{}; #{remedy(name)}")
+    case Bridge.Encoder.impl_for(value) do
+      nil -> package(Structs.form(module), value, key, path)
+      impl -> own(&impl.encode/1, value, key, path)
     end
   end
 
@@ -111,6 +114,41 @@ defmodule Bridge.Msgpack.Encoder do
     function.(value)
   rescue
     error -> refuse(key, path, "is no #{inspect(module)}: #{Exception.message(error)}")
+  end
+
+  defp package(nil, %module{}, key, path) do
+    refuse(key, path, "is a %#{inspect(module)}{}; #{Structs.remedy(module)}")
+  end
+
+  # `Decimal` and others that are text
+  defp package(:text, value, key, path) do
+    value |> convert(&to_string/1, key, path) |> text(key, path)
+  end
+
+  defp package(form, value, key, path), do: own(form, value, key, path)
+
+  # What stands in a struct's place is one level deeper, so that one that stands in its own has an end.
+  defp own(_encode, _value, key, {0, keys}) do
+    name = List.last([key | keys])
+    stop({0, [name]}, "has structs that Bridge.Encoder makes structs of without end")
+  end
+
+  defp own(encode, %module{} = value, key, {room, keys} = path) do
+    case attempt(encode, value) do
+      {:ok, term} ->
+        pack(term, key, {room - 1, keys})
+
+      {:error, reason} ->
+        refuse(key, path, "is a %#{inspect(module)}{} that cannot be encoded: #{reason}")
+    end
+  end
+
+  defp attempt(encode, value) do
+    {:ok, encode.(value)}
+  rescue
+    error -> {:error, Exception.message(error)}
+  catch
+    kind, reason -> {:error, "#{kind} #{inspect(reason)}"}
   end
 
   defp array(value, key, path) do
@@ -282,13 +320,6 @@ defmodule Bridge.Msgpack.Encoder do
     word? = is_binary(key) and String.valid?(key) and key =~ ~r/^\w+$/u
     if word?, do: ".#{key}", else: "[#{inspect(key)}]"
   end
-
-  defp remedy("Elixir.Nx.Tensor") do
-    "give a Bridge.Tensor.new!(Nx.type(x), Nx.shape(x), Nx.to_binary(x)) of it, which is an array in Python"
-  end
-
-  defp remedy("Elixir.Stream"), do: "make it a list first, with Enum.to_list/1"
-  defp remedy(_struct), do: "make it a map first, with Map.from_struct/1"
 
   defp kind(value) when is_function(value), do: "function"
   defp kind(value) when is_pid(value), do: "pid"

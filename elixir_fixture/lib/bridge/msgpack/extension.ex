@@ -3,11 +3,12 @@ defmodule Bridge.Msgpack.Extension do
 
   # The extension types of the bridge, in both directions. Pure functions.
 
-  alias Bridge.Tensor
+  alias Bridge.{Table, Tensor}
 
   @timestamp -1
   @integer 1
   @tensor 2
+  @table 3
 
   # Larger integers than the runtime allows must not get as far as the conversion.
   @max_integer_bytes 0x7_FFFF
@@ -15,7 +16,8 @@ defmodule Bridge.Msgpack.Extension do
   @epoch ~U[1970-01-01 00:00:00Z]
 
   @doc "The type of a value and its payload, or what is wrong with the value."
-  @spec encode(integer | DateTime.t() | Tensor.t()) :: {integer, iodata} | {:error, String.t()}
+  @spec encode(integer | DateTime.t() | Tensor.t() | Table.t()) ::
+          {integer, iodata} | {:error, String.t()}
   def encode(n) when is_integer(n) do
     sign = if n < 0, do: 1, else: 0
     {@integer, [sign, :binary.encode_unsigned(abs(n))]}
@@ -41,6 +43,13 @@ defmodule Bridge.Msgpack.Extension do
     end
   end
 
+  def encode(%Table{ipc: ipc}) do
+    case Table.check(ipc) do
+      :ok -> {@table, ipc}
+      {:error, reason} -> {:error, "is not a table: #{reason}"}
+    end
+  end
+
   @doc "The value of a type and its payload, or what is wrong with them."
   @spec decode(integer, binary) :: {:ok, term} | {:error, String.t()}
   def decode(@timestamp, <<s::32>>), do: time(s, 0)
@@ -55,6 +64,7 @@ defmodule Bridge.Msgpack.Extension do
   end
 
   def decode(@tensor, data), do: Tensor.decode(data)
+  def decode(@table, data), do: {:ok, %Table{ipc: data}}
 
   def decode(type, data) do
     {:error, "extension type #{type} with #{byte_size(data)} bytes, unknown or malformed"}
