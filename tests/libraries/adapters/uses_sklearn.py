@@ -1,6 +1,6 @@
 """A fitted model is fitted anew while others predict, or replaced by another one."""
 
-from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 
 from bridge import ThreadSafeAdapter, tool
 
@@ -10,7 +10,7 @@ POINTS, LABELS = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
 
 class Wrong(ThreadSafeAdapter):
     def setup(self):
-        self.model = LogisticRegression().fit(POINTS, LABELS)
+        self.model = GaussianNB().fit(POINTS, LABELS)
 
     @tool
     def learn(self) -> None:
@@ -24,4 +24,4 @@ class Wrong(ThreadSafeAdapter):
 class Right(Wrong):
     @tool
     def learn(self) -> None:
-        self.model = LogisticRegression().fit(POINTS, LABELS)
+        self.model = GaussianNB().fit(POINTS, LABELS)
