@@ -171,8 +171,10 @@ defmodule Bridge.Pool.LineTest do
     assert_receive {:leave, ^from}
   end
 
-  test "200 callers on little room: all are served about as often" do
+  test "200 callers on little room: all are served about as often", %{tmp_dir: tmp_dir} do
     pool = narrow(max_waiting: 200)
+    path = Path.join(tmp_dir, "go")
+    tasks = occupy_all(pool, path)
     stop = :atomics.new(1, [])
 
     callers =
@@ -184,6 +186,10 @@ defmodule Bridge.Pool.LineTest do
           end)
         end)
       end
+
+    # so that all begin at the same time
+    eventually(fn -> waiting(pool) == 200 end)
+    release(path, tasks)
 
     eventually(fn ->
       Enum.sum(for {_slot, process} <- current(pool), do: process.served) > 5_000
