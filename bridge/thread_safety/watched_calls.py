@@ -16,6 +16,13 @@ from .instrument import Probe, place_of
 from .process_state import ProcessState
 from .schedule import Schedule
 
+_ADVICE = "pass what is needed as an argument, or set it once in setup()"
+_ON_WARNINGS = (
+    f"{_ADVICE}. If a library does it, as scikit-learn in fit() and Matplotlib, by catch_warnings(): python3.14 -X "
+    "context_aware_warnings=1 keeps them apart, and elsewhere only lost warnings are at stake, which a "
+    "comment on the line of def may say: # bridge: unguarded because ..."
+)
+
 
 def _nothing(*_: object) -> None:
     """Nobody wants to know."""
@@ -170,6 +177,6 @@ def _change_of(what: str, function: Any, name: str, thread: int) -> Finding:
         DOCUMENTED,
         what,
         f"{name} changed it, for every thread of the process",
-        "pass what is needed as an argument, or set it once in setup()",
+        _ON_WARNINGS if what == "the warnings filters" else _ADVICE,
         Access(thread, 0, "change", frozenset(), (place,), name),
     )
