@@ -121,6 +121,9 @@ _REFUSED = {
 }
 
 
+_NAME_TWICE = "is a keyword list that has the name"
+
+
 def charlist(text: str) -> List:
     """What ``'text'`` is in Elixir and ``"text"`` in Erlang: the list of its code points."""
     return List(tuple(map(ord, text)))
@@ -140,6 +143,10 @@ def to_python(term: Term) -> Any:
     if isinstance(term, bytes):
         return _text_or_bytes(term)
     if isinstance(term, List):
+        if _is_keyword_list(term):
+            if len(dict(term.items)) < len(term.items):
+                raise EncodeError(_NAME_TWICE)
+            return {_python_key(name): to_python(value) for name, value in term.items}
         return [to_python(item) for item in term.items]
     if isinstance(term, tuple):
         if _is_bytes_tuple(term):
@@ -199,6 +206,10 @@ def refusals(term: Term) -> set[str]:
     reasons = set()
     if isinstance(term, List):
         parts = term.items
+        if _is_keyword_list(term):
+            parts = tuple(value for _, value in parts)
+            if len(dict(term.items)) < len(parts):
+                return {_NAME_TWICE}
     elif isinstance(term, tuple) and not _is_bytes_tuple(term):
         parts = term
     elif isinstance(term, Map) and not _is_struct(term):
@@ -221,6 +232,13 @@ def _text_or_bytes(data: bytes) -> str | bytes:
 
 def _is_bytes_tuple(term: Any) -> bool:
     return isinstance(term, tuple) and len(term) == 2 and term[0] == Atom("bytes")
+
+
+def _is_keyword_list(term: List) -> bool:
+    """Whether it gives things by name; ``[{:bytes, data}]`` is a list of bytes."""
+    pairs = [item for item in term.items if isinstance(item, tuple) and len(item) == 2]
+    names = [name for name, _ in pairs if isinstance(name, Atom)]
+    return len(names) == len(term.items) and any(name != Atom("bytes") for name in names)
 
 
 def _is_struct(term: Map) -> bool:

@@ -71,6 +71,9 @@ FUNCTION = Function("lists", "map", 2)
         ((BYTES, List((b"a", 98, ImproperList((99,), b"d")))), b"abcd", b"abcd"),
         (charlist("hi"), [104, 105], charlist("hi")),
         (List(), [], List()),
+        (List(((Atom("a"), 1), (NIL, 2))), {"a": 1, None: 2}, Map(((b"a", 1), (NIL, 2)))),
+        (List(((BYTES, b"a"), (BYTES, b"b"))), [b"a", b"b"], List((b"a", b"b"))),
+        (List(((Atom("a"), 1), 2)), [["a", 1], 2], List((List((b"a", 1)), 2))),
         ((Atom("ok"), 1), ["ok", 1], List((b"ok", 1))),
         (Map(((Atom("a"), NIL),)), {"a": None}, Map(((b"a", NIL),))),
         (Map(((NIL, 1), (Atom("nan"), 2))), {None: 1, "nan": 2}, Map(((NIL, 1), (b"nan", 2)))),
@@ -88,6 +91,7 @@ def test_each_row_of_the_table(term, received, returned):
     ("term", "reason"),
     [
         (BitString(b"\x80", 1), "is a bitstring"),
+        (List(((Atom("a"), 1), (Atom("a"), PID))), "is a keyword list that has the name"),
         (ImproperList((1,), 2), "is an improper list"),
         (PID, "is a pid"),
         (REFERENCE, "is a reference"),

@@ -103,7 +103,7 @@ defmodule Bridge.Msgpack.Encoder do
 
   defp pack({:bytes, iodata}, key, path), do: bytes(iodata, key, path)
 
-  defp pack(value, key, path) when is_tuple(value), do: pack(Tuple.to_list(value), key, path)
+  defp pack(value, key, path) when is_tuple(value), do: array(Tuple.to_list(value), key, path)
 
   defp pack(value, key, path) do
     refuse(key, path, "is a #{kind(value)}, which cannot be encoded: #{inspect(value)}")
