@@ -127,6 +127,15 @@ def execute(
         args, kwargs = [], {}  # noqa: F841  # whoever keeps the exception keeps this frame
         if issubclass(type(error), MemoryError):  # isinstance() would ask an attribute of its own
             _free(error)
+    if failure is None:
+        try:
+            # before the claim: its code runs (__str__, model_dump, a property), and may not end
+            result = peer.prepare_result(key, result)
+        except BaseException as error:
+            failure = unencodable(tool.name, error) if type(error) is EncodeError else error
+            result = None  # as the arguments
+            if failure is not error:
+                _empty_frames(error)  # it was raised from what the tool's classes have raised
     if not running.claim():
         running.answered_elsewhere(failure)
         if failure is None:
@@ -138,13 +147,9 @@ def execute(
         try:
             peer.send_result(key, result)
             return False
-        except EncodeError as error:
-            failure = unencodable(tool.name, error)
-            _empty_frames(error)  # it was raised from what the tool's classes have raised
         except BaseException as error:
-            # its code runs while it is encoded: __str__, model_dump, a property
-            failure = error
-        result = None  # as the arguments
+            failure = unencodable(tool.name, error) if type(error) is EncodeError else error
+    result = None
     send_failure(peer, key, tool.name, failure)
     _empty_frames(failure)
     failure = None

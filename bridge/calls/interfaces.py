@@ -73,9 +73,23 @@ class Peer(ABC):
     elixir: Elixir | None = None
     plain_streams: bool = True
 
+    def prepare_result(self, key: int, result: Any) -> Any:
+        """Give what a tool returned the form that ``send_result`` takes; default: as it is.
+
+        Code of the result may run for it, and for long: others may end the call meanwhile.
+
+        Raises:
+            EncodeError: the result has no form on the wire.
+        """
+        return result
+
     @abstractmethod
     def send_result(self, key: int, result: Any) -> None:
-        """Answer the call ``key`` with what its tool returned.
+        """Answer the call ``key``.
+
+        Args:
+            key: of the call, which the caller has claimed.
+            result: what ``prepare_result`` returned.
 
         Raises:
             EncodeError: the result has no form on the wire; nothing was sent.

@@ -147,10 +147,13 @@ class Connection:
             EncodeError: It has none; the request is still in flight.
             LocalProtocolError: The request was answered before.
         """
-        data = encoder.result(msgid, result)
+        return self.answered(msgid, encoder.result(msgid, result))
+
+    def answered(self, msgid: int, response: Payload) -> Payload:
+        """A response that is encoded already. Raises ``LocalProtocolError`` if it is the second."""
         if self._in_flight.pop(msgid, self) is self:
             raise _second_response(msgid)
-        return data
+        return response
 
     def error(self, encoder: Encoder, msgid: int, error: CallError) -> bytes:
         """The one response of a call that failed.

@@ -332,6 +332,17 @@ class Tools(ThreadSafeAdapter):
         with Line(meeting, name) as line:
             return line.hear()
 
+    @tool
+    def meet_while_encoded(self, meeting: int, name: str) -> Any:
+        """As ``meet``, but while what it returned is made plain."""
+
+        class Result:
+            def model_dump(self) -> Any:
+                with Line(meeting, name) as line:
+                    return {"heard": line.hear()}
+
+        return Result()
+
     @tool(serial=True)
     def meet_alone(self, meeting: int, name: str) -> int:
         """As ``meet``, but one at a time; returns how many were here at most so far."""

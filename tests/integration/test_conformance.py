@@ -446,6 +446,17 @@ def test_a_deadline_ends_a_call_that_ignores_it(peer, meeting):
     visitor.go()
 
 
+def test_a_result_whose_own_code_takes_long_is_no_way_around_the_deadline(peer, meeting):
+    msgid = peer.request("meet_while_encoded", [meeting.port, "in time"])
+    meeting.visitor("in time").go("a word")
+    assert peer.result(msgid) == {"heard": "a word"}
+    msgid, visitor = begin_with_deadline(peer, meeting, "meet_while_encoded")
+    assert error_of(peer, msgid).code == "deadline_exceeded"
+    wait_until(lambda: stats(peer, "abandoned") == 1, "the worker to be abandoned")
+    visitor.go()
+    wait_until(lambda: stats(peer, "abandoned") == 0, "its end")
+
+
 def test_a_queued_call_whose_time_runs_out_never_runs(narrow, meeting):
     running = narrow.request("meet", [meeting.port, "first"])
     first = meeting.visitor("first")

@@ -181,9 +181,12 @@ class Exchange(Peer, Sink):
 
     # -- the call's peer; any thread --------------------------------------------------------
 
-    def send_result(self, key: int, result: Any) -> None:
+    def prepare_result(self, key: int, result: Any) -> Any:
         # an answer that is too large is an error of the call, as one that has no form
-        self._result = check_size(self._responses.encode_result(result), self._max_bytes)
+        return check_size(self._responses.encode_result(result), self._max_bytes)
+
+    def send_result(self, key: int, result: Any) -> None:
+        self._result = result
         self._unanswered.release()
 
     def send_error(self, key: int, error: CallError) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...calls import CallView
-    from ...wire import Fault
+    from ...wire import Fault, Payload
     from .channel import Channel
 
 #: What is longer in a line of progress or log is cut.
@@ -89,9 +89,11 @@ class StdioPeer(Peer):
 
     # -- of its calls (calls.interfaces.Peer) -----------------------------------------------
 
-    def send_result(self, key: int, result: Any) -> None:
-        # as answer() does, without the call: this runs for every call of a tool
-        message = self._connection.result(self._own.encoder, key, result)
+    def prepare_result(self, key: int, result: Any) -> Payload:
+        return self._own.encoder.result(key, result)
+
+    def send_result(self, key: int, result: Payload) -> None:
+        message = self._connection.answered(key, result)
         try:
             self._writer.send(message)
         except MemoryError:

@@ -156,7 +156,7 @@ def test_a_log_line_that_comes_as_its_call_is_answered_has_no_id_any_more(wire):
         lambda: subject.peer.send_log("info", "tools", "a line", {"slow": slow, "n": 1}, 7)
     )
     passed(slow.begun)
-    subject.peer.send_result(7, "done")
+    subject.peer.send_result(7, subject.peer.prepare_result(7, "done"))
     slow.go_on.set()
     join(logging)
     subject.peer.flush()
