@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from .annotations import plain_checks
 from .context import Context
@@ -113,7 +113,7 @@ class Tool:
         wanted = validate if options.validate is None else options.validate
         if wanted and options.batch is not None:
             wanted = None  # the class says it; of a batch plain annotations hold
-        self.checks: Final = self._checks(wanted)
+        self.checks: Final = self._checks(wanted, decoders or ())
         self.encoders: Final = encoders or {}
         #: What makes the arguments what their annotations name; None: they are what has come.
         self.conversion: Final = find_conversion(
@@ -121,7 +121,7 @@ class Tool:
         )
         self.arity: Final = None if self._needs_names else self._max_positional
 
-    def _checks(self, validate: bool | None) -> Checks | None:
+    def _checks(self, validate: bool | None, decoded: Collection[type]) -> Checks | None:
         """What the arguments go through before the function has them; None: they do not."""
         if validate is None:
             return plain_checks(self.name, self._signature, underlying_names(self.function))
@@ -137,7 +137,7 @@ class Tool:
             raise TypeError(
                 f"{self.name}: validate=True needs msgspec, which is not here: {remedy('typed')}"
             ) from None
-        return typed_checks(self.name, self.function, self._signature)
+        return typed_checks(self.name, self.function, self._signature, decoded)
 
     def __repr__(self) -> str:
         return f"<Tool {self.signature}>"

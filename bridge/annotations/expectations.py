@@ -15,7 +15,7 @@ from .plain import plain_kinds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ..signature import Parameter
     from .resolve import Annotations
@@ -42,9 +42,19 @@ class Expected:
         self.then = then
 
 
-def expected_by(parameter: Parameter, annotations: Annotations) -> Expected:
-    """What a parameter takes. Raises ``TypeError``: that cannot be checked, or its default is not it."""
+def expected_by(
+    parameter: Parameter, annotations: Annotations, decoded: Collection[type] = ()
+) -> Expected:
+    """What a parameter takes. Raises ``TypeError``: that cannot be checked, or its default is not it.
+
+    Args:
+        parameter: Which.
+        annotations: Those of its function.
+        decoded: Classes that arguments have become by then, or were refused.
+    """
     annotation = without_aliases(annotations.resolve(parameter.name))
+    if any(part is known for part in parts(annotation) for known in decoded):
+        return Expected(Any)
     if parameter.kind.endswith("rest"):
         if type(annotation).__name__ in ("ParamSpecArgs", "ParamSpecKwargs"):
             return Expected(Any)

@@ -21,7 +21,7 @@ from .resolve import Annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ..errors import InvalidParams
     from ..signature import Signature
@@ -33,13 +33,20 @@ _NOTHING = object()
 _PLACE = re.compile(r"^(.*) - at (`key` in )?`\$(.*)`$", re.DOTALL)
 
 
-def typed_checks(tool: str, function: Callable[..., Any], signature: Signature) -> Checks:
+def typed_checks(
+    tool: str,
+    function: Callable[..., Any],
+    signature: Signature,
+    decoded: Collection[type] = (),
+) -> Checks:
     """What makes the arguments of a tool what its annotations say.
 
     Args:
         tool: Its name.
         function: Whose annotations these are.
         signature: Its parameters.
+        decoded: Classes that arguments have become by then, or were refused: by the adapter's
+            ``decoders``.
 
     Raises:
         TypeError: An annotation cannot be read or checked, or a default does not fit. The message names the tool, the parameter, and what to do.
@@ -48,7 +55,7 @@ def typed_checks(tool: str, function: Callable[..., Any], signature: Signature) 
     expected = {}
     for parameter in signature.parameters:
         try:
-            expected[parameter.name] = expected_by(parameter, annotations)
+            expected[parameter.name] = expected_by(parameter, annotations, decoded)
         except (TypeError, ValueError) as error:
             raise TypeError(
                 f"{tool}: the parameter {parameter.name!r} cannot be validated: {error}. Or leave it "

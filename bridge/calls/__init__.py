@@ -7,7 +7,7 @@ or an ``InlineRunner`` on the thread that reads. A transport implements ``Peer``
 
 from .dispatcher import Dispatcher
 from .errand import run_on_worker
-from .execution import unhandled
+from .failures import unhandled
 from .inline import InlineRunner, Watchdog
 from .interfaces import EXHAUSTED, CallView, Intake, Output, Peer, Sink
 from .interrupter import Interrupter

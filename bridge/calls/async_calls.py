@@ -33,7 +33,8 @@ from collections import deque
 from ..errors import EncodeError, PoolFull, ShuttingDown
 from .call import Call
 from .errand import run_on_worker
-from .execution import execute, unencodable
+from .execution import execute
+from .failures import unencodable
 from .job import Worker
 from .stats import count
 

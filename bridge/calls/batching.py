@@ -22,7 +22,8 @@ from typing import Any
 
 from ..errors import CallError, ToolFailed
 from ..tool import Tool
-from .execution import Running, execute, unprepared
+from .execution import Running, execute
+from .failures import unprepared
 from .interfaces import CallView, Peer, Sink
 from .job import Job, Worker
 from .pool import Pool

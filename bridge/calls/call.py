@@ -21,7 +21,8 @@ from ..context import Context
 from ..errors import CallError, ShuttingDown
 from ..running_call import running_call
 from .claim import FREE, Claim
-from .execution import Running, execute, send_failure, unprepared
+from .execution import Running, execute
+from .failures import send_failure, unprepared
 from .interfaces import CallView
 from .nesting import NestableJob
 from .region import outside, run_inside

@@ -16,7 +16,7 @@ from .activity import Activity
 from .async_calls import AsyncCalls
 from .call import Call
 from .deadlines import Deadlines
-from .execution import unhandled
+from .failures import unhandled
 from .nesting import Nesting
 from .polling import poll
 from .report import Report
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from .job import Worker
     from .pool import Pool
 
-#: How long an answer that was claimed just before may be encoded, at the end of the process.
-_MOMENT_S = 0.1
+_MOMENT_S = 0.1  # for the answer to a call that was claimed just before the end
 
 
 class Dispatcher:
@@ -79,13 +78,10 @@ class Dispatcher:
 
             tools = gather(tools, pool, max_async > 0)
         self.tools = serve(tools, pool.new_serial_queue, covers, max_async > 0)
-        self.pool = pool
+        self.pool, self.draining, self.python = pool, False, dict(python or {})
         #: Calls that need no worker; None: there is no tool for it.
-        self.async_calls = None
-        if any(tool.on_loop for tool in self.tools.values()):
-            self.async_calls = AsyncCalls(pool, max_async)
-        self.draining = False
-        self.python = dict(python or {})
+        on_loop = any(tool.on_loop for tool in self.tools.values())
+        self.async_calls = AsyncCalls(pool, max_async) if on_loop else None
         #: Calls without an answer, by key; see ``CallRuntime``. Others may look.
         self.calls: dict[int, Call] = self.runtime.calls
         self._deadlines = Deadlines(self.calls, self._expire)
@@ -271,7 +267,7 @@ class Dispatcher:
             poll(lambda: not intake.hands_on(), max(_MOMENT_S, end - time.monotonic()))
             ended &= poll(self._activity.is_finished, end - time.monotonic())
             self._cancel_rest()
-        # a call that was claimed just before may still be encoded
+        # the answer to a call that was claimed just before may still be sent
         poll(self._activity.is_finished, _MOMENT_S)
         return ended
 

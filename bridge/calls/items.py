@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import EncodeError
-from .execution import unencodable
+from .failures import unencodable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import sys
 import time
 
 from .call import Call
-from .execution import Running, execute, is_own_file
+from .execution import Running, execute
+from .failures import is_own_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -345,12 +345,6 @@ def _is_foreign(module: str) -> bool:
 
 
 __all__ = [
-    "ThreadSafetyChecker",
-    "ThreadSafetyError",
-    "ThreadSafetyWarning",
-    "check_common_pitfalls",
-    "log",
-    "require_thread_safe_adapter",
-    "validate_adapter_thread_safety",
-    "warn",
-]
+    "ThreadSafetyChecker", "ThreadSafetyError", "ThreadSafetyWarning", "log", "warn",
+    "check_common_pitfalls", "require_thread_safe_adapter", "validate_adapter_thread_safety",
+]  # fmt: skip

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 ITEM = "$/item"
 MAX_MSGID = 2**64 - 1
-#: No port of Erlang's takes a message of 2 GiB.
-MAX_ANSWER_BYTES = 2047 << 20
+MAX_ANSWER_BYTES = 2047 << 20  # no port of Erlang's takes a message of 2 GiB
 #: A Packer keeps the largest buffer that it ever needed: above this it is thrown away.
 _KEEP_PACKER_BYTES = 1 << 20
 #: The size of smaller messages is not looked at: no limit is below.

@@ -17,8 +17,17 @@ from .interpreters import Interpreter, find_all, look_at
 from .uv import CannotInstall
 
 ROOT = Path(__file__).parents[2]
-ALL = ("numpy", "grpc", "metrics", "otel", "typed")
-EXTRAS: tuple[tuple[str, ...], ...] = ((), ("numpy",), ("grpc",), ("metrics",), ("otel",), ALL)
+ALL = ("numpy", "grpc", "metrics", "otel", "typed", "arrow")
+EXTRAS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("numpy",),
+    ("grpc",),
+    ("metrics",),
+    ("otel",),
+    ("typed",),
+    ("arrow",),
+    ALL,
+)
 #: So much of what a process says is shown.
 _LINES = 12
 _DESCRIPTION = """\

@@ -38,7 +38,8 @@ from contextvars import Context as Variables
 from ...errors import CallError
 from ...running_call import running_call
 from ..call import Call
-from ..execution import Running, execute, unhandled
+from ..execution import Running, execute
+from ..failures import unhandled
 from ..region import outside
 from ..stats import ToolStats
 from ..tool_threads import copy_values

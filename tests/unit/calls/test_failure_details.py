@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bridge import CallError, tool
-from bridge.calls.execution import describe_failure
 from bridge.calls.failure_details import MAX_OUTPUT, read_details
+from bridge.calls.failures import describe_failure
 from bridge.wire import Encoder, decode_value
 from tests.tool_bench import Bench
 

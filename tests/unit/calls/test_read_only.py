@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.calls.execution import describe_failure
+from bridge.calls.failures import describe_failure
 
 
 def failure(write: Callable[[Any], object]) -> BaseException:

@@ -237,3 +237,20 @@ def test_tensors_of_torch_have_memory_of_their_own() -> None:
     assert converted(torch.Tensor, bits) is bits
     with pytest.raises(InvalidParams, match="expected a tensor"):
         converted(torch.Tensor, "text")
+
+
+def test_what_a_decoder_makes_is_validated_no_further() -> None:
+    pytest.importorskip("msgspec")
+
+    class Strict(Adapter, validate=True):
+        decoders = {Money: from_wire}
+
+        @tool
+        def pay(self, money: Money, count: int = 1) -> Any:
+            return money.cents * count
+
+    tools = bind_tools(Strict())
+    served = serve(tools, lambda _: None, lambda _: False, loop=False)  # type: ignore[arg-type, return-value]
+    assert served["pay"].function(money(2), 3) == 6
+    with pytest.raises(InvalidParams, match="count"):
+        served["pay"].function(money(2), "three")
