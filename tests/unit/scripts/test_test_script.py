@@ -13,12 +13,15 @@ import pytest
 SCRIPT = Path(__file__).parents[3] / "scripts" / "test"
 
 
-def run(root: Path, *arguments: str, **fails: int) -> subprocess.CompletedProcess[str]:
+def run(
+    root: Path, *arguments: str, once: bool = False, **fails: int
+) -> subprocess.CompletedProcess[str]:
     """Run the script in a tree whose parts only say their names and end as they are told.
 
     Args:
         root: An empty folder.
         arguments: Of the script.
+        once: What fails passes when it runs again.
         fails: The exit codes of ``pytest``, ``install``, ``mix`` and ``check``; 0 where none is given.
     """
     (root / "elixir_fixture").mkdir()
@@ -30,7 +33,8 @@ def run(root: Path, *arguments: str, **fails: int) -> subprocess.CompletedProces
     }.items():
         part = root / path
         part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(f"#!/bin/sh\necho {name} ran: $*\nexit {fails.get(name, 0)}\n")
+        again = f"[ -e {name}.ran ] && exit 0; touch {name}.ran" if once else ""
+        part.write_text(f"#!/bin/sh\necho {name} ran: $*\n{again}\nexit {fails.get(name, 0)}\n")
         part.chmod(0o755)
     (root / "scripts" / "setup").write_text(
         'cd "$(dirname "${BASH_SOURCE[0]}")/.."; say() { echo "== $*"; }\n'
@@ -59,6 +63,7 @@ def test_every_test_runs_once(tmp_path: Path) -> None:
     ran = run(tmp_path)
     assert ran.returncode == 0, ran
     here, apart = sorted(re.findall("^pytest ran: -m pytest (.*)$", ran.stdout, re.MULTILINE))
+    apart = apart.removeprefix("-o cache_dir=.pytest_cache/beside ")
     assert here.split() == [f"--ignore={path}" for path in apart.split()]
     assert all((SCRIPT.parents[1] / path).exists() for path in apart.split())
 
@@ -79,3 +84,27 @@ def test_something_failed(tmp_path: Path, fails: dict[str, int], says: str) -> N
     ran = run(tmp_path, "-k", "some", **fails)
     assert ran.returncode != 0, ran
     assert says in ran.stdout
+
+
+@pytest.mark.parametrize("fails", [{"pytest": 1}, {"mix": 2}, {"pytest": 1, "mix": 2}], ids=str)
+def test_what_fails_beside_others_and_passes_alone_is_shown_and_does_not_count(
+    tmp_path: Path, fails: dict[str, int]
+) -> None:
+    ran = run(tmp_path, "-k", "some", once=True, **fails)
+    assert ran.returncode == 0, ran
+    assert ran.stdout.count("passes by itself: mend the test") == len(fails)
+    if "pytest" in fails:
+        assert "pytest ran: -m pytest --last-failed -k some" in ran.stdout
+    if "mix" in fails:
+        assert "mix ran: test --failed" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    "fails", [{"check": 1}, {"pytest": 3}, {"install": 1}, {"mix": 1}], ids=str
+)
+def test_what_is_no_failure_of_a_test_is_not_tried_again(
+    tmp_path: Path, fails: dict[str, int]
+) -> None:
+    ran = run(tmp_path, "-k", "some", once=True, **fails)
+    assert ran.returncode != 0, ran
+    assert "once more" not in ran.stdout
