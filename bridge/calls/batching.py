@@ -49,13 +49,22 @@ def _gathered(tool: Tool, pool: Pool, loop: bool) -> Tool:
     if loop:
         return tool.calling(Batches(tool, pool).call, is_async=True, max_concurrency=None)
 
-    def call(*args: Any, **kwargs: Any) -> Any:
-        receiver = _Receiver(tool.name, 1)
+    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         columns, named = _columns(tool, [_row(tool, args, kwargs)])
-        receiver.send_result(0, tool.function(*columns, **named))
+        return tool.function(*columns, **named)
+
+    def end(results: Any) -> Any:
+        receiver = _Receiver(tool.name, 1)
+        receiver.send_result(0, results)
         return _result(receiver.outcomes[0])
 
-    return tool.calling(call)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return end(begin(args, kwargs))
+
+    async def call_later(*args: Any, **kwargs: Any) -> Any:
+        return end(await begin(args, kwargs))
+
+    return tool.calling(call_later if tool.is_async else call)
 
 
 class Batches:

@@ -120,6 +120,10 @@ class OneAtATime(Adapter):
     def double(self, numbers: list[int]) -> list[int]:
         return [2 * number for number in numbers]
 
+    @tool(batch=8)
+    async def double_later(self, numbers: list[int]) -> list[int]:
+        return [2 * number for number in numbers]
+
 
 class Network(Adapter):
     """A small network, whose batches cost little more than one call."""

@@ -182,8 +182,9 @@ def test_with_one_worker_it_is_the_same(start):
 
 def test_tools_that_must_not_run_at_once_are_called_for_one_call(start):
     peer = start("--max-workers", "1", adapter="batch_tools:OneAtATime")
-    ids = [peer.request("double", [n]) for n in range(30)]
-    assert [peer.result(msgid) for msgid in ids] == [2 * n for n in range(30)]
+    for name in ("double", "double_later"):
+        ids = [peer.request(name, [n]) for n in range(30)]
+        assert [peer.result(msgid) for msgid in ids] == [2 * n for n in range(30)]
 
 
 def test_at_the_end_every_call_has_its_answer(start):
