@@ -11,18 +11,14 @@ from pathlib import Path
 from bridge.cli.arguments import all_options
 from bridge.options import Group, Option
 
+from .marks import write_between
+
 PAGE = Path(__file__).parents[2] / "docs" / "options.md"
-_BEGIN = "<!-- begin of what python -m scripts.pages.options writes -->\n"
-_END = "<!-- end of it -->\n"
 
 
 def write(text: str) -> str:
     """The text of the page with new tables. Raises ``ValueError`` if its marks are not there."""
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"the page must have the lines\n{_BEGIN}{_END}")
-    return f"{before}{begin}\n{_tables()}\n{end}{after}"
+    return write_between(text, "scripts.pages.options", _tables())
 
 
 def _tables() -> str:
