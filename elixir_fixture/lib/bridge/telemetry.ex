@@ -42,7 +42,7 @@ defmodule Bridge.Telemetry do
   Makes a call, and tells of it. `call` returns its result, how many bytes went out and came in, and the
   process of a pool.
   """
-  @spec call(Bridge.client(), Bridge.tool(), (() -> measured)) ::
+  @spec call(Bridge.client(), Bridge.tool(), (... -> measured)) ::
           {:ok, term} | {:error, Error.t()}
         when measured:
                {{:ok, term} | {:error, Error.t()}, bytes_out :: integer | nil,
@@ -68,7 +68,7 @@ defmodule Bridge.Telemetry do
   A stream as `Stream.resource/3` makes it, which tells of itself. `open` returns the process of a pool,
   too.
   """
-  @spec stream(Bridge.client(), Bridge.tool(), (() -> {acc, pid | nil}), next, (acc -> term)) ::
+  @spec stream(Bridge.client(), Bridge.tool(), (... -> {acc, pid | nil}), next, (acc -> term)) ::
           Enumerable.t()
         when acc: term, next: (acc -> {list, acc} | {:halt, acc})
   def stream(client, tool, open, next, close) do
