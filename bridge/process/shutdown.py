@@ -25,9 +25,14 @@ _MOMENT_S = 0.2
 
 
 def handle_signals(end: Callable[[str], object]) -> None:
-    """Have ``end("sigterm")`` or ``end("sigint")`` called on a signal. On the main thread."""
+    """Have ``end("sigterm")``, ``"sighup"`` or ``"sigint"`` called on a signal. On the main thread.
+
+    Whoever started this with ``nohup`` has the end of a terminal mean nothing, and it stays so.
+    """
     signal.signal(signal.SIGTERM, lambda *_: end("sigterm"))
     signal.signal(signal.SIGINT, lambda *_: end("sigint"))
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda *_: end("sighup"))
 
 
 def leave_on_interrupt() -> None:
@@ -45,6 +50,8 @@ def forget_signals() -> None:
     """The handlers of a program that is no bridge. On the main thread."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def run_exit_handlers() -> None:

@@ -26,13 +26,13 @@ else:
     import _signal as signal
 
 #: Those that are a reason to end.
-_NUMBERS = frozenset([int(signal.SIGTERM), int(signal.SIGINT)])
+_NUMBERS = frozenset([int(signal.SIGTERM), int(signal.SIGINT), int(signal.SIGHUP)])
 #: So many numbers are read at once.
 _READ_BYTES = 64
 
 
 class SignalWatch:
-    """Calls ``come`` when SIGTERM or SIGINT has come, on a thread of its own.
+    """Calls ``come`` when SIGTERM, SIGHUP or SIGINT has come, on a thread of its own.
 
     The handler of the signal may have run by then, or not. Asyncio takes the descriptor for itself
     while a loop on the main thread has signal handlers of its own; the bridge's loop has none.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,13 +41,38 @@ def test_shutdown_drains_says_bye_and_exits_with_0(peer):
     assert peer.wait() == 0
 
 
-def test_sigterm_drains(peer):
+@pytest.fixture
+def heed() -> Iterator[Callable[[signal.Signals, bool], None]]:
+    """Set whether programs started from here find a signal ignored, as below nohup, or not."""
+    before = {}
+
+    def heed(number: signal.Signals, heeded: bool) -> None:
+        before[number] = signal.signal(number, signal.SIG_DFL if heeded else signal.SIG_IGN)
+
+    yield heed
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("name", ["sigterm", "sighup"])
+def test_a_signal_to_end_drains(start, heed, name):
+    number = signal.Signals[name.upper()]
+    heed(number, True)
+    peer = start()
     slow = peer.request("sleep", [0.3])
     peer.call("$/ping")
-    peer.kill(signal.SIGTERM)
+    peer.kill(number)
     assert peer.result(slow) == 0.3
-    assert peer.notification("$/bye") == ["sigterm"]
+    assert peer.notification("$/bye") == [name]
     assert peer.wait() == 0
+
+
+def test_the_end_of_a_terminal_means_nothing_to_a_bridge_started_with_nohup(start, heed):
+    heed(signal.SIGHUP, False)
+    peer = start()
+    peer.kill(signal.SIGHUP)
+    assert peer.call("sleep", [0.1]) == 0.1
+    assert peer.call("echo", ["still here"]) == "still here"
 
 
 def test_a_peer_that_decides_about_sigterm_is_told_and_goes_on_being_served(peer):

@@ -83,12 +83,12 @@ class StdioTransport:
         return reader
 
     def hands_over(self, reason: str) -> bool:
-        """Have the peer decide about a reason to end, if it is a SIGTERM and the peer wants to.
+        """Have the peer decide about a reason to end, if a SIGTERM or SIGHUP came and it wants to.
 
         Whoever ends a group of processes at once signals the peer as well: it goes on asking while
         its own parts end, and closes the pipe when it needs no answer any more.
         """
-        if reason != "sigterm" or not self._channel.hello.signals:
+        if reason not in ("sigterm", "sighup") or not self._channel.hello.signals:
             return False
         self.peer.signal(reason)
         return True
