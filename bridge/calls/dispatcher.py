@@ -55,8 +55,7 @@ class Dispatcher:
         stuck_after_s: when every worker has been held so long by calls that nobody awaits, in
             seconds, health says ``stuck``; None: never.
         interrupter: ends tools whose calls are over; default: those that are marked so.
-        max_async: how many calls of asynchronous tools are tasks of the event loop at once; 0: none
-            is, and each occupies a worker.
+        max_async: how many calls of asynchronous tools the event loop runs at once; 0: workers do.
     """
 
     def __init__(
@@ -138,6 +137,7 @@ class Dispatcher:
     def catch_up(self) -> None:
         """End what is overdue where there is no thread that would. The main thread, now and then."""
         self._deadlines.catch_up()
+        self.runtime.interrupter.catch_up()
 
     def admit(self, request: Request, peer: Peer, arrived: float) -> Call | None:
         """Find the tool of a request, and bind its arguments.

@@ -1,4 +1,19 @@
-"""Ends tools whose calls nobody awaits any more: decides which, and when."""
+"""Ends tools whose calls nobody awaits any more: decides which, and when.
+
+How an exception gets into a tool's thread, and never into anything else, is in ``region.py``. The
+interleavings here, each with its number where it is harmless and why (and its test):
+
+1. A call ends while the thread sleeps, because nothing was due or only something later. The heap
+   changes under the lock that the thread sleeps with, and wakes it: it looks for the earliest anew.
+   (``test_with_the_option_all_others_are_ended_after_that_time``)
+2. The tool comes out of its region just as its time is up: whoever has the region's claim decides,
+   and a call that is in no region is remembered as due (numbers 1 and 5 of ``region.py``).
+3. A tool forks while an exception is being raised somewhere: in the child there is nobody who would
+   say that it was, so ``forked`` does. (``test_in_a_forked_process_nobody_waits_for_what_will_not_be_raised``)
+4. No thread can be started: the main thread ends what is due, a moment later (``catch_up``), until
+   one can. Both take calls from the heap under its lock, so each is ended once.
+   (``test_without_a_thread_of_its_own_the_main_one_catches_up``)
+"""
 
 from __future__ import annotations
 
@@ -85,11 +100,19 @@ class Interrupter:
                 self._interrupt(call)
                 return
             heapq.heappush(self._heap, (call.interrupted_at + wait_s, next(self._numbers), call))
-            self._changed.notify()
+            self._changed.notify()  # (1)
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="bridge-interrupter", daemon=True)
                 if start_thread(thread):
                     self._thread = thread
+
+    def catch_up(self) -> None:
+        """Interrupt what is due if no thread could be started for it. The main thread calls it."""
+        while self._thread is None:  # (4)
+            with self._changed:
+                if not self._heap or self._heap[0][0] > time.monotonic():
+                    return
+                self._interrupt(heapq.heappop(self._heap)[2])
 
     def forked(self) -> None:
         """In a process that a tool has forked: what is about to be raised never will be."""
@@ -112,7 +135,7 @@ class Interrupter:
             return heapq.heappop(self._heap)[2]
 
     def _interrupt(self, call: AbandonedCall) -> None:
-        """Under the lock, so that ``forked`` finds the one region where an exception is raised."""
+        """Under the lock, so that ``forked`` (3) finds the one region where an exception is raised."""
         call.interrupt_due = True  # (5) of region.py: first this, then the look
         self._region = region = call.current_region()
         if region is not None:

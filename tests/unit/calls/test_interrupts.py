@@ -14,6 +14,7 @@ import pytest
 
 from bridge import Context, Interrupted, current_context, tool
 from bridge.calls import InlineRunner, Watchdog
+from bridge.calls import interrupter as module
 from bridge.calls.interrupter import Interrupter
 from bridge.calls.region import Region, raise_in
 from bridge.errors import UsageError
@@ -183,13 +184,26 @@ def test_without_the_option_only_marked_tools_are_ended(loops):
 
 def test_with_the_option_all_others_are_ended_after_that_time(serve):
     loops = serve(Interrupter(0.01))
-    loops.dispatcher.cancel(loops.start("plain"))
-    loops.bench.settle()
-    assert loops.ends == ["interrupted"]
+    for count in (1, 2):  # the second while nothing is due
+        loops.dispatcher.cancel(loops.start("plain"))
+        loops.bench.settle()
+        assert loops.ends == ["interrupted"] * count
     loops.dispatcher.cancel(loops.start("never"))
     loops.leave.set()
     loops.bench.settle()
-    assert loops.ends == ["interrupted", "left"]
+    assert loops.ends == ["interrupted", "interrupted", "left"]
+
+
+def test_without_a_thread_of_its_own_the_main_one_catches_up(serve, monkeypatch):
+    interrupter = Interrupter(0.01)
+    loops = serve(interrupter)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "start_thread", lambda thread: False)
+        loops.dispatcher.cancel(loops.start("plain"))
+    interrupter.catch_up()  # perhaps too early: nothing happens
+    wait_until(lambda: loops.dispatcher.catch_up() or loops.ends == ["interrupted"])
+    loops.bench.settle()
+    assert loops.interrupts() == {"raised": 1, "ended": 1}
 
 
 def test_before_that_time_they_go_on(serve):
