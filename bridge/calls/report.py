@@ -7,6 +7,7 @@ import time
 from ..resident_memory import resident_bytes
 from .activity import is_abandoned
 from .call import Call
+from .execution import Running
 from .stats import add_up
 
 TYPE_CHECKING = False
@@ -123,11 +124,11 @@ class Report:
 
 def _describe_worker(worker: Worker, now: float) -> dict[str, Any]:
     job = worker.job
-    running = isinstance(job, Call)
+    running = isinstance(job, Running)
     return {
         "name": worker.name,
         "calls": worker.jobs,
         "busy_s": worker.busy_s + (now - worker.since if running else 0.0),
-        "tool": job.tool.name if isinstance(job, Call) else None,
+        "tool": job.running_tool if isinstance(job, Running) else None,
         "abandoned": is_abandoned(worker),
     }

@@ -25,6 +25,7 @@ people:
   python -m bridge doctor [ADAPTER]            try every transport; show what is missing, and
                                                the command that mends it here
   python -m bridge stacks ADDRESS              where the tools of a process that serves gRPC are now
+  python -m bridge top ADDRESS                 what it does: workers, queue, tools, latencies
 
 beam-bridge is the same as python -m bridge.
 """

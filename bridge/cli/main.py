@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = ("tools", "call", "check", "doctor", "stacks")
+_COMMANDS = ("tools", "call", "check", "doctor", "stacks", "top")
 _ON_A_TERMINAL = """\
 this is the port program; Elixir starts it and talks MessagePack to it.
 To try a tool from here: python -m bridge call ADAPTER TOOL '[1, 2]'. To serve other

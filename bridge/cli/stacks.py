@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 
 from ..calls import show_stacks
-from ..errors import UsageError
-from ..options import Seconds
-from .command import CLEAN, reader
+from .command import CLEAN
+from .connection import add_connection_arguments, connect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,28 +30,11 @@ Bridge.stacks(MyApp.Python), for example from a remote shell (bin/my_app rpc). W
 
 exit code: 0 they were shown; 1 there was no answer, and why; 2 usage
 """
-_TIMEOUT_S = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``bridge stacks`` takes to its ``parser``."""
-    parser.add_argument("address", help="HOST:PORT or unix:PATH, where the process listens")
-    parser.add_argument("--token-file", metavar="FILE", help="holds the token that it asks for")
-    parser.add_argument("--tls-ca", metavar="FILE", help="the authority of its certificate")
-    parser.add_argument("--tls-cert", metavar="FILE", help="our certificate, if it asks for one")
-    parser.add_argument("--tls-key", metavar="FILE", help="the key of that")
-    parser.add_argument(
-        "--insecure",
-        action="store_true",
-        help="send the token in clear text to another machine all the same",
-    )
-    parser.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=reader(Seconds()),
-        default=_TIMEOUT_S,
-        help=f"how long to wait for the answer (default: {_TIMEOUT_S:g})",
-    )
+    add_connection_arguments(parser)
     parser.add_argument("--json", action="store_true", help="as $/stacks answers it")
 
 
@@ -70,33 +51,10 @@ def run(options: argparse.Namespace) -> int:
         UsageError: The address is none, or a file cannot be used.
         CallError: There was no answer.
     """
-    address = _address(options.address)
-    from ..transports.grpc.stacks_request import Connection, ask_for_stacks
-
-    connection = Connection(
-        address,
-        options.token_file,
-        options.tls_ca,
-        options.tls_cert,
-        options.tls_key,
-        options.insecure,
-    )
-    stacks = ask_for_stacks(connection, options.timeout)
+    with connect(options) as client:
+        stacks = client.stacks(options.timeout)
     print(json.dumps(stacks, indent=2) if options.json else _show(stacks))
     return CLEAN
-
-
-def _address(text: str) -> str:
-    """Raises ``UsageError`` for what cannot be one, above all the number of a process."""
-    if text.isdigit():
-        raise UsageError(
-            f"{text} is no address, but HOST:PORT or unix:PATH is. For a port of this machine: "
-            f"localhost:{text}. A process that serves over pipes is asked by the program that "
-            "holds them (Bridge.stacks in Elixir), see python -m bridge stacks --help"
-        )
-    if not (text.startswith("unix:") or re.fullmatch(r"(\[.+\]|[^:/]+):\d+", text)):
-        raise UsageError(f"{text}: must be HOST:PORT, [IPV6]:PORT or unix:PATH")
-    return text
 
 
 def _show(stacks: dict[str, Any]) -> str:

@@ -35,7 +35,7 @@ OPEN = {
     "bridge.thread_safety": {"exercise"},
     "bridge.transports": {"grpc", "stdio"},
     "bridge.transports.grpc": {
-        *("server", "settings", "bridge_service", "stacks_request"),
+        *("server", "settings", "bridge_service", "client"),
         # what Snakepit's service is made of
         *("behavior", "caller", "exchange", "sender", "service", "status"),
     },

@@ -1,7 +1,8 @@
-"""Asks a process that serves gRPC where its tools are: the client's end of ``GetStacks``."""
+"""Asks a process that serves gRPC about itself: the client's end of ``GetStacks`` and ``GetStats``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,6 @@ from ...errors import CallError, UsageError
 from .credentials import Token
 from .settings import is_loopback
 
-_METHOD = "/bridge.v1.Bridge/GetStacks"
 #: What gRPC says, and what that means to whoever asks.
 _MEANINGS = {
     grpc.StatusCode.UNAVAILABLE: (
@@ -24,7 +24,7 @@ _MEANINGS = {
         "the process asks for a token: --token-file FILE, with the file that it was started with"
     ),
     grpc.StatusCode.PERMISSION_DENIED: "{details}",
-    grpc.StatusCode.UNIMPLEMENTED: "what serves there does not know GetStacks: is it a bridge from 0.2 on?",
+    grpc.StatusCode.UNIMPLEMENTED: "what serves there does not know {method}: is it a bridge from 0.2 on?",
     grpc.StatusCode.DEADLINE_EXCEEDED: (
         "no answer within {timeout_s:g} s: the process is stopped, or something in C keeps the "
         "interpreter (gdb or py-spy show it)"
@@ -66,33 +66,61 @@ class Connection:
         return grpc.insecure_channel(self.address)
 
 
-def ask_for_stacks(connection: Connection, timeout_s: float) -> dict[str, Any]:
-    """What ``$/stacks`` answers in a process that serves gRPC.
+class Client:
+    """A connection to a process, for one question after the other. Closed by ``with``.
 
     Args:
         connection: how to reach it.
-        timeout_s: how long that may take, in seconds.
 
     Raises:
         UsageError: A file cannot be used, or the token would be seen.
-        CallError: There was no answer; with the way out.
     """
-    metadata = []
-    if connection.token_file:
-        metadata = [("authorization", f"Bearer {Token(connection.token_file).text}")]
-    with connection.open() as channel:
-        ask = channel.unary_unary(_METHOD, response_deserializer=pb.GetStacksResponse.FromString)
+
+    def __init__(self, connection: Connection) -> None:
+        self._address = connection.address
+        self._metadata = []
+        if connection.token_file:
+            self._metadata = [("authorization", f"Bearer {Token(connection.token_file).text}")]
+        self._channel = connection.open()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+
+    def stacks(self, timeout_s: float) -> dict[str, Any]:
+        """What ``$/stacks`` answers there.
+
+        Args:
+            timeout_s: how long that may take, in seconds.
+
+        Raises:
+            CallError: There was no answer; with the way out.
+        """
+        answer = self._ask("GetStacks", pb.GetStacksResponse.FromString, timeout_s)
+        stacks: dict[str, Any] = _with_integers(MessageToDict(answer.stacks))
+        return stacks
+
+    def stats(self, timeout_s: float) -> dict[str, Any]:
+        """What ``$/stats`` answers there; the keys of ``below_us`` are text. As ``stacks``."""
+        answer = self._ask("GetStats", pb.GetStatsResponse.FromString, timeout_s)
+        stats: dict[str, Any] = _with_integers(MessageToDict(answer.stats))
+        return stats
+
+    def _ask(self, method: str, read: Callable[[bytes], Any], timeout_s: float) -> Any:
+        ask = self._channel.unary_unary(f"/bridge.v1.Bridge/{method}", response_deserializer=read)
         try:
-            answer = ask(b"", metadata=metadata, timeout=timeout_s)
+            return ask(b"", metadata=self._metadata, timeout=timeout_s)
         except grpc.RpcError as error:
             refused: Any = error
-            meaning = _MEANINGS.get(refused.code(), "{code}: {details}")
-            text = meaning.format(
-                code=refused.code().name, details=refused.details(), timeout_s=timeout_s
+            text = _MEANINGS.get(refused.code(), "{code}: {details}").format(
+                code=refused.code().name,
+                details=refused.details(),
+                timeout_s=timeout_s,
+                method=method,
             )
-            raise CallError(f"{connection.address}: {text}", code="unavailable") from None
-    stacks: dict[str, Any] = _with_integers(MessageToDict(answer.stacks))
-    return stacks
+            raise CallError(f"{self._address}: {text}", code="unavailable") from None
 
 
 def _with_integers(value: Any) -> Any:
