@@ -10,9 +10,10 @@ from msgpack import unpackb
 
 from ..errors import RemoteProtocolError
 from ..typing_names import Any
-from .codec import ITEM, explain_unreadable, make_message
+from .codec import ITEM, make_message
 from .messages import Message
 from .peeking import peek_integer
+from .reading import explain_unreadable
 from .values import decode_extension
 
 #: How responses, items and progress begin, up to the id of their call.

@@ -6,7 +6,7 @@ Specification: https://github.com/msgpack/msgpack/blob/master/spec.md.
 
 from __future__ import annotations
 
-from msgpack import ExtraData, StackError, unpackb
+from msgpack import unpackb
 
 from ..errors import CallError, EncodeError, RemoteProtocolError, shorten
 from ..typing_names import Any
@@ -24,7 +24,7 @@ from .messages import (
 )
 from .packing import Packing, TooLarge
 from .peeking import peek_msgid
-from .reading import GUARDED_BYTES, MAX_ITEMS, read_value
+from .reading import GUARDED_BYTES, MAX_ITEMS, explain_unreadable, read_value
 from .values import PLAIN, Forms, decode_extension, explain_unencodable, told_key
 
 TYPE_CHECKING = False
@@ -96,8 +96,17 @@ class Encoder(Packing):
         return self._pack([NOTIFICATION, ITEM, [msgid, item]], "item", item)
 
     def notification(self, method: str, params: list[Any], form: Form | None = None) -> bytes:
-        """A notification. With a ``form`` of keys no two in a map are the same there."""
-        return self._pack([NOTIFICATION, method, params], "params", params, form)
+        """A notification. With a ``form`` of keys no two in a map are the same there.
+
+        Its objects travel without the names of their classes: no decoder of the peer's is asked for
+        what its own process reads.
+        """
+        conversions = self._conversions
+        conversions.named = False
+        try:
+            return self._pack([NOTIFICATION, method, params], "params", params, form)
+        finally:
+            conversions.named = True
 
     def request(
         self,
@@ -295,25 +304,6 @@ def _decode_with_bytes(data: bytes | memoryview, max_items: int) -> Any:
         return _restore_bytes(_unpack(data, max_items, "surrogateescape"))
     except Exception as error:
         raise explain_unreadable(error) from None
-
-
-def explain_unreadable(error: Exception) -> RemoteProtocolError:
-    """What msgpack means by its exception, in words for the peer."""
-    if isinstance(error, RemoteProtocolError):
-        return error
-    if isinstance(error, ExtraData):
-        return RemoteProtocolError(f"{len(error.extra)} bytes follow the message in its frame")
-    if isinstance(error, MemoryError):
-        return RemoteProtocolError("no memory to read the message", code="resource_exhausted")
-    if isinstance(error, OverflowError):
-        return RemoteProtocolError("a time is not in the years 1 to 9999, which Python counts")
-    if isinstance(error, StackError | RecursionError):
-        return RemoteProtocolError("the message is nested too deeply")
-    if isinstance(error, TypeError) and "unhashable" in str(error):
-        return RemoteProtocolError(
-            "map keys must be scalars: nil, a boolean, a number, text or bytes"
-        )
-    return RemoteProtocolError(f"not a MessagePack message: {str(error) or 'a bad format byte'}")
 
 
 def _restore_bytes(value: Any) -> Any:

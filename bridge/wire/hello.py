@@ -20,11 +20,12 @@ class Hello:
         batches: Whether many frames may come as one; default: False.
         extensions: Extension types that it takes beside those of protocol 1 in its first version,
             -1, 1 and 2; default: none.
+        types: Names of classes whose objects it wants to have with the name; default: none.
     """
 
     __slots__ = (
         *("max_answer_bytes", "signals", "requests", "plain_streams", "batches"),
-        "extensions",
+        *("extensions", "types"),
     )
 
     def __init__(
@@ -35,6 +36,7 @@ class Hello:
         plain_streams: bool = True,
         batches: bool = False,
         extensions: frozenset[int] = frozenset(),
+        types: frozenset[str] = frozenset(),
     ) -> None:
         self.max_answer_bytes = max_answer_bytes
         self.signals = signals
@@ -42,6 +44,7 @@ class Hello:
         self.plain_streams = plain_streams
         self.batches = batches
         self.extensions = extensions
+        self.types = types
 
     @classmethod
     def from_wire(cls, wire: object) -> Hello:
@@ -65,7 +68,14 @@ class Hello:
             _boolean(wire, "plain_streams", default=True),
             _boolean(wire, "batches"),
             _extensions(wire.get("extensions", [])),
+            _types(wire.get("types", [])),
         )
+
+
+def _types(names: object) -> frozenset[str]:
+    if not isinstance(names, list) or not all(type(name) is str for name in names):
+        raise RemoteProtocolError(f"$/hello: types must be a list of text, got {shorten(names)}")
+    return frozenset(names)
 
 
 def _extensions(codes: object) -> frozenset[int]:

@@ -39,19 +39,21 @@ class Conversions:
 
     ``any``: whether something; then somebody must look whether the message is whole.
     ``keys``: whether something that may be a key; then somebody must look at the keys in the value.
-    ``large_bytes``: how much large data.
+    ``large_bytes``: how much large data. ``named``: whether objects may travel with the names of their
+    classes.
 
     Args:
         max_bytes: if there is more large data, packing ends with ``TooLarge``.
         forms: what values become.
     """
 
-    __slots__ = ("any", "keys", "large_bytes", "max_bytes", "forms")
+    __slots__ = ("any", "keys", "large_bytes", "named", "max_bytes", "forms")
 
     def __init__(self, max_bytes: int, forms: Forms) -> None:
         self.max_bytes = max_bytes
         self.forms = forms
         self.large_bytes = 0
+        self.named = True
         self.begin()
 
     def begin(self) -> None:
@@ -126,13 +128,14 @@ def _new_packer(packing: Packing) -> Packer:
     conversions = packing._conversions
     owner = ref(packing)  # which has the packer
 
-    to_wire, wire_key = conversions.forms.to_wire, conversions.forms.wire_key
+    forms = conversions.forms
+    to_wire, to_plain, wire_key = forms.to_wire, forms.plain, forms.wire_key
 
     def convert(value: Any) -> Any:
         packing: Any = owner()
         own = packing.lend()
         try:
-            plain = to_wire(value)
+            plain = to_wire(value) if conversions.named else to_plain(value)
             kind = type(plain)
             size = look_into(value, plain, kind, wire_key) if kind in _HOLDING else 0
         except BaseException:

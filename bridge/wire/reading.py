@@ -20,7 +20,7 @@ from __future__ import annotations
 # not to know what time it is: the outcome is the same whatever this clock says
 from time import thread_time
 
-from msgpack import unpackb
+from msgpack import ExtraData, StackError, unpackb
 
 from ..errors import RemoteProtocolError
 from ..typing_names import Any
@@ -187,3 +187,22 @@ def _find_places(hashes: list[int], size: int) -> None:
                 rest >>= 5
                 place = (place * 5 + rest + 1) & mask
         taken[place] = 1
+
+
+def explain_unreadable(error: Exception) -> RemoteProtocolError:
+    """What msgpack means by its exception, in words for the peer."""
+    if isinstance(error, RemoteProtocolError):
+        return error
+    if isinstance(error, ExtraData):
+        return RemoteProtocolError(f"{len(error.extra)} bytes follow the message in its frame")
+    if isinstance(error, MemoryError):
+        return RemoteProtocolError("no memory to read the message", code="resource_exhausted")
+    if isinstance(error, OverflowError):
+        return RemoteProtocolError("a time is not in the years 1 to 9999, which Python counts")
+    if isinstance(error, StackError | RecursionError):
+        return RemoteProtocolError("the message is nested too deeply")
+    if isinstance(error, TypeError) and "unhashable" in str(error):
+        return RemoteProtocolError(
+            "map keys must be scalars: nil, a boolean, a number, text or bytes"
+        )
+    return RemoteProtocolError(f"not a MessagePack message: {str(error) or 'a bad format byte'}")

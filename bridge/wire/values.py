@@ -6,6 +6,7 @@ extensions are specified byte by byte in ``protos/stdio.md``.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 
 from msgpack import ExtType, Timestamp
@@ -44,27 +45,59 @@ _KNOWN += (ExtType, Timestamp)
 _MIN, _MAX = -(2**63), 2**64 - 1
 #: What is not plain after so many conversions, of a model to an enum to its value, never will be.
 _MAX_STEPS = 16
+#: The extension type that is the one key of a map, whose value is the form of an object: its class's name.
+NAMED = 4
+#: So many classes are remembered; programs can make them without end.
+_MAX_CLASSES = 4096
 
 
 class Forms:
     """What values become: by the functions of an adapter, and by what the peer takes.
 
     ``tables``: whether the peer takes extension 3; may change at any time. ``exact``: whether
-    a function gives a form to a class derived from one of MessagePack's own.
+    a function gives a form to a class derived from one of MessagePack's own. ``named``: the names of
+    the classes that the peer wants to be told of (``named_after``).
 
     Args:
         encoders: the adapter's functions by class; default: none.
         tables: default: True.
+        named: default: none.
     """
 
-    __slots__ = ("encoders", "tables", "exact")
+    __slots__ = ("encoders", "tables", "exact", "named", "_names")
 
-    def __init__(self, encoders: Encoders | None = None, tables: bool = True) -> None:
+    def __init__(
+        self,
+        encoders: Encoders | None = None,
+        tables: bool = True,
+        named: frozenset[str] = frozenset(),
+    ) -> None:
         self.encoders: Encoders = dict(encoders or {})
         self.tables = tables
         self.exact = any(issubclass(kind, NATIVE) for kind in self.encoders)
+        self.named_after(named)
+
+    def named_after(self, named: frozenset[str]) -> None:
+        """Have objects of these classes, and those derived from them, travel with the name. Any thread."""
+        self._names: dict[type, ExtType | None] = {}
+        self.named = named
 
     def to_wire(self, value: Any) -> Any:
+        """As ``plain``; of a class that the peer wants to be told of ``{its name: form}``.
+
+        Raises:
+            TypeError: There is no such form; the codec then finds the path.
+        """
+        if self.named:
+            name = self._name(type(value))
+            if name is not None:
+                form = self._step(value)  # in which there may be more of them
+                if type(form) is type(value):
+                    return self.plain(value)  # which raises
+                return {name: form}
+        return self.plain(value)
+
+    def plain(self, value: Any) -> Any:
         """The form of a value that ``msgpack`` does not know: one that it does.
 
         Inside a container ``msgpack`` calls this again.
@@ -123,7 +156,25 @@ class Forms:
             return frozenset(
                 (self.wire_key(name), self.wire_key(item)) for name, item in key.items()
             )
-        return self.wire_key(self.to_wire(key))
+        return self.wire_key(self.plain(key))
+
+    def _name(self, kind: type) -> ExtType | None:
+        """The name with which objects of a class travel; None: without one."""
+        names = self._names
+        try:
+            return names[kind]
+        except KeyError:
+            pass
+        name = None
+        numpy = sys.modules.get("numpy")
+        derived = issubclass(kind, NATIVE) and not any(b in self.encoders for b in kind.__mro__)
+        if not derived and not (numpy is not None and issubclass(kind, numpy.ndarray)):
+            found = (class_name(base) for base in kind.__mro__)
+            name = next((text for text in found if text in self.named), None)
+        if len(names) >= _MAX_CLASSES:
+            names.clear()
+        names[kind] = known = None if name is None else ExtType(NAMED, name.encode())
+        return known
 
     def _step(self, value: Any) -> Any:
         if self.encoders:
@@ -234,7 +285,7 @@ def _find_unencodable(path: str, value: Any, form: Form, forms: Forms) -> tuple[
         reason = explain_same_keys(value, form) if isinstance(value, dict) else None
         return (path, reason) if reason else None
     try:
-        plain = forms.to_wire(value)
+        plain = forms.plain(value)
     except Exception as error:
         return path, text_of(error) or class_name(type(error), module=False)
     return _find_unencodable(path, plain, form, forms)

@@ -5,6 +5,8 @@ lacks =
          "tests over gRPC, for which curl with HTTP/2 is missing (apt-get install curl)"},
         {:distributed, Bridge.Test.Nodes.available?(),
          "tests with another node, for which epmd is missing"},
+        {:pyarrow, Bridge.TestCase.imports?("pyarrow"),
+         "tests of tables, for which Python lacks pyarrow (the extra arrow)"},
         {:history, Bridge.Test.History.available?(),
          "tests with version 0.1, which is not in the history of this copy"}
       ],

@@ -82,10 +82,12 @@ class Channel:
             self._limit.max_bytes = min(self._limit.max_bytes, hello.max_answer_bytes)
             self.own.encoder = self._limit.new_encoder()
         self._limit.forms.tables = TABLE in hello.extensions
+        self._limit.forms.named_after(hello.types)
 
     def use_encoders(self, encoders: Encoders) -> None:
         """Have the functions of an adapter make what its types become. Before there are calls."""
-        self._limit.forms = Forms(encoders, self._limit.forms.tables)
+        forms = self._limit.forms
+        self._limit.forms = Forms(encoders, forms.tables, forms.named)
         self.own.encoder = self._limit.new_encoder()
 
     @property

@@ -4,37 +4,67 @@ defmodule Bridge.Answer do
   # What is in the frames of an answer, decoded in the caller's process.
 
   alias Bridge.{Error, Frame, Msgpack}
+  alias Bridge.Msgpack.Decoder
+
+  @typedoc "A frame, or some, with the functions that its objects of Python are for."
+  @type received(frames) :: frames | {frames, Decoder.decoders()}
+
+  @typep outcome :: {:response, received(binary)} | {:error, Error.t()}
+
+  @doc "What a client says to a caller, with the client's decoders."
+  @spec with_decoders(answer, Decoder.decoders()) :: answer when answer: tuple
+  def with_decoders(answer, decoders) when decoders == %{}, do: answer
+  def with_decoders({:response, frame}, decoders), do: {:response, {frame, decoders}}
+
+  def with_decoders({:notes, handle, frames}, decoders),
+    do: {:notes, handle, {frames, decoders}}
+
+  def with_decoders(error, _decoders), do: error
+
+  @doc "How many bytes of a frame there were."
+  @spec size(received(binary)) :: non_neg_integer
+  def size({frame, _decoders}), do: byte_size(frame)
+  def size(frame), do: byte_size(frame)
 
   @doc "The outcome of a call, in the response to it."
-  @spec result({:response, binary} | {:error, Error.t()}) :: {:ok, term} | {:error, Error.t()}
-  def result({:response, frame}) do
+  @spec result(outcome) :: {:ok, term} | {:error, Error.t()}
+  def result({:response, {frame, decoders}}), do: result(frame, decoders)
+  def result({:response, frame}), do: result(frame, %{})
+  def result({:error, error}), do: {:error, error}
+
+  defp result(frame, decoders) do
     case Frame.result(frame) do
-      {:ok, encoded} -> with :error <- Msgpack.decode_part(encoded), do: outcome(frame)
-      :other -> outcome(frame)
+      {:ok, encoded} ->
+        with :error <- Msgpack.decode_part(encoded, decoders), do: outcome(frame, decoders)
+
+      :other ->
+        outcome(frame, decoders)
     end
   end
 
-  def result({:error, error}), do: {:error, error}
-
   # Of any response, and of one that cannot be read.
-  defp outcome(frame) do
-    case decode(frame) do
+  defp outcome(frame, decoders) do
+    case decode(frame, decoders) do
       {:ok, [_response, _id, nil, result]} -> {:ok, result}
       {:ok, [_response, _id, error, _nil]} -> {:error, Error.from_wire(error)}
       {:error, error} -> {:error, error}
     end
   end
 
-  defp decode(frame) do
-    with {:error, error} <- Msgpack.decode(frame) do
+  # What a decoder raises is an internal error already.
+  defp decode(frame, decoders) do
+    with {:error, %{code: :invalid_argument} = error} <- Msgpack.decode(frame, decoders) do
       {:error, %{error | code: :internal, message: "an answer of Python is #{error.message}"}}
     end
   end
 
-  @doc "The message in a frame. Raises if there is none."
-  @spec decode!(binary) :: term
-  def decode!(frame) do
-    case decode(frame) do
+  @doc "The messages in frames. Raises if there is none in one."
+  @spec decode!(received([binary])) :: [term]
+  def decode!({frames, decoders}), do: Enum.map(frames, &decode!(&1, decoders))
+  def decode!(frames), do: Enum.map(frames, &decode!(&1, %{}))
+
+  defp decode!(frame, decoders) do
+    case decode(frame, decoders) do
       {:ok, message} -> message
       {:error, error} -> raise error
     end

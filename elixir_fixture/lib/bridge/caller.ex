@@ -16,7 +16,10 @@ defmodule Bridge.Caller do
   @typedoc "The process, not the client's name: its successor would not know the call."
   @type handle :: {pid, Connection.id()}
 
-  @typep answer :: {:notes, handle, [binary]} | {:response, binary} | {:error, Error.t()}
+  @typep answer ::
+           {:notes, handle, Answer.received([binary])}
+           | {:response, Answer.received(binary)}
+           | {:error, Error.t()}
 
   # A call that goes on: `key` is the alias at which it was asked for, `until` the deadline, `pooled`
   # whether another process might have answered it, had it not begun.
@@ -74,7 +77,7 @@ defmodule Bridge.Caller do
     end
   end
 
-  defp received({{:response, frame}, _wait}), do: byte_size(frame)
+  defp received({{:response, frame}, _wait}), do: Answer.size(frame)
   defp received(_error), do: nil
 
   ## Pools
@@ -169,12 +172,7 @@ defmodule Bridge.Caller do
   """
   @spec next_items(stream) :: {[term], stream} | {:halt, stream}
   def next_items({{:notes, handle, frames}, wait}) do
-    items =
-      for frame <- frames do
-        [_notification, _method, [_id, item]] = Answer.decode!(frame)
-        item
-      end
-
+    items = for message <- Answer.decode!(frames), do: item(message)
     {items, {:more, handle, wait}}
   end
 
@@ -186,6 +184,8 @@ defmodule Bridge.Caller do
       {:error, error} -> raise error
     end
   end
+
+  defp item([_notification, _method, [_id, item]]), do: item
 
   @doc "Ends a stream, wherever it is."
   @spec close(stream) :: :ok
@@ -328,8 +328,8 @@ defmodule Bridge.Caller do
   defp last(answer, _on_progress), do: answer
 
   defp report(handle, frames, on_progress) do
-    for frame <- frames do
-      [_notification, _method, [_id, done, total, text]] = Answer.decode!(frame)
+    for message <- Answer.decode!(frames) do
+      [_notification, _method, [_id, done, total, text]] = message
       on_progress.(done, total, text)
     end
   catch

@@ -13,16 +13,19 @@ defmodule Bridge.Connection do
 
   require Logger
 
-  alias Bridge.{Admission, Call, Callers, Claim, Error, Frame, Outbox, Places}
+  alias Bridge.{Admission, Answer, Call, Callers, Claim, Error, Frame, Outbox, Places}
   alias Bridge.Connection.Sending
+  alias Bridge.Msgpack.Decoder
   alias Bridge.Pool.Seat
 
   # `port` is nil while there is no Python, `refusal` the answer to calls while there will be none.
-  # `seat` is the client's in a pool: a call has a place there until it has left.
+  # `seat` is the client's in a pool: a call has a place there until it has left. `decoders` go with what
+  # callers get, who are the ones that decode.
   @enforce_keys [:places, :outbox]
   defstruct [
     :places,
     :outbox,
+    decoders: %{},
     seat: nil,
     port: nil,
     refusal: nil,
@@ -35,6 +38,7 @@ defmodule Bridge.Connection do
   @type t :: %__MODULE__{
           places: Places.t(),
           outbox: Outbox.t(),
+          decoders: Decoder.decoders(),
           seat: Seat.t() | nil,
           port: port | nil,
           refusal: Error.t() | nil,
@@ -57,9 +61,10 @@ defmodule Bridge.Connection do
            Call.watch() | {:item, pos_integer}, tag :: {:ok, term} | :error}
 
   @doc "A connection that holds requests until there is a Python."
-  @spec new(Places.t(), Seat.t() | nil) :: t
-  def new(places, seat \\ nil),
-    do: %__MODULE__{places: places, outbox: Outbox.new(places), seat: seat}
+  @spec new(Places.t(), Seat.t() | nil, Decoder.decoders()) :: t
+  def new(places, seat \\ nil, decoders \\ %{}) do
+    %__MODULE__{places: places, outbox: Outbox.new(places), seat: seat, decoders: decoders}
+  end
 
   @doc "What `Bridge.info/1` tells of it."
   @spec info(t) :: map
@@ -257,7 +262,7 @@ defmodule Bridge.Connection do
       %{^id => %{outcome: nil, notes: [], from: from} = call} when from != nil ->
         # whoever calls again at once finds its place free
         Seat.release(connection.seat)
-        reply(from, {:response, frame})
+        answer(connection, from, {:response, frame})
         connection |> count_late(call) |> forget(id)
 
       %{^id => %{outcome: nil, overdue: true} = call} ->
@@ -294,11 +299,11 @@ defmodule Bridge.Connection do
     case Call.take(call) do
       {:outcome, outcome} ->
         Seat.release(connection.seat)
-        reply(call.from, outcome)
+        answer(connection, call.from, outcome)
         forget(connection, id)
 
       {:notes, frames, credit, call_then} ->
-        reply(call.from, {:notes, {self(), id}, frames})
+        answer(connection, call.from, {:notes, {self(), id}, frames})
         connection |> put_call(id, call_then) |> give_credit(id, credit)
 
       :nothing ->
@@ -328,6 +333,9 @@ defmodule Bridge.Connection do
       {:sent, Sending.send_message(connection, [2, "$/cancelRequest", [id]])}
     end
   end
+
+  defp answer(connection, from, answer),
+    do: reply(from, Answer.with_decoders(answer, connection.decoders))
 
   defp reply(from, answer), do: send(from, {from, answer})
 

@@ -20,7 +20,8 @@ defprotocol Bridge.Encoder do
 
   What `encode/1` returns is encoded in its place: any term that can be, with structs in it, too.
   In Python a tool gets a map, or with `decoders = {Money: function}` in the adapter what that function
-  makes of it (`docs/values.md`).
+  makes of it (`docs/values.md`). The other way, what becomes of Python's objects here, is the option
+  `:decoders` of `Bridge.start_link/1`.
 
   Without an implementation these are known: `Decimal`, `URI`, `Version` (text), `Nx.Tensor` (an
   array), `Explorer.DataFrame` (a table), `Explorer.Series` (a list), and those of `Bridge.Msgpack`'s

@@ -113,23 +113,49 @@ defmodule Bridge.Msgpack do
       iex> error.message
       "not MessagePack: cut short at byte 2"
 
+  `decoders` are functions by the full names of Python classes, for objects that came with the name: see
+  the option `:decoders` of `Bridge.start_link/1`. What one raises is an error, `:internal`.
+
+      iex> wire = <<0x81, 0xC7, 8, 4, "till.Eur", 0x02>>
+      iex> Bridge.Msgpack.decode(wire, %{"till.Eur" => &{:eur, &1}})
+      {:ok, {:eur, 2}}
+
   """
-  @spec decode(binary) :: {:ok, term} | {:error, Error.t()}
-  def decode(binary) when is_binary(binary) do
-    with {:error, reason, place} <- Decoder.decode(binary, @max_depth) do
-      message = "not MessagePack: #{reason} at byte #{place}"
-      {:error, %Error{code: :invalid_argument, message: message}}
+  @spec decode(binary, %{optional(String.t()) => (term -> term)}) ::
+          {:ok, term} | {:error, Error.t()}
+  def decode(binary, decoders \\ %{}) when is_binary(binary) do
+    case Decoder.decode(binary, @max_depth, decoders) do
+      {:ok, value} ->
+        {:ok, value}
+
+      {:error, reason, place} ->
+        message = "not MessagePack: #{reason} at byte #{place}"
+        {:error, %Error{code: :invalid_argument, message: message}}
+
+      {:raised, name, exception} ->
+        {:error, raised(name, exception)}
     end
   end
 
   @doc false
   # A value that stands in an array. What is wrong with one that cannot be read, the whole tells.
-  @spec decode_part(binary) :: {:ok, term} | :error
-  def decode_part(binary) do
-    case Decoder.decode(binary, @max_depth - 1) do
+  @spec decode_part(binary, %{optional(String.t()) => (term -> term)}) ::
+          {:ok, term} | {:error, Error.t()} | :error
+  def decode_part(binary, decoders) do
+    case Decoder.decode(binary, @max_depth - 1, decoders) do
       {:ok, value} -> {:ok, value}
       {:error, _reason, _place} -> :error
+      {:raised, name, exception} -> {:error, raised(name, exception)}
     end
+  end
+
+  defp raised(name, exception) do
+    %Error{
+      code: :internal,
+      type: inspect(exception.__struct__),
+      message: "the decoder of #{name} failed: #{Exception.message(exception)}",
+      started: true
+    }
   end
 
   @doc """

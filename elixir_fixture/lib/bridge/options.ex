@@ -52,6 +52,7 @@ defmodule Bridge.Options do
           stuck_after_ms: pos_integer | :infinity,
           grace_ms: non_neg_integer,
           watched: Path.t() | nil,
+          decoders: %{optional(String.t()) => (term -> term)},
           functions: Bridge.Functions.offered(),
           max_elixir_calls: pos_integer,
           processes: %{optional(String.t()) => GenServer.server()},
@@ -90,6 +91,7 @@ defmodule Bridge.Options do
       stuck_after_ms: milliseconds(Keyword.get(opts, :stuck_after, @stuck_after)),
       grace_ms: milliseconds(filled[:grace]),
       watched: if(filled[:reload], do: Place.expand(filled[:app_dir] || filled[:cd] || ".")),
+      decoders: filled[:decoders],
       functions: filled[:functions] || %{},
       max_elixir_calls: filled[:max_elixir_calls],
       processes: filled[:processes],
@@ -267,6 +269,7 @@ defmodule Bridge.Options do
   defp words(:credit), do: "[items: n, bytes: m], both positive"
   defp words(:boolean), do: "true or false"
   defp words(:functions), do: "a map of functions by name, or a module that uses Bridge.Functions"
+  defp words(:decoders), do: "a map of functions of one argument by the names of Python classes"
   defp words(:processes), do: "a map of processes by name"
   defp words(:any), do: "any term"
   defp words(:threads), do: "an integer, at least 1, or :all"
@@ -301,6 +304,14 @@ defmodule Bridge.Options do
   defp valid?(:credit, value), do: Keyword.keyword?(value) and Enum.all?(value, &credit?/1)
   defp valid?(:boolean, value), do: is_boolean(value)
   defp valid?(:functions, value), do: Bridge.Functions.valid?(value)
+
+  defp valid?(:decoders, value) do
+    is_map(value) and not is_struct(value) and
+      Enum.all?(value, fn {name, function} ->
+        is_binary(name) and name != "" and String.valid?(name) and is_function(function, 1)
+      end)
+  end
+
   defp valid?(:processes, value), do: is_map(value) and Enum.all?(Map.keys(value), &is_binary/1)
   defp valid?(:any, _value), do: true
   defp valid?(:threads, value), do: value == :all or (is_integer(value) and value > 0)

@@ -235,7 +235,8 @@ defmodule Bridge.Python do
       plain_streams: false,
       batches: true,
       # tables; the others are of the first version
-      extensions: [3]
+      extensions: [3],
+      types: Map.keys(settings.decoders)
     }
 
     :erlang.port_command(port, Msgpack.encode!([2, "$/hello", [hello]]), [:nosuspend])

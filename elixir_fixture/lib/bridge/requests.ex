@@ -11,7 +11,16 @@ defmodule Bridge.Requests do
 
   import Bridge.Runner, only: [error: 2, response: 3]
 
-  defstruct [:table, :limit, :supervisor, :runners, processes: %{}, running: %{}, monitors: %{}]
+  defstruct [
+    :table,
+    :limit,
+    :supervisor,
+    :runners,
+    decoders: %{},
+    processes: %{},
+    running: %{},
+    monitors: %{}
+  ]
 
   @type id :: non_neg_integer
 
@@ -20,6 +29,7 @@ defmodule Bridge.Requests do
           limit: pos_integer,
           supervisor: pid | nil,
           runners: Runners.t() | nil,
+          decoders: Bridge.Msgpack.Decoder.decoders(),
           processes: %{optional(String.t()) => GenServer.server()},
           running: %{optional(id) => {pid, reference}},
           monitors: %{optional(reference) => id}
@@ -51,6 +61,7 @@ defmodule Bridge.Requests do
       limit: settings.max_elixir_calls,
       supervisor: supervisor,
       runners: runners,
+      decoders: settings.decoders,
       processes: settings.processes
     }
   end
@@ -204,6 +215,7 @@ defmodule Bridge.Requests do
         id: id,
         function: function,
         frame: frame,
+        decoders: requests.decoders,
         arrived: System.monotonic_time(:millisecond)
       })
 

@@ -19,6 +19,7 @@ defmodule Bridge.Runner do
           id: non_neg_integer,
           function: function,
           frame: binary,
+          decoders: Msgpack.Decoder.decoders(),
           arrived: integer
         }
 
@@ -53,7 +54,7 @@ defmodule Bridge.Runner do
     receive do: ({@key, :begin} -> :ok)
     say = &send(work.client, {:bridge_function, work.id, self(), &1, &2})
 
-    case Msgpack.decode(work.frame) do
+    case Msgpack.decode(work.frame, work.decoders) do
       {:ok, [_request, _id, _method, params | options]} ->
         options = with [map] when is_map(map) <- options, do: map, else: (_none -> %{})
         timer = limit(options, work)
@@ -63,6 +64,10 @@ defmodule Bridge.Runner do
 
       {:ok, _other} ->
         say.(:answer, response(work.id, error(:invalid_argument, "no request"), nil))
+
+      # of a decoder
+      {:error, %{code: :internal} = error} ->
+        say.(:answer, response(work.id, error(:invalid_argument, error.message), nil))
 
       {:error, error} ->
         text = "the request is #{error.message}"

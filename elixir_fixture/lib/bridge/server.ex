@@ -72,7 +72,7 @@ defmodule Bridge.Server do
 
     state = %__MODULE__{
       life: Lifecycle.new(settings),
-      connection: Connection.new(places, settings.seat),
+      connection: Connection.new(places, settings.seat, settings.decoders),
       requests: Requests.new(settings, if(settings.functions != %{}, do: Runners.open())),
       places: places,
       parent: parent,

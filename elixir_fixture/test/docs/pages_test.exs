@@ -62,6 +62,29 @@ defmodule Bridge.PagesTest do
     assert {:ok, {:defmodule, _meta, _args}} = Code.string_to_quoted(test_module)
   end
 
+  # In a VM of its own: here protocols are consolidated, and derive nothing any more.
+  test "docs/values.md", %{tmp_dir: tmp_dir} do
+    for "# python/" <> rest = code <- blocks("docs/values.md", "python") do
+      [file, _code] = String.split(rest, "\n", parts: 2)
+      File.write!(Path.join([tmp_dir, "python", file]), code)
+    end
+
+    [module, snippet] = blocks("docs/values.md", "elixir")
+    File.write!(Path.join(tmp_dir, "money.ex"), module)
+    program = Path.join(tmp_dir, "values.exs")
+    File.write!(program, snippet <> ~s|\nIO.puts("done: \#{Bridge.stop(till)}")|)
+    ebin = :beam_bridge |> :code.lib_dir() |> Path.join("ebin")
+
+    {output, status} =
+      System.cmd("elixir", ["-pa", ebin, "-r", "money.ex", program],
+        cd: tmp_dir,
+        env: Map.to_list(options()[:env]),
+        stderr_to_stdout: true
+      )
+
+    assert {status, output =~ "done: ok"} == {0, true}, output
+  end
+
   # A notebook begins with Mix.install, which works in any program that is no project.
   @tag timeout: 180_000
   test "Livebook, of docs/development.md", %{tmp_dir: tmp_dir} do

@@ -30,6 +30,16 @@ defmodule Bridge.TestCase do
     )
   end
 
+  @doc "Whether the Python of these tests has such a module."
+  def imports?(module) do
+    {_output, status} =
+      System.cmd(System.get_env("BRIDGE_PYTHON", "python3"), ["-c", "import #{module}"],
+        stderr_to_stdout: true
+      )
+
+    status == 0
+  end
+
   @doc "Starts a client under the test's supervisor."
   def start_client(opts \\ []) do
     ExUnit.Callbacks.start_supervised!({Bridge.Client, options(opts)})

@@ -95,6 +95,7 @@ def test_an_array_that_arrived_cannot_be_written() -> None:
 def test_bfloat16_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
     data = bytes.fromhex("c71a02 6266313600000000 0100000000000000 0100000000000000 c03f")
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    monkeypatch.setitem(sys.modules, "torch", None)  # whose tensor it would be
     with pytest.raises(RemoteProtocolError, match="pip install ml_dtypes"):
         decode_value(data)
     stand_in = types.SimpleNamespace(bfloat16=np.uint16)

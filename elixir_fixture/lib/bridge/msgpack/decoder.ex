@@ -9,6 +9,9 @@ defmodule Bridge.Msgpack.Decoder do
   #
   # A part of a binary keeps all of it in memory. So parts of at most `small` bytes are copied: what is
   # kept of a large frame holds no more than a few times its own size.
+  #
+  # The outermost of `stack` has the decoders, which are looked for when a named object is there. What
+  # such a function makes stands in the place of the map that brought it.
 
   alias Bridge.Msgpack.Extension
 
@@ -16,17 +19,25 @@ defmodule Bridge.Msgpack.Decoder do
   @large_bytes 65_536
   @share 8
 
+  @typedoc "Functions by the name of the Python class of whose objects they make a term."
+  @type decoders :: %{optional(String.t()) => (term -> term)}
+
+  # The extension type of such a name.
+  @name 4
+
   @doc """
   Decodes a binary that holds exactly one value of at most `max_depth` levels, or says why it does
-  not and at which byte.
+  not and at which byte. What a decoder raises is told with its name.
   """
-  @spec decode(binary, pos_integer) ::
-          {:ok, term} | {:error, reason :: String.t(), place :: non_neg_integer}
-  def decode(binary, max_depth) do
+  @spec decode(binary, pos_integer, decoders) ::
+          {:ok, term}
+          | {:error, reason :: String.t(), place :: non_neg_integer}
+          | {:raised, name :: String.t(), Exception.t()}
+  def decode(binary, max_depth, decoders) do
     size = byte_size(binary)
     small = if size >= @large_bytes, do: div(size, @share), else: -1
 
-    with {:error, reason, rest} <- value(binary, :end, max_depth, small) do
+    with {:error, reason, rest} <- value(binary, {:end, decoders}, max_depth, small) do
       {:error, text(reason, max_depth), size - byte_size(rest)}
     end
   end
@@ -193,9 +204,16 @@ defmodule Bridge.Msgpack.Decoder do
     value(rest, {:key, left - 1, [{key, value} | pairs], stack}, room, small)
   end
 
-  defp next(<<>>, :end, _room, _small, value), do: {:ok, value}
+  defp next(<<rest::bits>>, {:named, name, function, stack}, room, small, value) do
+    case make(function, value) do
+      {:ok, made} -> next(rest, stack, room + 1, small, made)
+      {:error, exception} -> {:raised, name, exception}
+    end
+  end
 
-  defp next(<<rest::bits>>, :end, _room, _small, _value),
+  defp next(<<>>, {:end, _decoders}, _room, _small, value), do: {:ok, value}
+
+  defp next(<<rest::bits>>, {:end, _decoders}, _room, _small, _value),
     do: {:error, "more than one value", rest}
 
   defp array(<<rest::bits>>, _n, _stack, 0, _small), do: {:error, :too_deep, rest}
@@ -212,11 +230,31 @@ defmodule Bridge.Msgpack.Decoder do
     value(rest, {:key, n, [], stack}, room - 1, small)
   end
 
+  # The one key of a map that stands for an object.
+  defp extension(<<rest::bits>>, {:key, 1, [], stack}, room, small, @name, name) do
+    case decoders(stack) do
+      %{^name => function} ->
+        value(rest, {:named, name, function, stack}, room, small)
+
+      _others ->
+        {:error, "an object of #{inspect(name)}, for which there is no decoder", rest}
+    end
+  end
+
   defp extension(<<rest::bits>>, stack, room, small, type, data) do
     case Extension.decode(type, part(data, small)) do
       {:ok, value} -> next(rest, stack, room, small, value)
       {:error, reason} -> {:error, reason, rest}
     end
+  end
+
+  defp decoders({:end, decoders}), do: decoders
+  defp decoders(inner), do: inner |> elem(tuple_size(inner) - 1) |> decoders()
+
+  defp make(function, value) do
+    {:ok, function.(value)}
+  rescue
+    exception -> {:error, exception}
   end
 
   defp part(data, small) when byte_size(data) > small, do: data

@@ -139,6 +139,15 @@ defmodule Bridge.Options.Table do
           "for development: Python starts again, once running calls have ended, when a Python file " <>
             "below `:app_dir` has changed"
       ],
+      decoders: [
+        is: :decoders,
+        default: %{},
+        doc:
+          "what becomes of objects of Python's classes, by full name: " <>
+            "`%{\"shop.Order\" => &MyApp.Order.new/1}`. The function gets what the object is without a " <>
+            "decoder, and runs in the process that calls; what it raises is the call's error. Holds for " <>
+            "classes derived from that one, too"
+      ],
       functions: [
         is: :functions,
         without: "none",
