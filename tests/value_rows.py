@@ -204,7 +204,7 @@ ROWS = [
         TIMES, "`timedelta`, `timedelta64` of any unit", lambda: _import("datetime").timedelta(minutes=1),
         "float", 60.0, 60.0, "`float`, seconds", names=("timedelta",),
     ),
-    Row(TIMES, "`NaT`, `pandas.NA`", _numpy(lambda np: np.datetime64("NaT")), "nil", None, None, "`None`"),
+    Row(TIMES, "`NaT`, `pandas.NA`", _numpy(lambda np: np.datetime64("NaT", "s")), "nil", None, None, "`None`"),
     Row(TIMES, "`ZoneInfo`", lambda: _import("zoneinfo").ZoneInfo("UTC"), "text", "UTC", "UTC", _READS, names=("zoneinfo",)),
     Row(CONTAINERS, "`list`, `tuple`", lambda: (1, 2), "array", [1, 2], [1, 2], "`list`", names=("list", "tuple")),
     Row(

@@ -270,8 +270,9 @@ def test_a_default_and_a_docstring_may_be_anything():
     """They are shown when a call is refused, on the thread that reads, and in the list of tools."""
 
     def odd(a, b=Leaving(), c="caf\udce9", d="x" * 5000):  # noqa: B008
-        """Half a \udce9 character."""
+        """See below."""
 
+    odd.__doc__ = "Half a \udce9 character."  # from 3.13 on no source file can have that
     subject = made(odd, "odd")
     with pytest.raises(InvalidParams, match="missing argument 'a'; the tool is odd"):
         subject.bind([])
