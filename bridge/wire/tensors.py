@@ -208,7 +208,7 @@ def _dtype(name: str) -> Any:
             try:
                 import ml_dtypes  # NumPy has no bfloat16 of its own
             except ImportError:
-                if "torch" in sys.modules:
+                if sys.modules.get("torch") is not None:
                     return numpy.dtype("<i2")
                 raise
             return numpy.dtype(ml_dtypes.bfloat16)
