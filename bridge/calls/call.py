@@ -20,7 +20,7 @@ from functools import partial
 from ..context import Context
 from ..errors import CallError, ShuttingDown
 from ..running_call import running_call
-from .claim import FREE, Claim
+from .claim import take
 from .execution import Running, execute
 from .failures import send_failure, unprepared
 from .interfaces import CallView
@@ -102,7 +102,7 @@ class Call(Running, NestableJob, CallView):
         self.arrived = arrived
         self.serial = tool.serial
         self._runtime = runtime
-        self._claim = Claim(FREE)
+        self._claim = [True]
         #: The arguments by position, and above them those by name, until the tool has them.
         self._arguments: list[Any] = [kwargs, args]
         options = request.options
@@ -154,8 +154,9 @@ class Call(Running, NestableJob, CallView):
         stats = worker.stats.get(tool)
         if stats is None:
             stats = worker.stats[tool] = ToolStats()
-        stats.add(max(0.0, now - self.arrived), ended - now, failed)
-        tool.latency.note(ended - now)
+        waited, lasted = now - self.arrived, ended - now
+        stats.add(waited if waited > 0.0 else 0.0, lasted, failed)
+        tool.latency.note(lasted)
         return ended
 
     def new_variables(self, variables: Variables) -> Variables:
@@ -181,7 +182,7 @@ class Call(Running, NestableJob, CallView):
 
     def claim(self) -> bool:
         """Whether the answer is the asker's to give: True once. Any thread."""
-        if not self._claim.take():
+        if not take(self._claim):
             return False
         reporting = self._reporting  # (2)
         if reporting is not None:
@@ -338,4 +339,4 @@ class Call(Running, NestableJob, CallView):
     def forked(self) -> None:
         """In a process that a tool has forked: the call is the parent's; see ``CallRuntime``."""
         self.interruption = ShuttingDown("this process was forked", started=True)
-        self._claim.take()
+        take(self._claim)

@@ -21,28 +21,44 @@ _LONGEST_WAIT_S = 3600.0
 class Deadlines:
     """Calls ``expire(key)`` when a deadline has passed and ``key`` is still in ``alive``.
 
-    Almost every call ends long before its deadline, so ending one costs nothing here: its entry
-    stays in the heap until it comes up, or until the heap has grown out of proportion.
+    Almost every call ends long before its deadline, and after the thread would wake up anyway: such
+    a deadline is only put down, without the lock, and looked at when the thread wakes up, or when so
+    many have been put down that most of their calls must have ended.
     The thread starts with the first deadline; ``expire`` runs on it and must not block.
+
+    Guarantees: no deadline is overlooked. The interleaving that matters, and why it is harmless:
+
+    1. A deadline is put down while the thread makes up its mind when to wake up next, later than
+       that. Whoever puts one down does so first and looks when the thread wakes up then; the thread
+       says when, and looks once more at what was put down before it sleeps.
+       (``test_a_deadline_that_comes_as_the_thread_falls_asleep_is_not_overlooked``)
     """
 
     def __init__(self, alive: Container[int], expire: Callable[[int], object]) -> None:
         self._alive = alive
         self._expire = expire
         self._heap: list[tuple[float, int]] = []
+        #: What was put down; not in the heap yet.
+        self._new: list[tuple[float, int]] = []
+        #: When the thread wakes up by itself.
+        self._wakes_at = 0.0
         self._limit = _SMALL
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
 
     def add(self, deadline: float, key: int) -> None:
         """Watch ``key``; ``deadline`` is an instant of ``time.monotonic()``, in seconds."""
+        new = self._new
+        new.append((deadline, key))  # (1)
+        if deadline < self._wakes_at or len(new) > self._limit or self._thread is None:
+            self._note(deadline)
+
+    def _note(self, deadline: float) -> None:
+        """Look at what was put down: the thread has to wake up earlier, or there is too much."""
         with self._changed:
-            heap = self._heap
-            heapq.heappush(heap, (deadline, key))
-            if heap[0][1] == key:
+            self._sort_in()
+            if deadline < self._wakes_at:
                 self._changed.notify()
-            if len(heap) > self._limit:
-                self._clear()
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="bridge-timer", daemon=True)
                 if start_thread(thread):
@@ -52,23 +68,37 @@ class Deadlines:
         """Expire what is overdue if no thread could be started for it. The main thread calls it."""
         while self._thread is None:
             with self._changed:
+                self._sort_in()
                 if not self._heap or self._heap[0][0] > time.monotonic():
                     return
                 _, key = heapq.heappop(self._heap)
             if key in self._alive:
                 self._expire(key)
 
-    def _clear(self) -> None:
-        self._heap = [entry for entry in self._heap if entry[1] in self._alive]
-        heapq.heapify(self._heap)
-        self._limit = max(_SMALL, _SLACK * len(self._heap))
+    def _sort_in(self) -> None:
+        """Put what lives of it into the heap, and let go of what has ended there once that is much."""
+        heap, new, alive = self._heap, self._new, self._alive
+        while new:
+            entry = new.pop()
+            if entry[1] in alive:
+                heapq.heappush(heap, entry)
+        if len(heap) > self._limit:
+            self._heap = [entry for entry in heap if entry[1] in alive]
+            heapq.heapify(self._heap)
+            self._limit = max(_SMALL, _SLACK * len(self._heap))
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._heap or self._heap[0][0] > time.monotonic():
-                    wait = self._heap[0][0] - time.monotonic() if self._heap else _LONGEST_WAIT_S
-                    self._changed.wait(min(wait, _LONGEST_WAIT_S))
+                while True:
+                    now = time.monotonic()
+                    self._wakes_at = now + _LONGEST_WAIT_S  # (1) first this, then the look
+                    self._sort_in()
+                    if self._heap:
+                        self._wakes_at = min(self._wakes_at, self._heap[0][0])
+                    if self._wakes_at <= now:
+                        break
+                    self._changed.wait(self._wakes_at - now)
                 _, key = heapq.heappop(self._heap)
             if key in self._alive:
                 self._expire(key)

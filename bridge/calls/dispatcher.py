@@ -127,7 +127,7 @@ class Dispatcher:
             self._refuse(call, error)
             return
         if call.deadline is not None:
-            self.watch_deadline(call)
+            self._deadlines.add(call.deadline, call.key)
 
     def watch_deadline(self, call: Call) -> None:
         """End the call when its time is up."""

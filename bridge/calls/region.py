@@ -37,7 +37,7 @@ from threading import get_ident
 
 from ..errors import Interrupted
 from ..running_call import NOWHERE
-from .claim import FREE, Claim
+from .claim import take
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,19 +66,23 @@ class _Absorbed(BaseException):
     """What a thread raises in itself."""
 
 
-class Region(Claim):
+class Region:
     """A stretch of a thread, from when it goes into a tool until it comes out.
 
     Whoever takes the claim decides: the thread, that nothing is raised; another one, that it is.
     ``raised``: that has been done.
     """
 
-    __slots__ = ("thread", "raised")
+    __slots__ = ("_claim", "thread", "raised")
 
     def __init__(self) -> None:
-        super().__init__(FREE)
+        self._claim = [True]
         self.thread = get_ident()
         self.raised = False
+
+    def take(self) -> bool:
+        """Take the claim. Any thread; True exactly once."""
+        return take(self._claim)
 
     def interrupt(self, running: Interruptible) -> bool:
         """Raise ``Interrupted`` in the thread. Another thread calls it. False: it is too late."""

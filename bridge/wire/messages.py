@@ -7,6 +7,7 @@ of ``protos/stdio.md``. They are plain value objects: equal if their fields are 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ..errors import RemoteProtocolError, shorten
 from ..typing_names import Any
@@ -78,7 +79,7 @@ class CallOptions(_Fields):
             # what nearly every request of a client has, without the questions below
             value = wire.get("timeout_ms")
             if type(value) is int and 0 <= value < MAX_TIMEOUT_MS:
-                return cls(value / 1000)
+                return _with_timeout(value)
         options = cls()
         for key, value in wire.items():
             if key == "timeout_ms":
@@ -109,6 +110,12 @@ class CallOptions(_Fields):
                 known = "timeout_ms, session, metadata, stream, within"
                 raise RemoteProtocolError(f"unknown option {shorten(key)}; there are {known}")
         return options
+
+
+@lru_cache(256)
+def _with_timeout(timeout_ms: int) -> CallOptions:
+    """Options of nothing but a timeout, which nobody changes: callers have but a few different ones."""
+    return CallOptions(timeout_ms / 1000)
 
 
 class Request(_Fields):

@@ -117,6 +117,44 @@ def test_many_threads_may_add_deadlines():
     assert sorted(expired.keys) == list(range(400))
 
 
+class PutDownLate(list):
+    """What is put down: ``late`` is called once when the timer thread has seen that it is empty."""
+
+    def __init__(self, late):
+        super().__init__()
+        self._late = late
+
+    def __bool__(self):
+        empty = not len(self)
+        late = self._late
+        if empty and late and threading.current_thread().name == "bridge-timer":
+            self._late = None
+            late()
+        return not empty
+
+
+def test_a_deadline_that_comes_as_the_thread_falls_asleep_is_not_overlooked():
+    expired, is_put_down = Expired(), threading.Event()
+
+    class Signalling(PutDownLate):
+        def append(self, entry):
+            super().append(entry)
+            is_put_down.set()
+
+    def late():
+        adder.start()
+        assert is_put_down.wait(WAIT_S)
+
+    adder = threading.Thread(target=lambda: expired.add(time.monotonic() + 0.01, 2))
+    expired.deadlines._new = Signalling(late)
+    thread = threading.Thread(target=expired.deadlines._run, name="bridge-timer", daemon=True)
+    expired.deadlines._thread = thread
+    thread.start()
+    expired.wait_for(1)
+    adder.join(WAIT_S)
+    assert expired.keys == [2]
+
+
 def test_no_thread_is_started_before_the_first_deadline():
     ran, threads_before = threading.Event(), set(threading.enumerate())
     deadlines = Deadlines({1}, lambda key: ran.set())
