@@ -34,8 +34,8 @@ and looks at the kind and the id of an answer, so that it costs little and the s
 """
 _EPILOG = """\
 examples:
-  scripts/bench --quick                          a minute, to see that all works
-  scripts/bench --plots docs/benchmarks          the figures of docs/benchmarks, ten minutes
+  scripts/bench --quick                          three minutes, to see that all works
+  scripts/bench --plots docs/benchmarks          the figures of docs/benchmarks, twenty minutes
   scripts/bench --only window,binary --rounds 9  two workloads, more rounds
   scripts/bench --python /opt/py3.13t/bin/python and the same on that interpreter
   scripts/bench --list                           workloads, subjects and what is missing
@@ -73,6 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    lacking = [w for w in workloads if w.needs is not None and find_spec(w.needs) is None]
+    workloads = [w for w in workloads if w not in lacking]
+    for workload in lacking:
+        print(f"{workload.name}: not here: there is no {workload.needs}", file=sys.stderr)
     if options.list:
         _list(workloads, subjects)
         return 0
@@ -121,7 +125,7 @@ def _print(results: Results, subjects: Mapping[str, Subject], facts: Mapping[str
         print(f"\nTargets\n{report.as_text(report.target_rows(measured))}")
     if results.errors():
         print("\nFailed")
-        for failure in results.errors():
+        for failure in (failure for found in results.errors().values() for failure in found):
             print(
                 f"  {failure.workload}, {failure.subject}, round {failure.round}: {failure.error}"
             )
@@ -202,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a checkout of ErlPort, whose Erlang half is then measured, too (default: $ERLPORT, "
         "otherwise the Python half from PyPI)",
     )
-    add("--quick", action="store_true", help="fewer calls and one round: a minute in all")
+    add("--quick", action="store_true", help="fewer calls and one round: three minutes")
     add("--json", metavar="FILE", help="write every figure there")
     add("--plots", metavar="DIR", help="write a page with the tables and the plots there")
     add("--strict", action="store_true", help="exit with 1 if a target is missed")

@@ -19,8 +19,8 @@ was measured, other programs used at most {foreign}.
 
 To repeat it, with everything else on the machine closed:
 
-    scripts/bench --plots docs/benchmarks    # ten minutes
-    scripts/bench --quick                    # a minute, rough
+    scripts/bench --plots docs/benchmarks    # twenty minutes
+    scripts/bench --quick                    # three minutes, rough
     scripts/bench --help
 
 """
@@ -47,11 +47,17 @@ compare it with bare grpcio only.
 One call at a time has two modes on a virtual machine: some 10 µs when the system happens to run
 caller and program on the same CPU, 70 µs when each has to wake the other's CPU. The pinned figures
 are the ones to compare.
+
+The loads of applications are echoed by 64 callers at once; times are those of one call among them.
+CPU is that of all threads of each side, for each call: that of Elixir contains what the raw driver
+does, or all that `Bridge.Client` does. A token says when it was made, and its time ends when the
+program that called has it in hand.
 """
 _PLOT_WORDS = {
     "ratios": "Speed against the bare loop",
     "in-flight": "Throughput by calls in flight",
     "payload": "Throughput by size of the payload",
+    "costs": "Cost of a call by calls in flight, by calls made before, and by tools",
     "workers": "Throughput of a sleeping tool by workers",
     "start-up": "Time to start, and by number of tools",
     "memory": "Memory by calls at once",

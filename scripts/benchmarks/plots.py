@@ -142,6 +142,30 @@ def _growth(data: _Data, name: str, title: str, x: str, y: str) -> Any:
     return figure
 
 
+def _costs(data: _Data) -> Any:
+    """What one call of echo costs, by what there is more and more of: a flat line is as it should be."""
+    panels = (
+        ("growth_wide", "by calls in flight", "calls in flight"),
+        ("growth_calls", "by calls made before", "calls"),
+        ("growth_tools_calls", "by tools of the adapter", "tools"),
+    )
+    if not all(list(data.curves(name)) for name, _, _ in panels):
+        return None
+    figure, columns = plt.subplots(1, 3, figsize=(11.6, 3.4), layout="constrained", sharey=True)
+    for axes, (name, title, x) in zip(columns, panels, strict=True):
+        curves = list(data.curves(name))
+        axes.set_title(f"Cost of a call, {title}")
+        for subject, points in curves:
+            line(axes, subject, points)
+        values = sorted({x for _, points in curves for x, _ in points})
+        log_x(axes, values[:: 2 if len(values) > 5 else 1], lambda x: f"{x:,.0f}")
+        axes.set_xlabel(x)
+    log_y(columns[0])
+    columns[0].set_ylabel("µs, with the caller's")
+    columns[1].legend(loc="upper right")
+    return figure
+
+
 def _workers(data: _Data) -> Any:
     curves = list(data.curves("growth_workers"))
     if not curves:
@@ -249,6 +273,7 @@ _PLOTS: dict[str, Callable[[_Data], Any]] = {
     "ratios": _ratios,
     "in-flight": _in_flight,
     "payload": _payload,
+    "costs": _costs,
     "workers": _workers,
     "start-up": _startup,
     "memory": _memory,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .figures import Results, Spread, paired_ratio
+from .loads import LOADS
 from .subjects import Subject
 from .targets import TARGETS, Target
 from .workloads import WORKLOADS, Workload
@@ -112,6 +113,14 @@ def _ratio(
     return f"{ratio.median:.2f} x {subjects[subject.reference].title} ({ratio.low:.2f} .. {ratio.high:.2f})"
 
 
+_LOAD = (
+    ("p50_us", "p50 {} µs"),
+    ("p99_us", "p99 {} µs"),
+    ("p999_us", "p99.9 {} µs"),
+    ("cpu_elixir_us", "CPU of Elixir {} µs"),
+    ("cpu_python_us", "CPU of Python {} µs"),
+    ("calls_s", "{} in a second"),
+)
 #: Further figures worth a word, with how they are shown.
 _EXTRAS = {
     "sequential": (("p99_us", "p99 {} µs"),),
@@ -122,6 +131,8 @@ _EXTRAS = {
     "beside_hog": (("p50_us", "p50 {} µs"),),
     "numpy": (("one_ms", "one {} ms"), ("two_ms", "two {} ms")),
     "cpu": (("one_ms", "one {} ms"), ("two_ms", "two {} ms")),
+    "crowded": (("p50_us", "p50 {} µs"), ("p99_us", "p99 {} µs")),
+    **{load.name: _LOAD for load in LOADS},
     "startup": (("rss_mib", "{} MiB"),),
     "memory": (("mib_per_process", "as 16 processes {} MiB"),),
     "payload_memory": (("times_payload_parts", "in parts {} x"),),
@@ -131,6 +142,8 @@ _EXTRAS = {
 def _more(results: Results, workload: Workload, subject: str) -> str:
     words = []
     for metric, form in _EXTRAS.get(workload.name, ()):
+        if metric == workload.metric:
+            continue
         figure = results.spread(workload.name, subject, metric)
         if figure is not None and figure.median:
             words.append(form.format(number(figure.median)))

@@ -145,8 +145,12 @@ def _once(
     if subject.single and "times" in options:
         options = {**options, "times": _SINGLE_SLEEPS}
     driver = drivers.get(subject, pinned=workload.pinned)
-    command = subject.command(workers=workload.workers)
-    return driver.run(workload.job, options, subject, command)
+    adapter = options.get("adapter", "bench_tools:Tools")
+    command = subject.command(workers=workload.workers, adapter=adapter)
+    if subject.script is None:
+        command += workload.arguments
+    env = {"BENCH_TOOLS": str(options["tools"])} if "tools" in options else None
+    return driver.run(workload.job, options, subject, command, env)
 
 
 def _busy_share(seconds: float = 0.3) -> float:

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from .growth import GROWTH
+from .loads import LOADS
+from .workload import Workload
+
+__all__ = ["WORKLOADS", "Workload"]
 
 _MIB = 1 << 20
 _STDIO = ("bare", "erlport", "bridge", "no-inline")
 _CLIENTS = ("client", "erlport-client")
 _GRPC = ("bare-grpc", "grpc")
-
-
-@dataclass(frozen=True)
-class Workload:
-    """One line of work for many subjects.
-
-    ``job``: what the driver does; for ``local`` ones, a function of ``processes.py``. ``metric``:
-    the figure that the table shows, in ``unit``. ``subjects``: names without interpreter.
-    ``sweep``: measured once for each value, which becomes an option of the job or the command:
-    ``(name, values)``. ``cost_s``: roughly, for one subject, until it is known better.
-    """
-
-    name: str
-    title: str
-    job: str
-    metric: str
-    unit: str
-    subjects: tuple[str, ...]
-    options: Mapping[str, Any]
-    quick: Mapping[str, Any] = field(default_factory=dict)
-    higher_is_better: bool = False
-    pinned: bool = False
-    local: bool = False
-    workers: int = 16
-    sweep: tuple[str, tuple[int, ...]] | None = None
-    quick_sweep: tuple[int, ...] = ()
-    growth: bool = False
-    cost_s: float = 1.0
-
-
-def _windows(calls: int) -> list[list[int]]:
-    return [[2**n, max(calls * min(2**n, 16) // 16, 200)] for n in range(9)]
-
-
-def _sizes(largest: int, mib: int) -> list[list[int]]:
-    # as many calls as move `mib` MiB, but at least 3 and at most 1000
-    powers = [16 * 4**n for n in range(12) if 16 * 4**n <= largest]
-    return [[size, min(1000, max(3, mib * _MIB // size))] for size in powers]
 
 
 WORKLOADS = (
@@ -157,6 +121,18 @@ WORKLOADS = (
         cost_s=1.2,
     ),
     Workload(
+        "crowded",
+        "quick calls while 15 others sleep 50 ms and one computes in Python, all on one CPU",
+        "mixed",
+        "p999_us",
+        "µs p99.9",
+        ("bridge", "no-inline"),
+        {"slow": 15, "seconds": 0.05, "calls": 10_000, "hog_s": 0.2},
+        {"calls": 2000},
+        pinned=True,
+        cost_s=3.0,
+    ),
+    Workload(
         "stream",
         "a stream of small items",
         "stream",
@@ -238,58 +214,6 @@ WORKLOADS = (
         local=True,
         cost_s=1.0,
     ),
-    Workload(
-        "growth_in_flight",
-        "echo, 1 to 256 calls in flight",
-        "window",
-        "calls_s",
-        "calls/s",
-        (*_STDIO, "client", *_GRPC),
-        {"windows": _windows(3000)},
-        {"windows": [[1, 300], [16, 1000], [256, 2000]]},
-        higher_is_better=True,
-        growth=True,
-        cost_s=1.6,
-    ),
-    Workload(
-        "growth_payload",
-        "echo of 16 B to 64 MiB",
-        "payload",
-        "mb_s",
-        "MB/s",
-        (*_STDIO, *_GRPC),
-        {"kind": "bin", "sizes": _sizes(64 * _MIB, 16), "patience_s": 1.0},
-        {"sizes": [[16, 200], [4096, 200], [_MIB, 8]]},
-        higher_is_better=True,
-        growth=True,
-        cost_s=3.0,
-    ),
-    Workload(
-        "growth_workers",
-        "calls that sleep 10 ms, 1 to 64 workers",
-        "sleeps",
-        "calls_s",
-        "calls/s",
-        (*_STDIO, "grpc"),
-        {"seconds": 0.01, "times": 1},
-        higher_is_better=True,
-        sweep=("workers", (1, 2, 4, 8, 16, 32, 64)),
-        quick_sweep=(1, 16),
-        growth=True,
-        cost_s=2.5,
-    ),
-    Workload(
-        "growth_tools",
-        "start-up with 1 to 10,000 tools",
-        "startup",
-        "ms",
-        "ms",
-        ("bridge",),
-        {"starts": 1, "adapter": "bench_tools:Many"},
-        local=True,
-        sweep=("tools", (1, 10, 100, 1000, 10_000)),
-        quick_sweep=(1, 1000),
-        growth=True,
-        cost_s=3.0,
-    ),
+    *LOADS,
+    *GROWTH,
 )

@@ -57,6 +57,36 @@ def test_a_quick_run_measures_both_sides_of_a_ratio(tmp_path):
 
 
 @needs_elixir
+def test_a_quick_run_of_a_load_tells_slow_calls_and_the_time_of_both_sides(tmp_path):
+    file = tmp_path / "figures.json"
+    run = bench(
+        "--quick", "--only", "maps,growth_calls", "--subjects", "client", "--json", str(file)
+    )
+    out, err = run.communicate(timeout=PROGRAM_S)
+    assert run.returncode == 0, err + out
+    measured = {
+        (m["workload"], m["subject"]): m["figures"]
+        for m in json.loads(file.read_text())["measurements"]
+    }
+    assert set(measured) == {(w, s) for w in ("maps", "growth_calls") for s in ("bare", "client")}
+    figures = measured["maps", "client"]
+    assert 0 < figures["p50_us"] <= figures["p99_us"] <= figures["p999_us"]
+    assert figures["cpu_python_us"] > 0
+    assert figures["cpu_elixir_us"] > 0
+    points = measured["growth_calls", "client"]["points"]
+    assert [calls for calls, _ in points] == [10_000, 30_000, 100_000]
+    assert "p99.9" in out
+
+
+def test_a_load_without_its_package_is_left_out_and_said(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    assert cli.main(["--only", "predict", "--list"]) == 0
+    told = capsys.readouterr()
+    assert "predict" not in told.out
+    assert "there is no sklearn" in told.err
+
+
+@needs_elixir
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_ctrl_c_prints_what_is_there_and_leaves_nothing_behind():
     mark = f"BENCH_TEST={uuid.uuid4()}"

@@ -7,7 +7,7 @@ defmodule Bench.Client do
   alias Bench.Series
 
   @enforce_keys [:call, :stop]
-  defstruct [:call, :stop, :stream]
+  defstruct [:call, :stop, :stream, :os_pid]
 
   @doc "Starts the program of a job whose dialect is `bridge_client` or `erlport_client`."
   def open(%{"dialect" => "bridge_client"} = job) do
@@ -18,7 +18,8 @@ defmodule Bench.Client do
       stream: fn tool, args, credit ->
         Bridge.stream(client, tool, args, credit: [items: credit])
       end,
-      stop: fn -> Bridge.stop(client) end
+      stop: fn -> Bridge.stop(client) end,
+      os_pid: client |> Bridge.info() |> elem(1) |> Map.fetch!(:os_pid)
     }
   end
 

@@ -41,6 +41,7 @@ defmodule Bench.Driver do
         do: {Bench.Client, Bench.Client},
         else: {Bench.Peer, Bench.Workloads}
 
+    worker = if Bench.Loads.has?(job["workload"]), do: Bench.Loads, else: worker
     subject = opener.open(job)
 
     try do

@@ -1,10 +1,15 @@
 defmodule Bench.Series do
   @moduledoc "Figures of a list of times in nanoseconds."
 
-  @doc "Median and 99th percentile, in microseconds."
+  @doc "Median, 99th and 99.9th percentile, in microseconds."
   def summary(times) do
     sorted = times |> Enum.sort() |> List.to_tuple()
-    %{"p50_us" => at(sorted, 0.5) / 1000, "p99_us" => at(sorted, 0.99) / 1000}
+
+    %{
+      "p50_us" => at(sorted, 0.5) / 1000,
+      "p99_us" => at(sorted, 0.99) / 1000,
+      "p999_us" => at(sorted, 0.999) / 1000
+    }
   end
 
   @doc "The middle of a list, or the mean of the two in the middle."

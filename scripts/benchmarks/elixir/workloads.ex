@@ -117,8 +117,9 @@ defmodule Bench.Workloads do
 
   # -- quick among slow -------------------------------------------------------------------------
 
-  # `slow` calls sleep all the time while quick ones are made one at a time
-  defp mixed(peer, %{"slow" => slow, "seconds" => seconds, "calls" => calls}) do
+  # `slow` calls sleep all the time while quick ones are made one at a time, and if there is a `hog_s`
+  # one computes all the time, so long each
+  defp mixed(peer, %{"slow" => slow, "seconds" => seconds, "calls" => calls} = options) do
     quick = small(peer)
     sleep = Peer.prepare(peer, "sleep", [seconds])
     first_slow = 1_000_000
@@ -128,13 +129,15 @@ defmodule Bench.Workloads do
     for id <- 1..200, do: Peer.call(peer, id, quick)
     idle = Series.summary(for id <- 1..calls, do: timed(fn -> Peer.call(peer, id, quick) end))
 
-    for n <- 1..slow, do: Peer.send_call(peer, first_slow + n, sleep)
+    others = for n <- 1..slow, into: %{}, do: {first_slow + n, sleep}
+    hog_s = options["hog_s"]
 
-    times =
-      for id <- 1..calls,
-          do: timed(fn -> quick_among_slow(peer, id, quick, sleep, first_slow) end)
+    others =
+      if hog_s, do: Map.put(others, @hog_id, Peer.prepare(peer, "spin", [hog_s])), else: others
 
-    for _ <- 1..slow, do: Peer.next(peer)
+    for {id, request} <- others, do: Peer.send_call(peer, id, request)
+    times = for id <- 1..calls, do: timed(fn -> quick_among_others(peer, id, quick, others) end)
+    for _ <- others, do: Peer.next(peer)
     busy = Series.summary(times)
 
     Map.merge(busy, %{
@@ -143,19 +146,19 @@ defmodule Bench.Workloads do
     })
   end
 
-  defp quick_among_slow(peer, id, quick, sleep, first_slow) do
+  defp quick_among_others(peer, id, quick, others) do
     Peer.send_call(peer, id, quick)
-    await_quick(peer, id, sleep, first_slow)
+    await_quick(peer, id, others)
   end
 
-  defp await_quick(peer, id, sleep, first_slow) do
+  defp await_quick(peer, id, others) do
     case Peer.next(peer) do
       ^id ->
         :ok
 
-      other when other > first_slow ->
-        Peer.send_call(peer, other, sleep)
-        await_quick(peer, id, sleep, first_slow)
+      other ->
+        Peer.send_call(peer, other, Map.fetch!(others, other))
+        await_quick(peer, id, others)
     end
   end
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from bridge import Context, ThreadSafeAdapter, tool
@@ -12,6 +13,10 @@ from bridge import Context, ThreadSafeAdapter, tool
 
 class Tools(ThreadSafeAdapter):
     """What the bare programs do, as tools, and some work for two cores."""
+
+    def setup(self) -> None:
+        self._fitting = threading.Lock()
+        self._model: Any = None
 
     @tool
     def echo(self, value: Any) -> Any:
@@ -66,6 +71,38 @@ class Tools(ThreadSafeAdapter):
     def count(self, items: int) -> Iterator[int]:
         """A stream of small items."""
         yield from range(items)
+
+    @tool
+    def tokens(self, count: int, per_s: float) -> Iterator[str]:
+        """Texts of 50 bytes at a steady pace, each with the time at which it was made."""
+        started = time.monotonic()
+        for number in range(count):
+            time.sleep(max(0.0, started + number / per_s - time.monotonic()))
+            yield f"{time.time_ns():<50}"
+
+    @tool
+    async def idle(self) -> AsyncIterator[str]:
+        """One item, and then nothing for an hour."""
+        import asyncio
+
+        yield "open"
+        await asyncio.sleep(3600)
+
+    @tool
+    def predict(self, rows: list[list[float]]) -> list[float]:
+        """What a forest of scikit-learn says of some rows."""
+        with self._fitting:
+            if self._model is None:
+                self._model = _fitted()
+        predictions: list[float] = self._model.predict(rows).tolist()
+        return predictions
+
+
+def _fitted() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    rows = [[float(n * k % 7) for k in range(1, 9)] for n in range(200)]
+    return LogisticRegression(max_iter=500).fit(rows, [n % 2 for n in range(200)])
 
 
 def _echo(self: ThreadSafeAdapter, value: Any) -> Any:
