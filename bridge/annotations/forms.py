@@ -157,8 +157,8 @@ def is_struct(kind: Any) -> bool:
 
 def is_array(annotation: Any) -> bool:
     """Whether it is NumPy's array, with parameters or without."""
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and origin_of(annotation) is numpy.ndarray
+    array = getattr(sys.modules.get("numpy"), "ndarray", None)
+    return array is not None and origin_of(annotation) is array
 
 
 def of_pydantic(annotation: Any) -> bool:

@@ -38,8 +38,7 @@ def _read(failure: BaseException) -> dict[str, Any]:
         details["errno"] = failure.errno
         if isinstance(failure.filename, str | bytes):
             details["filename"] = _text(failure.filename, _MAX_TEXT)
-    subprocess = sys.modules.get("subprocess")
-    if subprocess is not None and isinstance(failure, subprocess.SubprocessError):
+    if isinstance(failure, getattr(sys.modules.get("subprocess"), "SubprocessError", ())):
         details.update(_read_process(failure))
     status = _read_status(failure)
     if status is not None:

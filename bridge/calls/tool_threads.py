@@ -158,7 +158,7 @@ def _split(left: Variables) -> tuple[Variables, tuple[tuple[ContextVar[Any], Any
     hold in all others. One that is like a new one is left out, because each call makes its own.
     """
     decimal: Any = sys.modules.get("decimal")
-    if decimal is None:
+    if not hasattr(decimal, "DefaultContext"):  # another thread may be importing it
         return left.copy(), ()
     kept, copied = Variables(), []
     for variable, value in left.items():

@@ -148,18 +148,18 @@ def shorten_error(error: Exception) -> str:
 
 def _writable(value: Any, levels: int) -> Any:
     """The value with copies of its arrays, which nobody else has. Lists and maps are changed in place."""
-    numpy = sys.modules.get("numpy")
-    if numpy is None or not levels:
+    array = getattr(sys.modules.get("numpy"), "ndarray", None)  # another thread may be importing it
+    if array is None or not levels:
         return value
-    if isinstance(value, numpy.ndarray):
+    if isinstance(value, array):
         return value if value.flags.writeable else value.copy()
     if type(value) is list:
         for index, item in enumerate(value):
-            if type(item) is list or type(item) is dict or isinstance(item, numpy.ndarray):
+            if type(item) is list or type(item) is dict or isinstance(item, array):
                 value[index] = _writable(item, levels - 1)
     elif type(value) is dict:
         for key, item in value.items():
-            if type(item) is list or type(item) is dict or isinstance(item, numpy.ndarray):
+            if type(item) is list or type(item) is dict or isinstance(item, array):
                 value[key] = _writable(item, levels - 1)
     return value
 

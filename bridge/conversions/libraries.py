@@ -82,8 +82,7 @@ def _polars_series(value: Any) -> Any:
 
 def _torch_tensor(value: Any) -> Any:
     torch = sys.modules["torch"]
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.ndarray):
+    if isinstance(value, getattr(sys.modules.get("numpy"), "ndarray", ())):
         if value.dtype.name == "bfloat16":
             return torch.from_numpy(value.view("i2").copy()).view(torch.bfloat16)
         if value.dtype.kind == "u" and value.dtype.itemsize > 1 and not hasattr(torch, "uint16"):
@@ -97,8 +96,8 @@ def _torch_tensor(value: Any) -> Any:
 
 
 def _is_table(value: Any) -> bool:
-    pyarrow = sys.modules.get("pyarrow")
-    return pyarrow is not None and isinstance(value, pyarrow.Table)
+    # another thread may be importing it
+    return isinstance(value, getattr(sys.modules.get("pyarrow"), "Table", ()))
 
 
 def _rows_or_columns(value: Any) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import islice
 
 from msgpack import Packer, StackError, Unpacker
 
 from ..typing_names import Any
+from .loaded import loaded_class
 from .tensors import TENSOR, split_tensor
 
 TYPE_CHECKING = False
@@ -170,8 +170,7 @@ def _is_large(value: Any) -> bool:
         return len(value) >= LARGE_BYTES
     if kind is memoryview:
         return bool(value.nbytes >= LARGE_BYTES)
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and kind is numpy.ndarray and value.nbytes >= LARGE_BYTES
+    return kind is loaded_class("numpy", "ndarray") and value.nbytes >= LARGE_BYTES
 
 
 def _scatter(

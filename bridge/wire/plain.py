@@ -14,6 +14,7 @@ from msgpack import ExtType, Timestamp
 
 from ..errors import class_name
 from ..typing_names import Any
+from .loaded import loaded_class
 from .tables import is_of_tables, table_form
 from .tensors import encode_tensor, encode_torch
 from .times import is_missing, is_time, plain_time
@@ -57,17 +58,13 @@ def one_step(value: Any) -> Any:
     kind = type(value)
     if isinstance(value, int):  # also of a subclass: an IntEnum is beyond 64 bits what it is below
         return encode_big_integer(int.__pos__(value))
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        if isinstance(value, numpy.ndarray):
-            return encode_tensor(value)
-        if isinstance(value, numpy.generic):
-            return plain_time(value) if is_time(value) else value.item()
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
+    if isinstance(value, loaded_class("numpy", "ndarray")):
+        return encode_tensor(value)
+    if isinstance(value, loaded_class("numpy", "generic")):
+        return plain_time(value) if is_time(value) else value.item()
+    if isinstance(value, loaded_class("torch", "Tensor")):
         return encode_torch(value)
-    enum = sys.modules.get("enum")
-    if enum is not None and isinstance(value, enum.Enum):
+    if isinstance(value, loaded_class("enum", "Enum")):
         return value.value
     if isinstance(value, datetime):
         if is_missing(value):
@@ -93,7 +90,7 @@ def one_step(value: Any) -> Any:
     if callable(getattr(kind, "model_dump", None)):
         return value.model_dump()
     for module, name in (("decimal", "Decimal"), ("uuid", "UUID")):
-        if module in sys.modules and isinstance(value, getattr(sys.modules[module], name)):
+        if isinstance(value, loaded_class(module, name)):
             return str(value)
     if is_missing(value):
         return None
@@ -151,11 +148,9 @@ def _list_range(value: range) -> list[int]:
 
 def _of_a_library(value: Any, kind: type) -> Any:
     """The form of what is rarer, and often of a package that may be absent."""
-    fractions = sys.modules.get("fractions")
-    if fractions is not None and isinstance(value, fractions.Fraction):
+    if isinstance(value, loaded_class("fractions", "Fraction")):
         return _fraction_text(value)
-    sqlite3 = sys.modules.get("sqlite3")
-    if sqlite3 is not None and isinstance(value, sqlite3.Row):
+    if isinstance(value, loaded_class("sqlite3", "Row")):
         return _row(value)
     if isinstance(value, Sequence):
         userstring = sys.modules["collections"].UserString

@@ -13,6 +13,7 @@ from msgpack import ExtType
 
 from ..errors import RemoteProtocolError, shorten
 from ..typing_names import Any
+from .loaded import loaded_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,8 +165,8 @@ def _is_frozen(array: Any) -> bool:
 
 def _split(array: numpy.ndarray[Any, Any]) -> tuple[bytes, numpy.ndarray[Any, Any]]:
     """A tensor's header, and its elements as bytes."""
-    masked = sys.modules.get("numpy.ma")
-    if masked is not None and isinstance(array, masked.MaskedArray):
+    if isinstance(array, loaded_class("numpy.ma", "MaskedArray")):
+        masked = sys.modules["numpy.ma"]
         if masked.is_masked(array):
             raise TypeError(
                 "no tensor on the wire for an array with masked elements; filled() replaces these, "
@@ -208,7 +209,7 @@ def _dtype(name: str) -> Any:
             try:
                 import ml_dtypes  # NumPy has no bfloat16 of its own
             except ImportError:
-                if sys.modules.get("torch") is not None:
+                if hasattr(sys.modules.get("torch"), "bfloat16"):
                     return numpy.dtype("<i2")
                 raise
             return numpy.dtype(ml_dtypes.bfloat16)

@@ -6,7 +6,6 @@ extensions are specified byte by byte in ``protos/stdio.md``.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 
 from msgpack import ExtType, Timestamp
@@ -14,6 +13,7 @@ from msgpack import ExtType, Timestamp
 from ..errors import EncodeError, RemoteProtocolError, class_name, shorten, text_of
 from ..typing_names import Any
 from .keys import explain_same_keys
+from .loaded import loaded_class
 from .plain import BIG_INTEGER, exact, one_step
 from .tables import TABLE, decode_table
 from .tensors import TENSOR, decode_tensor
@@ -166,9 +166,8 @@ class Forms:
         except KeyError:
             pass
         name = None
-        numpy = sys.modules.get("numpy")
         derived = issubclass(kind, NATIVE) and not any(b in self.encoders for b in kind.__mro__)
-        if not derived and not (numpy is not None and issubclass(kind, numpy.ndarray)):
+        if not derived and not issubclass(kind, loaded_class("numpy", "ndarray")):
             found = (class_name(base) for base in kind.__mro__)
             name = next((text for text in found if text in self.named), None)
         if len(names) >= _MAX_CLASSES:
