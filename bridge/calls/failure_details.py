@@ -55,12 +55,12 @@ def _read_process(failure: Any) -> dict[str, Any]:
     cmd = getattr(failure, "cmd", None)
     if isinstance(cmd, str | bytes | os.PathLike):
         details["cmd"] = _text(os.fspath(cmd), _MAX_TEXT)
-    elif isinstance(cmd, list | tuple):
+    elif type(cmd) is list or type(cmd) is tuple:
         details["cmd"] = [_text(os.fspath(word), _MAX_TEXT) for word in cmd[:64]]
     for name in ("stdout", "stderr"):
         value = getattr(failure, name, None)
         if isinstance(value, str | bytes):
-            details[name] = _text(value[-MAX_OUTPUT:], MAX_OUTPUT)
+            details[name] = _text(value, MAX_OUTPUT)
     return details
 
 
@@ -79,8 +79,9 @@ def _read_status(failure: Any) -> int | None:
 
 
 def _text(value: str | bytes, most: int) -> str:
+    # by the methods of the class itself: those of a derived one may never end
     if isinstance(value, bytes):
-        value = value.decode(errors="backslashreplace")
-    else:
-        value = value.encode(errors="backslashreplace").decode()  # names of files need be no text
-    return value[-most:]
+        end = bytes.__getitem__(value, slice(-most, None))
+        return end.decode(errors="backslashreplace")[-most:]
+    text = str.__getitem__(value, slice(-most, None))
+    return text.encode(errors="backslashreplace").decode()[-most:]  # names of files need be no text

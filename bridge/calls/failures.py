@@ -25,7 +25,9 @@ from .failure_details import read_details
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from traceback import TracebackException
     from types import FrameType
+    from typing import Any
 
     from .interfaces import Peer
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 _READ_ONLY = ("read-only", "readonly", "not writable", "not writeable", "writeable flag")
 #: Flags of the code of generators, coroutines and async generators (``inspect.CO_GENERATOR`` …).
 _RESUMABLE = 0x20 | 0x80 | 0x200
+#: So many notes of one exception are told.
+_MAX_NOTES = 100
 _OWN_DIRECTORY = os.path.join(os.path.dirname(__file__), "")
 
 
@@ -209,7 +213,7 @@ def _regular(error: CallError) -> CallError:
         code=code if type(code) is str and code in CODES else "internal",
         type=None if error.type is None else text_of(error.type),
         traceback=lines,
-        started=bool(error.started),
+        started=error.started if type(error.started) is bool else True,
         details=details,
     )
 
@@ -226,10 +230,30 @@ def _with_way_out(failure: BaseException, message: str) -> str:
     return message
 
 
+def _bound_notes(summary: TracebackException) -> None:
+    """Have the notes of an exception, and of those that it came from, be a list that ends, of text.
+
+    Python takes any sequence for them, and asks it for items until it has no more.
+    """
+    todo: list[TracebackException | None] = [summary]
+    while todo:
+        told = todo.pop()
+        if told is None:
+            continue
+        todo += (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ()))
+        notes: Any = getattr(told, "__notes__", None)
+        if isinstance(notes, list):
+            notes = [text_of(note) for note in list.__getitem__(notes, slice(_MAX_NOTES))]
+        elif notes is not None:
+            notes = [shorten(notes)]
+        told.__notes__ = notes
+
+
 def _format(failure: BaseException) -> list[str]:
     import traceback
 
     summary = traceback.TracebackException.from_exception(failure)
+    _bound_notes(summary)
     # how the bridge came to call the tool says nothing to the caller
     while summary.stack and is_own_file(summary.stack[0].filename):
         del summary.stack[0]

@@ -82,7 +82,8 @@ def _polars_series(value: Any) -> Any:
 
 def _torch_tensor(value: Any) -> Any:
     torch = sys.modules["torch"]
-    if isinstance(value, getattr(sys.modules.get("numpy"), "ndarray", ())):
+    array: Any = getattr(sys.modules.get("numpy"), "ndarray", ())
+    if isinstance(value, array):
         if value.dtype.name == "bfloat16":
             return torch.from_numpy(value.view("i2").copy()).view(torch.bfloat16)
         if value.dtype.kind == "u" and value.dtype.itemsize > 1 and not hasattr(torch, "uint16"):

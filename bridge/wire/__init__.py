@@ -22,6 +22,7 @@ from .events import (
     ItemReceived,
     ResponseReceived,
 )
+from .exactly import exactly
 from .framing import BATCH_HEADER_BYTES, HEADER_BYTES, begin_batch, encode_header
 from .hello import Hello
 from .messages import CallOptions, Message, Notification, Request, Response
@@ -39,6 +40,6 @@ __all__ = [
     "Message", "Request", "Response", "Notification", "CallOptions",
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
     "HEADER_BYTES", "BATCH_HEADER_BYTES", "begin_batch", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",
-    "MAX_ANSWER_BYTES", "MAX_ITEMS", "NATIVE", "TABLE", "Encoders", "Forms", "is_missing", "is_time", "told_key",
+    "MAX_ANSWER_BYTES", "MAX_ITEMS", "NATIVE", "TABLE", "Encoders", "Forms", "is_missing", "is_time", "told_key", "exactly",
     "too_many_items",
 ]  # fmt: skip

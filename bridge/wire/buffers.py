@@ -169,7 +169,10 @@ def _is_large(value: Any) -> bool:
     if kind is bytes or kind is bytearray or kind is str:
         return len(value) >= LARGE_BYTES
     if kind is memoryview:
-        return bool(value.nbytes >= LARGE_BYTES)
+        try:
+            return bool(value.nbytes >= LARGE_BYTES)
+        except ValueError:  # it was released, which the encoder says with the place
+            return False
     return kind is loaded_class("numpy", "ndarray") and value.nbytes >= LARGE_BYTES
 
 

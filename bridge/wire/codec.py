@@ -11,6 +11,7 @@ from msgpack import unpackb
 from ..errors import CallError, EncodeError, RemoteProtocolError, shorten
 from ..typing_names import Any
 from .buffers import CHANGED, Payload, holds_large, is_whole, scatter
+from .exactly import exactly
 from .keys import has_same_keys
 from .messages import (
     NOTIFICATION,
@@ -87,6 +88,7 @@ class Encoder(Packing):
 
     def error(self, msgid: int, error: dict[str, Any]) -> bytes:
         """The response of a call that did not."""
+        error = exactly(error)
         return self._pack([RESPONSE, msgid, error, None], "error", error, told_key)
 
     def item(self, msgid: int, item: Any) -> Payload:

@@ -45,7 +45,12 @@ def to_plain(value: Any, name: str, forms: Forms = PLAIN) -> Any:
     try:
         return _to_plain(value, MAX_DEPTH, forms)
     except Exception as error:  # also what the properties of a rich object raise
-        raise explain_unencodable(name, value, error, key_text, forms) from error
+        raise explain_unencodable(name, value, error, key_text, forms, _check) from error
+
+
+def _check(wire: ExtType | Timestamp) -> None:
+    if isinstance(wire, ExtType):
+        _to_plain(_extended(wire), MAX_DEPTH, PLAIN)
 
 
 def _to_plain(value: Any, depth: int, forms: Forms) -> Any:

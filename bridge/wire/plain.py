@@ -14,15 +14,18 @@ from msgpack import ExtType, Timestamp
 
 from ..errors import class_name
 from ..typing_names import Any
+from .exactly import exact_items, exact_scalar
 from .loaded import loaded_class
 from .tables import is_of_tables, table_form
 from .tensors import encode_tensor, encode_torch
-from .times import is_missing, is_time, plain_time
+from .times import check_year, is_missing, is_time, out_of_range, plain_time, span_seconds
 
 BIG_INTEGER = 1
 #: A longer range fills the memory before anybody sees that it is too long for a message.
 _MAX_RANGE = 10_000_000
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+#: The seconds of the years 1 to 9999 in UTC, which is what a timestamp is read in.
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
 #: Modules whose values are text, and the classes in them; None: all.
 _TEXT: dict[str, frozenset[str] | None] = {
     "ipaddress": None,
@@ -69,15 +72,20 @@ def one_step(value: Any) -> Any:
     if isinstance(value, datetime):
         if is_missing(value):
             return None
+        check_year(value)
         return value.isoformat() if value.tzinfo is None else _encode_timestamp(value)
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, timedelta):
-        return value.total_seconds()
+        return span_seconds(value)
     if isinstance(value, range):
         return _list_range(value)
     if isinstance(value, set | frozenset | deque):
-        return list(value)
+        # not as a derived class says, which may never end
+        base: Any = (
+            set if isinstance(value, set) else deque if isinstance(value, deque) else frozenset
+        )
+        return list(base.__iter__(value))
     if isinstance(value, Set | ValuesView):
         return list(_counted(value))
     if isinstance(value, Mapping):
@@ -109,19 +117,11 @@ def exact(value: Any) -> Any:
     """What a value of a class derived from one of MessagePack's own is: of that class itself."""
     if value is None or isinstance(value, bool | ExtType | Timestamp):
         return value
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int):
-        return int.__pos__(value)
-    if isinstance(value, float):
-        return float.__float__(value)
     if isinstance(value, dict):
-        return value if type(value) is dict else dict(value)
+        return value if type(value) is dict else dict.copy(value)
     if isinstance(value, list | tuple):
-        return value if type(value) is list else list(value)
-    if isinstance(value, bytes | bytearray):
-        return value if type(value) in (bytes, bytearray) else bytes(value)
-    return value
+        return value if type(value) is list else exact_items(value)
+    return value if type(value) is bytearray else exact_scalar(value)
 
 
 def _counted(value: Any) -> Iterator[Any]:
@@ -209,12 +209,16 @@ def _struct(value: Any, kind: Any) -> Any:
     tag = config.tag
     if config.array_like:
         return [*([] if tag is None else [tag]), *(item for _, item in pairs)]
-    return dict(pairs) if tag is None else {config.tag_field: tag, **dict(pairs)}
+    unset = loaded_class("msgspec", "UNSET")
+    fields = {name: item for name, item in pairs if item is not unset}
+    return fields if tag is None else {config.tag_field: tag, **fields}
 
 
 def _encode_timestamp(value: datetime) -> Timestamp:
     # integer arithmetic: a float of seconds does not hold microseconds this century
     since = value - _EPOCH
     seconds = since.days * 86_400 + since.seconds
+    if not _FIRST_S <= seconds <= _LAST_S:
+        raise out_of_range(value)
     # a time of pandas counts those as well
     return Timestamp(seconds, since.microseconds * 1000 + getattr(since, "nanoseconds", 0))

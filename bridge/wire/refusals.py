@@ -19,6 +19,9 @@ _BY_CLASS = {
     "pandas.SeriesGroupBy": "agg() or the like makes a series of it, which travels",
     "pyarrow.Dataset": "to_table() makes a table of it, which travels",
     "pyarrow.Scanner": "to_table() makes a table of it, which travels",
+    "pyarrow.Field": "str() makes text of it",
+    "pyarrow.DataType": "str() makes text of it",
+    "pyarrow.Tensor": "to_numpy() makes an array of it",
     "pyarrow.Schema": "str() makes text of it; a table brings its own",
     "torch.Module": "state_dict() is a map of its tensors, which travels",
     "torch.device": "str() makes text of it",
@@ -30,6 +33,10 @@ _BY_CLASS = {
     "scipy": "toarray() makes an array of what is sparse",
     "matplotlib.Figure": "savefig() into a BytesIO makes the bytes of a file",
     "re.Pattern": ".pattern is its text",
+    "re.Match": ".group() is its text",
+    "types.SimpleNamespace": "vars() is a map of it",
+    "msgspec.UnsetType": "leave it out, or send None",
+    "sqlite3.Cursor": "fetchall() makes a list of its rows",
     "pandas": "str() makes text of it",
 }
 _LIST = "list() makes a list of it, if it ends"

@@ -10,6 +10,7 @@ from msgpack import ExtType, Timestamp
 
 from ..errors import cut, shorten
 from ..typing_names import Any
+from .exactly import exact_items, exact_scalar
 from .values import to_wire, told_key
 
 #: Text that stands alone may be so long, in bytes; text within something shorter.
@@ -42,6 +43,7 @@ def _substitute(value: Any, levels: int, parts: int) -> Any:
 
 
 def _plain(value: Any, levels: int, parts: int) -> Any:
+    value = exact_scalar(value)  # a class of its own may never end
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, str):
@@ -57,10 +59,11 @@ def _plain(value: Any, levels: int, parts: int) -> Any:
         return value if len(value.data) <= _MAX_INNER_BYTES else shorten(value)
     if isinstance(value, dict | list | tuple):
         # each of the items has the same room, so that a large one takes nothing from the others
-        parts //= max(1, min(len(value), _MAX_ITEMS))
+        parts //= max(1, min(_count(value), _MAX_ITEMS))
         if isinstance(value, dict):
             return _map(value, levels - 1, parts)
-        return [_substitute(item, levels - 1, parts) for item in value[:_MAX_ITEMS]] + _more(value)
+        items = exact_items(value, _MAX_ITEMS)
+        return [_substitute(item, levels - 1, parts) for item in items] + _more(value)
     plain = to_wire(value)
     if isinstance(plain, ExtType) and len(plain.data) > _MAX_INNER_BYTES:
         return shorten(value, _MAX_SHOWN)  # says more than the bytes do
@@ -72,7 +75,7 @@ def _map(value: dict[Any, Any], levels: int, parts: int) -> dict[Any, Any]:
 
     plain: dict[Any, Any] = {}
     taken: set[Any] = set()
-    for index, (key, item) in enumerate(value.items()):
+    for index, (key, item) in enumerate(dict.items(value)):
         if index == _MAX_ITEMS:
             plain["…"] = _more(value)[0]
             break
@@ -86,6 +89,7 @@ def _map(value: dict[Any, Any], levels: int, parts: int) -> dict[Any, Any]:
 
 
 def _key(key: Any) -> Any:
+    key = exact_scalar(key)
     if isinstance(key, str):
         return cut(key, _MAX_SHOWN)
     kind = type(key)
@@ -96,6 +100,12 @@ def _key(key: Any) -> Any:
     return key if kind is bytes and len(key) <= _MAX_SHOWN else shorten(key)
 
 
+def _count(value: Any) -> int:
+    base: Any = dict if isinstance(value, dict) else list if isinstance(value, list) else tuple
+    count: int = base.__len__(value)
+    return count
+
+
 def _more(value: Any) -> list[str]:
-    more = len(value) - _MAX_ITEMS
+    more = _count(value) - _MAX_ITEMS
     return [f"… ({more} more)"] if more > 0 else []

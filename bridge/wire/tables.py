@@ -13,6 +13,10 @@ from msgpack import ExtType
 from ..errors import RemoteProtocolError, class_name, shorten
 from ..typing_names import Any
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 TABLE = 3
 _LIBRARIES = frozenset(["pandas", "polars", "pyarrow"])
 _MAX_REASON = 500
@@ -45,11 +49,11 @@ def table_form(value: Any) -> Any:
     if names & {"pandas.Series", "pandas.Index", "pandas.ExtensionArray"}:
         return _column_of_pandas(value)
     if "polars.Series" in names:
-        return value.to_list()
+        return _listed(value, value.to_list)
     if names & {"pyarrow.Array", "pyarrow.ChunkedArray"}:
-        return value.to_pylist()
+        return _listed(value, value.to_pylist)
     if "pyarrow.Scalar" in names:
-        return value.as_py()
+        return _listed(value, value.as_py)
     if hasattr(type(value), "__arrow_c_stream__"):
         return ExtType(TABLE, _of_capsule(value))
     from .refusals import no_form
@@ -97,8 +101,20 @@ def table_rows(data: bytes) -> list[dict[str, Any]]:
     table = decode_table(data)
     if len({*table.column_names}) < len(table.column_names):
         raise TypeError("two columns of a table have the same name, of which a map keeps one")
-    rows.extend(table.to_pylist())
+    rows.extend(_listed(table, table.to_pylist))
     return rows
+
+
+def _listed(value: Any, make: Callable[[], Any]) -> Any:
+    """Its values. Those of Arrow can be such as Python does not have."""
+    try:
+        return make()
+    except (OverflowError, ValueError, NotImplementedError) as error:
+        raise TypeError(
+            f"no values of Python for this {class_name(type(value))}: {shorten(str(error), _MAX_REASON)}; "
+            "times are in the years 1 to 9999, cast() makes other types of them, and MessagePack takes "
+            "whole tables as they are"
+        ) from None
 
 
 def _pyarrow() -> Any:
@@ -152,6 +168,12 @@ def _of_pandas(frame: Any) -> bytes:
 
 
 def _of_polars(frame: Any) -> bytes:
+    held = [name for name, dtype in frame.schema.items() if _holds_objects(dtype)]
+    if held:  # which polars would send as their addresses in memory
+        raise TypeError(
+            f"no form in Arrow for the column {shorten(held[0])} of objects; cast it, or send maps, as "
+            "to_dicts() makes them"
+        )
     try:
         pyarrow = _pyarrow()
     except TypeError:
@@ -168,6 +190,14 @@ def _of_polars(frame: Any) -> bytes:
         raise _no_table(frame, error) from None
 
 
+def _holds_objects(dtype: Any) -> bool:
+    inner = getattr(dtype, "inner", None), *(f.dtype for f in getattr(dtype, "fields", None) or ())
+    name = getattr(
+        dtype, "__name__", type(dtype).__name__
+    )  # a class stands for one without parameters
+    return name == "Object" or any(map(_holds_objects, filter(None, inner)))
+
+
 def _of_capsule(value: Any) -> bytes:
     """Of whatever offers its data in Arrow's way: DuckDB, Ibis, cuDF, readers of batches."""
     pyarrow = _pyarrow()
@@ -181,14 +211,25 @@ def _of_capsule(value: Any) -> bytes:
 def _no_table(value: Any, error: BaseException) -> TypeError:
     # pyarrow adds the column as a second argument
     reason = "; ".join(str(part) for part in error.args) or type(error).__name__
+    way_out = (
+        "give the column one type, with astype(str) for example, or send maps, as to_dict('records') "
+        "makes them"
+    )
+    if "uplicate" in reason:
+        way_out = "give each column a name of its own"
+    elif "parse" in reason:
+        way_out = "frame.sparse.to_dense() makes one that is not"
+    elif "complex" in reason:
+        way_out = "make two columns of it, .real and .imag"
     return TypeError(
-        f"no form in Arrow for this {class_name(type(value))}: {shorten(reason, _MAX_REASON)}; give the "
-        "column one type, with astype(str) for example, or send maps, as to_dict('records') makes them"
+        f"no form in Arrow for this {class_name(type(value))}: {shorten(reason, _MAX_REASON)}; {way_out}"
     )
 
 
 def _column_of_pandas(column: Any) -> list[Any]:
     values: list[Any] = column.tolist()
+    if hasattr(column, "levels"):
+        return values  # tuples, of which pandas does not say whether they are missing
     if getattr(column.dtype, "kind", "O") in "biufc" and not hasattr(column.dtype, "na_value"):
         return values  # NaN is a number in a column of NumPy's numbers
     missing = column.isna()

@@ -143,13 +143,19 @@ def to_lists(array: Any) -> Any:
     """An array, a tensor or a scalar of theirs as nested lists: the form in JSON.
 
     Raises:
-        TypeError: It has no elements, but so many lists that they would fill the memory.
+        TypeError: It has no elements, but so many lists that they would fill the memory; or its
+            elements are complex.
     """
     lists = 1
     for dimension in getattr(array, "shape", ()):
         if dimension == 0 and lists > _MAX_EMPTY_LISTS:
             raise TypeError(f"an array of shape {tuple(array.shape)} is {lists} empty lists")
         lists *= dimension
+    if lists and "complex" in str(getattr(array, "dtype", "")):
+        raise TypeError(
+            "JSON has no complex numbers; [array.real, array.imag] are two arrays that it has, and "
+            "MessagePack takes the array as it is"
+        )
     return array.tolist()
 
 

@@ -47,10 +47,32 @@ def plain_time(value: Any) -> str | float | None:
     try:
         return _text(count, unit)
     except (OverflowError, ValueError):
-        raise TypeError(
-            f"a time on the wire is in the years 1 to 9999, which {value} is not; "
-            "str() makes text of it"
-        ) from None
+        raise out_of_range(value) from None
+
+
+def check_year(value: datetime) -> None:
+    """Raise ``TypeError`` for a time of pandas that is beyond those of ``datetime``."""
+    if not 1 <= value.year <= 9999:
+        raise out_of_range(value)
+
+
+def out_of_range(value: object) -> TypeError:
+    """The error of a time that ISO 8601 and other languages do not count."""
+    where = "" if getattr(value, "tzinfo", None) is None else " in UTC"
+    return TypeError(
+        f"a time on the wire is in the years 1 to 9999, which {value} is not{where}; "
+        "str() makes text of it"
+    )
+
+
+def span_seconds(value: timedelta) -> float:
+    """The seconds of a ``timedelta``; of pandas too, as those of NumPy are, which its own are not quite."""
+    nanoseconds = getattr(value, "nanoseconds", None)
+    if nanoseconds is None:
+        return value.total_seconds()
+    whole = (value.days * 86_400 + value.seconds) * 10**9 + value.microseconds * 1000
+    seconds: float = (whole + nanoseconds) / 10**9
+    return seconds
 
 
 def _seconds(count: int, unit: str) -> float:

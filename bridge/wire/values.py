@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from .keys import Form
 
+    Check = Callable[[ExtType | Timestamp], object]
+
 #: The functions of an adapter that give classes a form.
 Encoders = Mapping[type, Callable[[Any], Any]]
 
@@ -224,7 +226,12 @@ def decode_extension(code: int, data: bytes) -> Any:
 
 
 def explain_unencodable(
-    name: str, value: Any, cause: Exception, form: Form | None = None, forms: Forms = PLAIN
+    name: str,
+    value: Any,
+    cause: Exception,
+    form: Form | None = None,
+    forms: Forms = PLAIN,
+    check: Check | None = None,
 ) -> EncodeError:
     """The error that says where in a value the trouble is, and what it is.
 
@@ -234,9 +241,10 @@ def explain_unencodable(
         cause: What was raised meanwhile, for what the search does not find.
         form: What becomes of a key; default: that of MessagePack.
         forms: What becomes of all others.
+        check: Raises if an extension, a table for one, cannot be what it shall become; default: it can.
     """
     try:
-        found = _find_unencodable(name, value, form or forms.wire_key, forms)
+        found = _find_unencodable(name, value, form or forms.wire_key, forms, check)
     except Exception:  # nested too deeply, no memory, or it is changing
         found = None
     said = text_of(cause)
@@ -257,7 +265,9 @@ def _decode_big_integer(data: bytes) -> int:
     return -magnitude if data[0] else magnitude
 
 
-def _find_unencodable(path: str, value: Any, form: Form, forms: Forms) -> tuple[str, str] | None:
+def _find_unencodable(
+    path: str, value: Any, form: Form, forms: Forms, check: Check | None
+) -> tuple[str, str] | None:
     """The first part of ``value`` that cannot be encoded: its path and the reason."""
     if forms.exact:
         try:
@@ -270,15 +280,27 @@ def _find_unencodable(path: str, value: Any, form: Form, forms: Forms) -> tuple[
         except UnicodeEncodeError:
             return path, "text with a lone surrogate, which is not valid Unicode"
         return None
-    if isinstance(value, memoryview) and not value.c_contiguous:
-        return path, "its bytes do not lie one after another; bytes() of the view makes it so"
+    if isinstance(value, memoryview):
+        try:
+            if not value.c_contiguous:
+                return (
+                    path,
+                    "its bytes do not lie one after another; bytes() of the view makes it so",
+                )
+        except ValueError as error:
+            return path, f"{error}; send bytes() of it before"
     if value is None or isinstance(value, int | float | bytes | bytearray | memoryview):
         return None
     if isinstance(value, ExtType | Timestamp):
+        try:
+            if check is not None:
+                check(value)
+        except Exception as error:
+            return path, text_of(error)
         return None
     if isinstance(value, dict | list | tuple):
         for part_path, part, _ in walk(path, value):
-            found = _find_unencodable(part_path, part, form, forms)
+            found = _find_unencodable(part_path, part, form, forms, check)
             if found:
                 return found
         reason = explain_same_keys(value, form) if isinstance(value, dict) else None
@@ -287,7 +309,7 @@ def _find_unencodable(path: str, value: Any, form: Form, forms: Forms) -> tuple[
         plain = forms.plain(value)
     except Exception as error:
         return path, text_of(error) or class_name(type(error), module=False)
-    return _find_unencodable(path, plain, form, forms)
+    return _find_unencodable(path, plain, form, forms, check)
 
 
 def walk(

@@ -15,7 +15,7 @@ from google.rpc.error_details_pb2 import BadRequest, DebugInfo, ErrorInfo, Retry
 from google.rpc.status_pb2 import Status
 
 from ...errors import CallError, EncodeError, PoolFull, cut
-from ...wire import sendable
+from ...wire import exactly, sendable
 from .values import to_struct
 
 DOMAIN = "bridge"
@@ -75,10 +75,10 @@ def _details(error: CallError, field: str | None) -> Iterator[Message]:
         yield retry
     if error.details:
         try:
-            details = to_struct(dict(error.details), "details")
+            details = to_struct(exactly(error.details), "details")
         except EncodeError:
             try:
-                details = to_struct(sendable(dict(error.details)), "details")
+                details = to_struct(sendable(error.details), "details")
             except BaseException:
                 return  # code of the tool's classes: the error matters more than its details
         if details.ByteSize() <= _MAX_DETAILS_BYTES:

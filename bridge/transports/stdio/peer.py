@@ -7,7 +7,7 @@ import time
 
 from ...calls import EXHAUSTED, Peer
 from ...errors import CallError
-from ...wire import sendable, told_key
+from ...wire import exactly, sendable, told_key
 from .stream import Stream
 from .writer import SMALL_BYTES
 
@@ -186,7 +186,7 @@ class StdioPeer(Peer):
             return None
         encoder = self._own.encoder
         try:
-            message = encoder.notification(method, params, told_key)
+            message = encoder.notification(method, exactly(params), told_key)
             if len(message) <= _MAX_NOTE_BYTES:
                 return message
         except BaseException:

@@ -181,3 +181,12 @@ def test_a_value_that_contains_itself_is_an_error():
     loop = []
     loop.append(loop)
     assert "result" in error_of(loop)
+
+
+def test_complex_arrays_name_the_way_out_and_the_place() -> None:
+    with pytest.raises(EncodeError) as caught:
+        to_plain({"z": [np.array([1j])]}, "result")
+    assert str(caught.value).startswith(
+        "result.z[0] cannot be encoded: JSON has no complex numbers"
+    )
+    assert "[array.real, array.imag]" in str(caught.value)

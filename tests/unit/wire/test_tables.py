@@ -212,3 +212,47 @@ def test_tampered_streams_are_errors_of_their_message() -> None:
         else:
             table.to_pylist()  # nothing points beyond its buffers
     assert refused > 500
+
+
+def refusal(value: Any, *, json: bool = False) -> str:
+    with pytest.raises(EncodeError) as caught:
+        to_plain({"x": [value]}, "result") if json else Encoder().result(1, {"x": [value]})
+    assert str(caught.value).startswith("result.x[0] cannot be encoded: ")
+    return str(caught.value)
+
+
+def test_a_frame_says_what_is_wrong_with_it() -> None:
+    pandas = pytest.importorskip("pandas")
+    assert "a name of its own" in refusal(pandas.DataFrame([[1, 2]], columns=["a", "a"]))
+    assert ".real and .imag" in refusal(pandas.DataFrame({"a": [1j]}))
+    sparse = pandas.DataFrame({"a": pandas.arrays.SparseArray([0, 1])})
+    assert "to_dense()" in refusal(sparse)
+
+
+def test_an_index_of_many_levels_is_a_list_of_lists() -> None:
+    pandas = pytest.importorskip("pandas")
+    index = pandas.MultiIndex.from_tuples([(1, "a"), (2, None)])
+    assert decode_value(bytes(Encoder().result(1, index)))[3][0] == [1, "a"]
+
+
+def test_objects_in_a_frame_of_polars_are_refused_at_any_depth() -> None:
+    """It would send their addresses."""
+    polars = pytest.importorskip("polars")
+    objects = polars.Series("held", [object()])
+    frame = polars.DataFrame({"n": [1], "held": objects})
+    for json in (False, True):
+        assert "the column 'held' of objects" in refusal(frame, json=json)
+    inner = polars.List(polars.Struct({"n": polars.Int8, "held": polars.Object}))
+    assert tables._holds_objects(inner)
+    assert not tables._holds_objects(polars.List(polars.Int8))
+    categories = polars.Series(["Object"], dtype=polars.Enum(["Object"]))
+    assert decode_value(Encoder().value(polars.DataFrame({"a": categories}))).num_rows == 1
+
+
+def test_times_of_arrow_beyond_the_calendar_are_refused_where_they_are_listed() -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    far = pyarrow.array([2**62], pyarrow.timestamp("s"))
+    table = pyarrow.table({"at": far})
+    assert decode_value(Encoder().value(table)).equals(table)
+    for value, json in ((far, False), (far[0], False), (far, True), (table, True)):
+        assert "times are in the years 1 to 9999" in refusal(value, json=json)

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
@@ -140,3 +140,60 @@ def test_a_time_is_what_a_naive_datetime_is(moment, unit):
 @given(st.timedeltas(min_value=timedelta(days=-100_000), max_value=timedelta(days=100_000)))
 def test_a_span_is_what_a_timedelta_is(span):
     assert forms(np.timedelta64(span)) == [span.total_seconds()] * 3
+
+
+@given(
+    st.datetimes(timezones=st.timezones() | st.none())
+    | st.sampled_from([datetime.min, datetime.max]).flatmap(
+        lambda time: st.integers(-23, 23).map(
+            lambda hours: time.replace(tzinfo=timezone(timedelta(hours=hours)))
+        )
+    )
+)
+def test_a_time_is_what_it_was_or_refused_with_its_place(time: datetime) -> None:
+    """At the ends of the calendar UTC may be in a year that no reader counts."""
+    try:
+        data = Encoder().result(1, {"at": [time]})
+    except EncodeError as error:
+        expected = str(error)
+        assert expected.startswith(
+            "result.at[0] cannot be encoded: a time on the wire is in the years"
+        )
+        with pytest.raises(EncodeError) as caught:
+            to_plain({"at": [time]}, "result")
+        assert str(caught.value) == expected
+        with pytest.raises(OverflowError):
+            time.astimezone(UTC)
+        return
+    (arrived,) = decode_value(bytes(data))[3]["at"]
+    expected = time.astimezone(UTC) if time.tzinfo else time
+    assert arrived == (expected if time.tzinfo else time.isoformat())
+    (text,) = to_plain({"at": [time]}, "result")["at"]
+    assert datetime.fromisoformat(text) == expected
+
+
+@pytest.mark.parametrize("count", [2**40, -(2**40)])
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_times_of_pandas_beyond_the_calendar_are_refused(count: int, zone: str | None) -> None:
+    pandas = pytest.importorskip("pandas")
+    time = pandas.Timestamp(np.datetime64(count, "s"))
+    for value, path in (
+        (time.tz_localize(zone) if zone else time, "result.x"),
+        (pandas.Series(np.array([1, count], "M8[s]")), "result.x[1]"),
+    ):
+        for encode in (Encoder().result, lambda _, value: to_plain(value, "result")):
+            with pytest.raises(EncodeError) as caught:
+                encode(1, {"x": value})
+            assert f"{path} cannot be encoded: a time on the wire" in str(caught.value)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("count", [-1, 0, 1, 10**9 + 1])
+def test_a_span_means_the_same_in_numpy_and_pandas(unit: str, count: int) -> None:
+    pandas = pytest.importorskip("pandas")
+    span = np.timedelta64(count, unit)
+    values = [span, pandas.Timedelta(span), pandas.Series([span])[0]]
+    if unit != "ns":
+        values.append(span.astype(timedelta))
+    first, *others = decode_value(bytes(Encoder().result(1, values)))[3]
+    assert all(abs(other - first) <= 1e-15 * abs(first) for other in others)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from bridge.errors import EncodeError
-from bridge.wire.codec import Encoder
+from bridge.wire.codec import Encoder, decode_value
 from tests.equality import deep_equal
 from tests.wire_messages import passed
 
@@ -136,3 +136,20 @@ def test_microseconds_do_not_pass_through_floats() -> None:
         for year in (1, 1969, 2026, 9999):
             moment = datetime(year, 6, 1, 23, 59, 59, microsecond, UTC)
             assert passed(moment) == moment
+
+
+def test_a_view_that_was_released_is_refused_with_its_place() -> None:
+    view = memoryview(b"x")
+    view.release()
+    for value, path in ((view, "result"), ({"a": [view]}, "result.a[0]")):
+        with pytest.raises(EncodeError) as caught:
+            Encoder().result(1, value)
+        assert str(caught.value).startswith(f"{path} cannot be encoded: operation forbidden")
+
+
+def test_fields_of_msgspec_that_are_not_set_are_left_out() -> None:
+    msgspec = pytest.importorskip("msgspec")
+    fields = [("a", int), ("b", int, msgspec.UNSET)]
+    struct = msgspec.defstruct("Point", fields, tag="p")
+    value = decode_value(Encoder().value(struct(1)))
+    assert value == {"type": "p", "a": 1} == msgspec.to_builtins(struct(1))
