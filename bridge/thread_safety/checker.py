@@ -1,12 +1,11 @@
 """``ThreadSafetyChecker``: the race detector for one program, and its findings.
 
-    with ThreadSafetyChecker(enabled=True) as checker:
+    with ThreadSafetyChecker() as checker:
         adapter = checker.watch(MyAdapter())
         ... call it from several threads ...
     print(checker.report().text)
 
-Not enabled, it does nothing, and costs nothing. There is no checker for the whole process:
-whoever wants one makes it and passes it on.
+There is none for the whole process: whoever wants one makes it and passes it on.
 """
 
 from __future__ import annotations
@@ -47,13 +46,14 @@ from .instrument import (
     is_traced,
     place_of,
 )
-from .libraries import ImportWatch, Libraries, Library, Rules
+from .libraries import ImportWatch, Libraries, Library, Rules, module_of_type, mro_of_type
 from .notes import ThreadSafetyWarning, log, log_fault, log_loss, warn
 from .pitfalls import (
     check_common_pitfalls,
     require_thread_safe_adapter,
     validate_adapter_thread_safety,
 )
+from .process_state import FilterUsers
 from .reports import Report
 from .schedule import Schedule
 from .silences import CheckSettings, Silences, find_settings
@@ -92,10 +92,9 @@ class ThreadSafetyChecker:
         self.strict = strict
         self._silences = Silences(settings or CheckSettings())
         self._kept = FoundSoFar(strict, note, self._silences)
-        self._counts = CallCounts()
+        self._counts, table = CallCounts(), Libraries()
         #: What was imported that promises less than to be shared, by name.
         self._libraries: dict[str, Library] = {}
-        table = Libraries()
         modules = ProgramModules(packages, directory)
         is_own = modules.rewritten.__contains__
         self._faults = Faults(log_fault)
@@ -103,7 +102,8 @@ class ThreadSafetyChecker:
         self._probe = Probe(
             Detector(self._kept.add), is_own, Rules(table), self._faults, self._losses
         )
-        self._calls = WatchedCalls(self._probe, self._counts)
+        self._filters = FilterUsers(is_own)
+        self._calls = WatchedCalls(self._probe, self._counts, self._filters, table)
         self._hook = ImportHook(modules, self._probe)
         self._imports = ImportWatch(table, self._library_imported, is_own)
         self._tracing = SyncTracing(self._probe.recorder, self._probe.decisions, is_traced)
@@ -139,6 +139,7 @@ class ThreadSafetyChecker:
             self._tracing.__enter__()
             self._hook.install()
             self._imports.__enter__()
+            self._filters.__enter__()
             self._room.__enter__()
             self._entered = True
         return self
@@ -147,6 +148,7 @@ class ThreadSafetyChecker:
         if self._entered:
             self._entered = False
             self._room.__exit__(*exception)
+            self._filters.__exit__(*exception)
             self._imports.__exit__(*exception)
             self._hook.remove()
             self._tracing.__exit__(*exception)
@@ -164,8 +166,8 @@ class ThreadSafetyChecker:
         """
         if not self.enabled:
             return adapter
-        for kind in (adapter,) if isinstance(adapter, ModuleType) else type(adapter).__mro__:
-            module = kind if isinstance(kind, ModuleType) else sys.modules.get(kind.__module__)
+        for kind in (adapter,) if isinstance(adapter, ModuleType) else mro_of_type(type(adapter)):
+            module = kind if isinstance(kind, ModuleType) else sys.modules.get(module_of_type(kind))
             if module is not None and not _is_foreign(module.__name__):
                 self._hook.rewrite_loaded(module)
         if not isinstance(adapter, ModuleType):
@@ -207,8 +209,7 @@ class ThreadSafetyChecker:
         """
         if not self.enabled:
             return function
-        name = getattr(function, "__qualname__", repr(function))
-        return self.wrap(function, name)  # type: ignore[return-value]
+        return self.wrap(function, getattr(function, "__qualname__", repr(function)))  # type: ignore[return-value]
 
     def wrap(
         self, function: Callable[..., Any], name: str, serial: bool = False
@@ -330,10 +331,9 @@ class ThreadSafetyChecker:
         print(self.report().text)
 
     def _library_imported(self, library: Library, module: str, thread: int) -> None:
-        self._libraries[library.name] = library
+        self._libraries[library.name], recorder = library, self._probe.recorder
         if library.level != "incompatible" or library.standard:
             return
-        recorder = self._probe.recorder
         access = Access(recorder.thread, 0, "import", frozenset(), recorder.stack(), None)
         self.add(
             Finding(DOCUMENTED, library.name, f"{module} imports it", library.advice(), access)

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from ..calls import CallView, Peer, Sink
 from ..errors import CallError, shorten
+from .libraries import module_of_type, qualname_of_type
 
 #: The name of a tool, and the index of one of its examples.
 Step: TypeAlias = tuple[str, int]
@@ -81,7 +82,7 @@ class Outcomes:
     def raised(self, tool: str, error: BaseException) -> None:
         """Note an exception that came out of the function of a tool."""
         kind = type(error)
-        self._raised.setdefault((tool, f"{kind.__module__}.{kind.__qualname__}"), error)
+        self._raised.setdefault((tool, f"{module_of_type(kind)}.{qualname_of_type(kind)}"), error)
 
     def gave_up(self, tool: str) -> None:
         """A call of a tool did not get what it did not wait for: what it does then is right."""

@@ -11,17 +11,16 @@ from typing import Any
 
 from ..signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from .call_counts import CallCounts
-from .detector import DOCUMENTED, Access, Finding
+from .detector import DOCUMENTED, Access, Finding, Harmless
 from .instrument import Probe, place_of
-from .process_state import ProcessState
+from .libraries import Libraries
+from .process_state import FILTERS, FilterUsers, ProcessState
 from .schedule import Schedule
 
 _ADVICE = "pass what is needed as an argument, or set it once in setup()"
-_ON_WARNINGS = (
-    f"{_ADVICE}. If a library does it, as scikit-learn in fit() and Matplotlib, by catch_warnings(): python3.14 -X "
-    "context_aware_warnings=1 keeps them apart, and elsewhere only lost warnings are at stake, which a "
-    "comment on the line of def may say: # bridge: unguarded because ..."
-)
+#: Of filters of warnings that a library replaces for a moment.
+_LOST_WARNINGS = "only warnings are at stake, which may be lost, or shown that should not be"
+_APART = "python3.14 -X context_aware_warnings=1 keeps the filters of threads apart; elsewhere set those that matter before the calls"
 
 
 def _nothing(*_: object) -> None:
@@ -34,9 +33,15 @@ class WatchedCalls:
     Args:
         probe: is told of them, and of what they change for the whole process.
         counts: where they are counted.
+        filters: who replaces the filters of warnings.
+        libraries: what is documented of those that do.
     """
 
-    def __init__(self, probe: Probe, counts: CallCounts) -> None:
+    def __init__(
+        self, probe: Probe, counts: CallCounts, filters: FilterUsers, libraries: Libraries
+    ) -> None:
+        self._filters = filters
+        self._libraries = libraries
         self._probe = probe
         self._counts = counts
         #: Where calls pause; None: nowhere.
@@ -122,7 +127,7 @@ class WatchedCalls:
         turn = f"the turn of {name}"
         recorder = self._probe.recorder
         thread, schedule = recorder.thread, self.schedule
-        before = ProcessState() if self._counts.begin(name, thread) else None
+        before = ProcessState(self._filters) if self._counts.begin(name, thread) else None
         began = time.monotonic()
         recorder.begin(call, () if schedule is None else schedule.draw(name))
         if serial:
@@ -147,7 +152,20 @@ class WatchedCalls:
             self._counts.end(name, thread, time.monotonic() - began)
             # None: it could have been another call that ran
             for what in () if before is None else before.changed():
-                recorder.report(_change_of(what, function, name, thread))
+                packages = before.packages() if before and what == FILTERS else []
+                access = _access_of(function, name, thread)
+                recorder.report(self._change_of(what, packages, name, access))
+
+    def _change_of(self, what: str, packages: list[str], name: str, access: Access) -> Finding:
+        """What is reported of a change by a call; ``packages``: it is theirs, not the program's."""
+        if not packages:
+            problem = f"{name} changed it, for every thread of the process"
+            return Finding(DOCUMENTED, what, problem, _ADVICE, access)
+        rows = [self._libraries.for_module(package) for package in packages]
+        names = [row.name if row else package for row, package in zip(rows, packages, strict=True)]
+        advice = " ".join([f"{_APART}.", *(row.advice() for row in rows if row)])
+        problem = f"{' and '.join(names)} replaced them for a moment in {name}, for every thread"
+        return Finding(DOCUMENTED, what, problem, advice, access, doubt=Harmless(_LOST_WARNINGS))
 
 
 @types.coroutine
@@ -171,12 +189,6 @@ def _steps(part: Callable[..., Any], coroutine: Any) -> Any:
             coroutine.close()
 
 
-def _change_of(what: str, function: Any, name: str, thread: int) -> Finding:
+def _access_of(function: Any, name: str, thread: int) -> Access:
     place = place_of(function, name)
-    return Finding(
-        DOCUMENTED,
-        what,
-        f"{name} changed it, for every thread of the process",
-        _ON_WARNINGS if what == "the warnings filters" else _ADVICE,
-        Access(thread, 0, "change", frozenset(), (place,), name),
-    )
+    return Access(thread, 0, "change", frozenset(), (place,), name)

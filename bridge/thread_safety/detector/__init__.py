@@ -21,7 +21,7 @@ from .access_modes import (
     WALK,
     WRITE,
 )
-from .benign import DELETED, MIXED, Written
+from .benign import DELETED, MIXED, Harmless, Written
 from .detector import Detector
 from .findings import (
     CLEAN,
@@ -45,7 +45,7 @@ from .happens_before import Clock
 __all__ = [
     "Detector", "Clock", "Access", "Finding", "Frame",
     "OBSERVED", "DISCIPLINE", "DOCUMENTED", "WRONG", "ORDER", "LEAK", "SHOWN_FRAMES",
-    "RACE", "NOTED", "CLEAN", "SILENCE", "Written", "MIXED", "DELETED",
+    "RACE", "NOTED", "CLEAN", "SILENCE", "Harmless", "Written", "MIXED", "DELETED",
     "ThreadSafetyError",
     "READ", "WRITE", "TOUCH", "PEEK", "COPY", "ITERATE", "GROW", "SHRINK", "REORDER",
     "LOOKS", "WALK", "SNAPSHOT", "OVERWRITE",

@@ -210,3 +210,27 @@ class Doubt:
     def kind(self) -> str:
         """Why it is safe in CPython, in words."""
         return self._uses[-1].kind
+
+
+class Harmless(Doubt):
+    """It is a note, whatever else is seen.
+
+    Args:
+        kind: why, in words.
+    """
+
+    __slots__ = ("_kind",)
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(NOTE, Uses())
+        self._kind = kind
+
+    @property
+    def harm(self) -> str | None:
+        """Nothing makes a race of it."""
+        return None
+
+    @property
+    def kind(self) -> str:
+        """Why it is safe in CPython, in words."""
+        return self._kind

@@ -16,10 +16,10 @@ from .modules import ProgramModules, is_bridge
 from .probe import Probe
 from .recorder import Recorder
 from .recursion import RecursionRoom
-from .stacks import place_of
+from .stacks import is_installed, place_of
 from .sync import SyncTracing, is_traced
 
 __all__ = [
-    "Faults", "ImportHook", "Losses", "Probe", "ProgramModules", "Recorder", "RecursionRoom", "SyncTracing", "is_bridge", "is_traced",
-    "place_of",
+    "Faults", "ImportHook", "Losses", "Probe", "ProgramModules", "Recorder", "RecursionRoom", "SyncTracing", "is_bridge",
+    "is_installed", "is_traced", "place_of",
 ]  # fmt: skip

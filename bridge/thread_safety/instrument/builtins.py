@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import copy
 import functools
+import operator
 import sys
 import types
 import weakref
@@ -16,6 +17,7 @@ from array import array
 from typing import Any
 
 from ..detector import COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WRITE
+from ..libraries import module_of_type, mro_of_type, qualname_of_type
 
 #: How a deque is copied. Without the GIL, item by item: "deque mutated during iteration".
 DEQUE_COPY = COPY if getattr(sys, "_is_gil_enabled", lambda: True)() else ITERATE
@@ -145,9 +147,37 @@ def namespace(value: Any) -> dict[str, Any]:
     """The ``__dict__`` of an object, which is not asked for it either."""
     try:
         found: dict[str, Any] = object.__getattribute__(value, "__dict__")
-    except AttributeError:
+    except BaseException:  # of a class with a ``__dict__`` of its own
         return {}
     return found
+
+
+def length(container: Any) -> int:
+    """How many items a container has, by its builtin type: a class of the program is not asked."""
+    for kind in CONTAINERS:
+        if issubclass(type(container), kind):
+            has_length: Any = kind
+            count: int = has_length.__len__(container)
+            return count
+    return 0
+
+
+def has_key(container: Any, key: Any) -> bool | None:
+    """Whether a mapping has a key; None: the key does not let itself be looked up."""
+    try:
+        if issubclass(type(container), dict):
+            return dict.__contains__(container, key)
+        return key in container
+    except (Exception, SystemExit):  # the operation itself will say so
+        return None
+
+
+def position_of(container: Any, key: Any) -> int | None:
+    """The position that a key means in a sequence; None: it means none."""
+    try:
+        return operator.index(key) % (length(container) or 1)
+    except (Exception, SystemExit):  # the operation itself will say so
+        return None
 
 
 def is_array(value: Any) -> bool:
@@ -189,8 +219,8 @@ def changed_arguments(function: Any, name: str, module: str) -> range:
 
 def stateful(kind: type) -> dict[str, str | None] | None:
     """How the methods of a type, or of a base of it, access its state; None if it has none."""
-    for base in kind.__mro__:
-        found = STATEFUL.get(f"{base.__module__}.{base.__qualname__}")
+    for base in mro_of_type(kind):
+        found = STATEFUL.get(f"{module_of_type(base)}.{qualname_of_type(base)}")
         if found is not None:
             return found
     return None
@@ -203,8 +233,11 @@ def name_of(function: Any) -> str:
 
 def module_of(function: Any) -> str:
     """The module of a function, or of its type."""
-    module: str | None = getattr(function, "__module__", None)
-    return module or type(function).__module__
+    kind = type(function)
+    is_type = issubclass(kind, type)
+    module = module_of_type(function) if is_type else getattr(function, "__module__", None)
+    module = module or module_of_type(kind)
+    return module if isinstance(module, str) else ""
 
 
 def looks_deeply(function: Any) -> bool:

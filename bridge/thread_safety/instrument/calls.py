@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import collections
 import contextvars
-import copy
 import functools
-import threading
 import types
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-from ..detector import GROW, ITERATE, READ, REORDER, WALK, WRITE
-from ..libraries import Rules
+from ..detector import WRITE
+from ..libraries import Rules, module_of_type
 from .builtins import (
-    ARRAY_CHANGES,
     CONTAINERS,
     HASHABLE,
     KEEPS,
-    MAPPINGS,
-    METHODS,
     NO_ACCESS,
-    PASS_ON,
     VIEWS,
-    changed_arguments,
     is_a,
-    is_array,
-    looks_deeply,
-    module_of,
     name_of,
-    stateful,
-    use_by,
 )
-from .containers import NESTED, Containers
+from .call_effects import CallEffects
+from .containers import Containers
 from .documented import DocumentedObjects
+from .faults import guarded
 from .known_objects import Shared
 from .locks import RAW_LOCKS, RawLock
 from .recorder import Recorder
@@ -47,13 +36,13 @@ _QUIET = frozenset(["bridge.adapter", "bridge.context", "bridge.running_call", "
 _MAX_FUNCTIONS = 1000
 #: Methods that give an object out of a container, and take it from there.
 _TAKES = frozenset(["pop", "popleft", "popitem"])
-#: Methods that look and act in one step; of ``dict.pop`` only if there is a default.
-_LOOKS_ITSELF = frozenset(["setdefault", "pop"])
 _BY_IDENTITY: Any = object.__hash__
 _SAY_THEIR_MODULE = frozenset([types.FunctionType, types.MethodType, type])
 _ATTRIBUTE_FUNCTIONS = frozenset([setattr, delattr, getattr, hasattr, next, object.__setattr__])
 #: Functions that give the same object again.
 _LASTING = (functools._lru_cache_wrapper, weakref.ref)
+#: How a call is made: by whom, and what is done with its value.
+_ITS_OWN, _ATTRIBUTE, _CONTAINER, _LOCK, _LASTING_VALUE, _NAMESPACE, _PLAIN = range(7)
 
 
 class Calls:
@@ -79,7 +68,9 @@ class Calls:
         rules: Rules,
         documented: DocumentedObjects,
     ) -> None:
+        self.faults = recorder.faults
         self._documented_objects = documented
+        self._effects = CallEffects(is_own, shared, recorder, containers, documented)
         self._is_own = is_own
         self._shared = shared
         self._recorder = recorder
@@ -91,52 +82,87 @@ class Calls:
 
     def call(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """``function(*args, **kwargs)``"""
-        kind = type(function)
-        of = function if kind in _SAY_THEIR_MODULE else kind
-        if self._is_own(of.__module__) or of.__module__ in _QUIET:
-            return function(*args, **kwargs)  # its own code tells
-        hashable = kind in HASHABLE or kind.__hash__ is _BY_IDENTITY
-        if hashable and function in _ATTRIBUTE_FUNCTIONS:
+        way: object = None
+        shared = bound = None
+        try:
+            kind = type(function)
+            module = function.__module__ if kind in _SAY_THEIR_MODULE else module_of_type(kind)
+            hashable = kind in HASHABLE or kind.__hash__ is _BY_IDENTITY
+            if self._is_own(module) or module in _QUIET:
+                way = _ITS_OWN  # its own code tells
+            elif hashable and function in _ATTRIBUTE_FUNCTIONS:
+                way = _ATTRIBUTE
+            else:
+                bound = getattr(function, "__self__", None)
+                if issubclass(type(bound), types.ModuleType):
+                    bound = None
+                if bound is not None:
+                    shared = self._shared.known(bound)
+                way = self._before_call(function, bound, shared, hashable, args, kwargs)
+        except BaseException as error:
+            self.faults.note(error)
+        if way is None or way is _ITS_OWN:
+            return function(*args, **kwargs)
+        if way is _ATTRIBUTE:
             return self._call_attribute_function(function, args)
-        bound = getattr(function, "__self__", None)
-        if issubclass(type(bound), types.ModuleType):
-            bound = None
-        shared = None if bound is None else self._shared.known(bound)
+        if way is _CONTAINER:
+            assert shared is not None
+            return self._call_container(function, shared, args, kwargs)
+        if way is _LOCK:
+            return self._call_lock(function, bound, args, kwargs)
+        value = function(*args, **kwargs)
+        if self._recorder.pause is not None:
+            self._recorder.point()
+        if way is _LASTING_VALUE:
+            self._shared.share(value, name_of(function) or name_of(bound))
+        elif way is _NAMESPACE:
+            owner = self._shared.get(args[0])
+            if owner is not None:
+                self._variables.share_namespace(value, owner)
+        return value
+
+    def _before_call(
+        self,
+        function: Any,
+        bound: Any,
+        shared: Shared | None,
+        hashable: bool,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> object:
+        """Tell of a call of what is not the program's. Returns the way in which it is to be made."""
         if shared is not None:
-            self._record_bound(function, bound, shared, args, kwargs)
-        if bound is None and kind not in HASHABLE:
+            self._effects.record_bound(function, bound, shared, args, kwargs)
+        if bound is None and type(function) not in HASHABLE:
             called = self._shared.known(function)
             if called is not None:
                 self._documented_objects.use(function, called, "__call__")
         if self._is_documented(function, bound, hashable):
             self._record_rule(function, bound, shared)
         if not (hashable and function in NO_ACCESS):
-            self._record_arguments(function, args, kwargs)
+            self._effects.record_arguments(function, args, kwargs)
         if shared is not None and is_a(bound, CONTAINERS):
-            return self._call_container(function, shared, args, kwargs)
+            return _CONTAINER
         if type(bound) in RAW_LOCKS:
-            return self._call_lock(function, bound, args, kwargs)
-        self._publish_arguments(function, bound, shared, args, kwargs)
-        value = function(*args, **kwargs)
-        if self._recorder.pause is not None:
-            self._recorder.point()
-        if kind in _LASTING or type(bound) is contextvars.ContextVar:
-            self._shared.share(value, name_of(function) or name_of(bound))
-        if function is vars and args:
-            owner = self._shared.get(args[0])
-            if owner is not None:
-                self._variables.share_namespace(value, owner)
-        return value
+            return _LOCK
+        self._effects.publish_arguments(function, bound, shared, args, kwargs)
+        if type(function) in _LASTING or type(bound) is contextvars.ContextVar:
+            return _LASTING_VALUE
+        return _NAMESPACE if function is vars and args else _PLAIN
 
     def enter(self, manager: Any) -> Any:
         """``manager`` of a ``with`` statement."""
         if type(manager) in RAW_LOCKS:
             return RawLock(self._recorder, manager)
-        if self._is_own(type(manager).__module__):
-            return manager
-        if self._is_documented(manager, manager, True):
-            self._record_rule(manager, manager, self._shared.known(manager))
+        self._record_manager(manager)
         return manager
+
+    @guarded
+    def _record_manager(self, manager: Any) -> None:
+        if not self._is_own(module_of_type(type(manager))) and self._is_documented(
+            manager, manager, True
+        ):
+            self._record_rule(manager, manager, self._shared.known(manager))
 
     def _is_documented(self, function: Any, bound: Any, hashable: bool) -> bool:
         """``Rules.concerns``, remembered for each function and for each method of a type."""
@@ -163,126 +189,7 @@ class Calls:
         if rule is not None:
             self._recorder.record_use(rule)
 
-    # -- what the function does -------------------------------------------------------------
-
-    def _record_bound(
-        self,
-        function: Any,
-        bound: Any,
-        shared: Shared,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        """A method of a shared object is called."""
-        name = name_of(function)
-        if is_a(bound, types.GeneratorType):
-            self._recorder.record(shared, "its progress", WRITE, shared.name)
-        elif is_array(bound):
-            self._recorder.record_array(shared, WRITE if name in ARRAY_CHANGES else READ, bound)
-        elif is_a(bound, CONTAINERS) and not self._is_own(module_of(function)):
-            self._record_method(bound, shared, name, args, kwargs)
-        else:
-            modes = stateful(type(bound))
-            mode = None if modes is None else modes.get(name, modes[""])
-            if mode is not None:
-                self._recorder.record(shared, "its state", mode, shared.name)
-
-    def _record_method(
-        self,
-        bound: Any,
-        shared: Shared,
-        name: str,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        """A method of a container that is not Python code."""
-        found = (
-            methods[name]
-            for kind, methods in METHODS.items()
-            if is_a(bound, kind) and name in methods
-        )
-        structure, item = next(found, (None, None))
-        if name in _LOOKS_ITSELF and len(args) > (name == "pop"):
-            # whatever was found there before: now it is looked at and changed in one step
-            self._recorder.look_again(shared, args[0])
-        if item is not None and args:
-            self._recorder.record_item(shared, args[0], item)
-            if structure == GROW and args[0] in bound:
-                return  # nothing is added
-        if structure is not None:
-            self._recorder.record_structure(shared, structure)
-        if name == "update" and is_a(bound, MAPPINGS):
-            self._record_update(bound, shared, args)
-            self._record_update(bound, shared, (kwargs,))
-
-    def _record_update(self, object: Any, shared: Shared, args: tuple[Any, ...]) -> None:
-        counts = is_a(object, collections.Counter)
-        given = args[0] if args and is_a(args[0], dict | list | set | str | tuple) else ()
-        for key in list(dict.fromkeys(given))[:100] if counts or is_a(given, dict) else ():
-            if counts:
-                self._recorder.record_item(shared, key, READ)
-            self._recorder.record_item(shared, key, WRITE)
-
-    def _record_arguments(
-        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        """Shared objects are passed to code that is not rewritten."""
-        views = self._containers.views
-        for position, argument in enumerate((*args, *kwargs.values()) if kwargs else args):
-            shared = self._shared.known(argument)
-            if shared is not None:
-                self._record_argument(function, position, argument, shared)
-            elif views and id(argument) in views:
-                self._recorder.record_structure(views[id(argument)][1], use_by(function, argument))
-            elif type(argument) in NESTED and looks_deeply(function):
-                self._containers.look_deeply(argument, ITERATE)
-        if not kwargs:
-            return
-        out = kwargs.get("out")
-        for target in out if isinstance(out, tuple) else (out,):
-            shared = self._shared.known(target)
-            if shared is not None:
-                self._recorder.record_array(shared, WRITE, target)
-
-    def _record_argument(self, function: Any, position: int, argument: Any, shared: Shared) -> None:
-        module = module_of(function)
-        if module.startswith(PASS_ON):
-            return
-        if position in changed_arguments(function, name_of(function), module):
-            self._recorder.record_structure(shared, REORDER)
-        elif is_a(argument, types.GeneratorType):
-            self._recorder.record(shared, "its progress", WRITE, shared.name)
-        elif is_a(argument, memoryview) or is_array(argument):
-            self._recorder.record_array(shared, READ, argument)
-        elif looks_deeply(function) and function is not copy.copy:
-            self._containers.look_deeply(argument, ITERATE)
-        elif is_a(argument, CONTAINERS):
-            self._recorder.record_structure(shared, use_by(function, argument))
-        elif not self._documented_objects.read(argument, shared) and function is copy.copy:
-            self._recorder.record_whole(shared, WALK)
-
-    # -- what other threads get to know -----------------------------------------------------
-
-    def _publish_arguments(
-        self,
-        function: Any,
-        bound: Any,
-        shared: Shared | None,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        """Other threads may get what is put into a queue, and what a thread is made of."""
-        passes_on = module_of(function).startswith(PASS_ON)
-        if bound is None:
-            if not passes_on or not is_a(function, type):
-                return
-        elif is_a(bound, threading.Thread) and name_of(function) == "start":
-            args = tuple(bound.__dict__.values())
-        elif (shared is None and not passes_on) or name_of(function) not in KEEPS:
-            return
-        for argument in (*args, *kwargs.values()):
-            owner = function if bound is None else bound
-            self._shared.publish(argument, type(owner).__name__, deep=passes_on)
+    # -- functions that stand for operations ------------------------------------------------
 
     def _call_container(
         self, function: Any, shared: Shared, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -301,8 +208,6 @@ class Calls:
         else:
             self._shared.share(value, f"{shared.name}[…]")
         return value
-
-    # -- functions that stand for operations ------------------------------------------------
 
     def _call_lock(
         self, function: Any, lock: Any, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -12,9 +12,20 @@ from typing import Any
 
 from ..detector import COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WALK, WRITE
 from ..libraries import Rules
-from .builtins import CONTAINERS, MAPPINGS, SEQUENCES, is_a, is_array, namespace
+from .builtins import (
+    CONTAINERS,
+    MAPPINGS,
+    SEQUENCES,
+    has_key,
+    is_a,
+    is_array,
+    namespace,
+    position_of,
+)
 from .documented import DocumentedObjects, viewed
+from .faults import guarded
 from .known_objects import Shared
+from .places import Item
 from .recorder import Recorder
 from .shared_objects import SharedObjects, short
 from .stacks import place_of
@@ -47,6 +58,7 @@ class Containers:
         rules: Rules,
         documented: DocumentedObjects,
     ) -> None:
+        self.faults = recorder.faults
         self._documented = documented
         self._shared = shared
         self._recorder = recorder
@@ -66,10 +78,11 @@ class Containers:
         self._shared.share(value, f"{shared.name}[{short(key)}]")
         return value
 
+    @guarded
     def _look_at(self, shared: Shared, container: Any, key: Any, augmented: bool) -> None:
         if is_a(container, MAPPINGS):
             self._recorder.record_item(shared, key, READ, augmented)
-            if key not in container and hasattr(type(container), "__missing__"):
+            if hasattr(type(container), "__missing__") and has_key(container, key) is False:
                 self._recorder.record_item(shared, key, TOUCH)
                 self._recorder.record_structure(shared, GROW)
         elif is_array(container):
@@ -78,15 +91,17 @@ class Containers:
             self._recorder.record_array(shared, READ, container)
         elif is_a(container, SEQUENCES):
             self._recorder.record_structure(shared, COPY if is_a(key, slice) else PEEK)
-            if is_a(key, int):
-                self._recorder.record_item(shared, key % (len(container) or 1), READ, augmented)
+            position = position_of(container, key)
+            if position is not None:
+                self._recorder.record_item(shared, position, READ, augmented)
         else:
             self._documented.use(container, shared, "__getitem__")
 
-    def place(self, container: Any, key: Any) -> _Place:
+    def place(self, container: Any, key: Any) -> Item:
         """``container[key]`` where it is written."""
-        return _Place(self, container, key)
+        return Item(self, container, key)
 
+    @guarded
     def before_change(self, container: Any, key: Any, value: Any, *, deletes: bool) -> None:
         """``container[key]`` is about to become ``value``, or to be deleted."""
         container = viewed(container)
@@ -97,7 +112,7 @@ class Containers:
                 self._recorder.record_use(rule)
             return
         if is_a(container, MAPPINGS):
-            new = key not in container
+            new = not has_key(container, key)
             if deletes:
                 self._recorder.record_item(shared, key, TOUCH)
             else:
@@ -116,8 +131,8 @@ class Containers:
         elif is_a(container, SEQUENCES):
             if deletes or is_a(key, slice):
                 self._recorder.record_structure(shared, SHRINK if deletes else REORDER)
-            else:
-                self._recorder.record_item(shared, key % (len(container) or 1), WRITE)
+            elif (position := position_of(container, key)) is not None:
+                self._recorder.record_item(shared, position, WRITE)
                 self._recorder.record_overwriting(shared)
         else:
             name = "__delitem__" if deletes else "__setitem__"
@@ -141,12 +156,14 @@ class Containers:
                 return
         self._recorder.record_array(shared, mode, container)
 
+    @guarded
     def keep(self, container: Any, value: Any, key: Any) -> None:
         """``value`` is about to become ``container[key]``."""
         shared = self._shared.known(container)
         if shared is not None and not is_a(container, memoryview) and not is_array(container):
             self.put_in(shared, value, f"{shared.name}[{short(key)}]")
 
+    @guarded
     def put_in(self, shared: Shared, value: Any, name: str) -> None:
         """An object is put into a container; whoever takes it out again is handed it."""
         self._shared.publish(value, name)
@@ -159,31 +176,44 @@ class Containers:
         """``item in container``"""
         shared = self._shared.known(container)
         if shared is not None:
-            if is_a(container, (*MAPPINGS, set)):
-                self._recorder.record_item(shared, item, READ)
-            elif not self._documented.use(container, shared, "__contains__"):
-                self._recorder.record_structure(shared, COPY)
+            self._look_for(item, container, shared)
         elif self.views:
             self._look_at_view(container, COPY)
         return item in container
 
+    @guarded
+    def _look_for(self, item: Any, container: Any, shared: Shared) -> None:
+        if is_a(container, (*MAPPINGS, set)):
+            self._recorder.record_item(shared, item, READ)
+        elif not self._documented.use(container, shared, "__contains__"):
+            self._recorder.record_structure(shared, COPY)
+
     def whole(self, value: Any) -> Any:
         """``value`` where all of it is taken at once: unpacked, or made a text."""
         shared = self._shared.known(value)
-        if shared is None:
-            if self.views:
-                self._look_at_view(value, COPY)
-        elif is_array(value):
+        if shared is not None:
+            self._record_look(value, shared)
+        elif self.views:
+            self._look_at_view(value, COPY)
+        return value
+
+    @guarded
+    def _record_look(self, value: Any, shared: Shared) -> bool:
+        """All of a shared object is used. Returns whether it is a container."""
+        if is_array(value):
             self._recorder.record_array(shared, READ, value)
         elif is_a(value, CONTAINERS):
             self._recorder.record_structure(shared, COPY)
-        return value
+        else:
+            return False
+        return True
 
     def _look_at_view(self, view: Any, mode: str) -> None:
         found = self.views.get(id(view))
         if found is not None:
             self._recorder.record_structure(found[1], mode)
 
+    @guarded
     def look_deeply(self, value: Any, mode: str, stack: Any = None, depth: int = 4) -> None:
         """Whatever is shared of ``value`` and what it contains is looked at, in every part."""
         shared = self._shared.known(value)
@@ -215,13 +245,8 @@ class Containers:
     def operand(self, value: Any) -> Any:
         """``value`` as a part of an expression."""
         shared = self._shared.known(value)
-        if shared is not None:
-            if is_array(value):
-                self._recorder.record_array(shared, READ, value)
-            elif is_a(value, CONTAINERS):
-                self._recorder.record_structure(shared, COPY)
-            else:
-                self._documented.read(value, shared)
+        if shared is not None and not self._record_look(value, shared):
+            self._documented.read(value, shared)
         return value
 
     def in_place(self, name: str, old: Any, value: Any) -> Any:
@@ -229,6 +254,7 @@ class Containers:
         self.before_in_place(old)
         return getattr(operator, name)(old, value)
 
+    @guarded
     def before_in_place(self, value: Any) -> None:
         """``value`` is about to be changed by an operator."""
         shared = self._shared.known(value)
@@ -242,6 +268,7 @@ class Containers:
         elif self._rules.has_effects(type(value)):
             self._documented.write(value, shared)
 
+    @guarded
     def returned(self, result: Any, function: Any, name: str) -> None:
         """A call of ``function``, known as ``name``, returns: what is read when its locks are free."""
         if is_a(result, NESTED) or self._shared.known(result) is not None:
@@ -276,6 +303,14 @@ class Containers:
         self._documented.use(iterable, shared, "__iter__")
         return iterable
 
+    def delegate(self, iterable: Any) -> Any:
+        """``iterable`` where ``yield from`` walks through it: a generator gets what is sent or thrown."""
+        shared = self._shared.known(iterable)
+        if shared is not None and is_a(iterable, types.GeneratorType):
+            self._recorder.record(shared, "its progress", WRITE, shared.name)
+            return iterable
+        return self.iterate(iterable)
+
     def _walk(self, iterable: Any, shared: Shared) -> Iterator[Any]:
         self._recorder.record_structure(shared, ITERATE)
         for value in iterable:
@@ -298,38 +333,3 @@ class Containers:
 def _found(container: Any, key: Any) -> Any:
     """``container[key]`` of a plain dict, without code of the program; of others it is not known."""
     return dict.get(container, key) if is_a(container, dict) else UNSEEN
-
-
-class _Place:
-    """``container[key]`` as the target of an assignment."""
-
-    __slots__ = ("_container", "_key", "_operations")
-
-    def __init__(self, operations: Containers, container: Any, key: Any) -> None:
-        self._operations, self._container, self._key = operations, container, key
-
-    @property
-    def value(self) -> Any:
-        return self._operations.item(self._container, self._key)
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        self._operations.before_change(self._container, self._key, value, deletes=False)
-        self._operations.keep(self._container, value, self._key)
-        self._container[self._key] = value
-
-    @value.deleter
-    def value(self) -> None:
-        self._operations.before_change(self._container, self._key, None, deletes=True)
-        del self._container[self._key]
-
-    @property
-    def in_place(self) -> Any:
-        value = self._operations.item(self._container, self._key, True)
-        if not is_array(self._container):  # of an array it is a view, which is assigned next
-            self._operations.before_in_place(value)
-        return value
-
-    @in_place.setter
-    def in_place(self, value: Any) -> None:
-        self.value = value

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..detector import READ, WRITE
-from ..libraries import WRITES, Rules
+from ..libraries import WRITES, Rules, module_of_type
+from .faults import guarded
 from .known_objects import Shared
 from .recorder import Recorder
 
@@ -19,9 +20,11 @@ class DocumentedObjects:
     """
 
     def __init__(self, recorder: Recorder, rules: Rules) -> None:
+        self.faults = recorder.faults
         self._recorder = recorder
         self._rules = rules
 
+    @guarded
     def use(self, value: Any, shared: Shared, name: str) -> bool:
         """A method, an operator or an attribute of an object is used. Returns whether it has a rule."""
         kind = type(value)
@@ -32,6 +35,7 @@ class DocumentedObjects:
         self._recorder.record(shared, "its state", mode, shared.name, rule.advice)
         return True
 
+    @guarded
     def read(self, value: Any, shared: Shared) -> bool:
         """An object is handed to somebody, who looks at it. Returns whether it has a rule."""
         rule = self._rules.for_type(type(value))
@@ -40,6 +44,7 @@ class DocumentedObjects:
         self._recorder.record(shared, "its state", READ, shared.name, rule.advice)
         return True
 
+    @guarded
     def write(self, value: Any, shared: Shared) -> bool:
         """An attribute of an object is written. Returns whether it has a rule."""
         rule = self._rules.for_type(type(value))
@@ -56,6 +61,6 @@ class DocumentedObjects:
 def viewed(value: Any) -> Any:
     """The object that another one stands for, as ``frame.loc`` for ``frame``."""
     kind = type(value)
-    if kind.__module__ == "pandas.core.indexing":
+    if module_of_type(kind) == "pandas.core.indexing":
         return getattr(value, "obj", value)
     return value

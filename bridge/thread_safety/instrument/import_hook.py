@@ -11,6 +11,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from ..libraries import module_of_type, vars_of_type
 from .modules import ProgramModules
 from .probe import Probe
 from .rewriter import rewrite
@@ -131,8 +132,8 @@ def _functions(module: ModuleType) -> list[FunctionType]:
         elif kind is FunctionType and id(value) not in reached:
             reached[id(value)] = value
             pending += _captured(value)
-        elif issubclass(kind, type) and value.__module__ == module.__name__:
-            pending += vars(value).values()
+        elif issubclass(kind, type) and module_of_type(value) == module.__name__:
+            pending += vars_of_type(value).values()
     return list({**found, **reached}.values())
 
 

@@ -123,6 +123,11 @@ def iterated(node: ast.expr) -> ast.expr:
     return call(node, CONTAINERS, "iterate", node)
 
 
+def delegated(node: ast.expr) -> ast.expr:
+    """What ``yield from`` walks through."""
+    return call(node, CONTAINERS, "delegate", node)
+
+
 def whole(node: ast.expr) -> ast.expr:
     """What is unpacked, or shown as a text: all of it is read."""
     if isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict | ast.Constant | ast.JoinedStr):

@@ -59,7 +59,7 @@ class Probe:
         lock = _thread.RLock()
         _free_in_children(lock)
         threads = ThreadStates(is_own, count(1), {})
-        shared = SharedObjects(is_own, rules, threads, lock, detector.forget, losses.lost)
+        shared = SharedObjects(is_own, rules, threads, lock, detector.forget, losses.lost, faults)
         recorder = Recorder(detector, threads, lock, faults, shared.known_objects)
         documented = DocumentedObjects(recorder, rules)
         containers = Containers(shared, recorder, rules, documented)

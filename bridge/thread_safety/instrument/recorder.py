@@ -160,7 +160,7 @@ class Recorder:
                 stack = here.stacks.here() if order.held(thread) else _NOWHERE
                 self._detector.locks.taken(thread, lock, stack, here.call or thread, waited)
                 order.acquire(thread, lock)
-        except Exception as error:
+        except BaseException as error:
             self.faults.note(error)
 
     def release(self, lock: Hashable, thread: int) -> None:
@@ -169,7 +169,7 @@ class Recorder:
             with self.lock:
                 self._detector.order.release(thread, lock)
                 self._detector.locks.given(lock)
-        except Exception as error:
+        except BaseException as error:
             self.faults.note(error)
         if self.pause is not None:
             self.point()
@@ -245,7 +245,7 @@ class Recorder:
                     thread, shared.key, part, mode, name, stack, call, rule, unfinished,
                     augmented, written, plain,
                 )  # fmt: skip
-        except Exception as error:
+        except BaseException as error:
             self.faults.note(error)
         if self.pause is not None:
             self.point()
@@ -290,7 +290,7 @@ class Recorder:
             hash(key)
             name = f"{shared.name}[{short(key)}]"
             key = weakly(key)
-        except Exception:
+        except BaseException:
             return  # not hashable: the operation itself will say so
         self.record(shared, ("item", key), mode, name, augmented=augmented, written=written)
 

@@ -24,6 +24,7 @@ from .operations import (
     called,
     cell,
     compared,
+    delegated,
     in_place_function,
     item,
     iterated,
@@ -217,7 +218,7 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_YieldFrom(self, node: ast.YieldFrom) -> ast.AST:
         self.generic_visit(node)
-        node.value = iterated(node.value)
+        node.value = delegated(node.value)
         return node
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:

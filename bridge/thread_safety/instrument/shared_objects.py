@@ -20,8 +20,9 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from ...errors import shorten
-from ..libraries import Rules
+from ..libraries import Rules, module_of_type, mro_of_type, qualname_of_type, vars_of_type
 from .builtins import CONTAINERS, MAPPINGS, base, is_a, namespace, shows_memory, stateful
+from .faults import Faults, guarded
 from .known_objects import KnownObjects, Shared
 from .threads import ThreadStates
 
@@ -42,6 +43,7 @@ class SharedObjects:
             that needs the other.
         gone: called with the key of each object that is no more, under the lock.
         lost: called, with what it is, for each object that finds no place.
+        faults: is told what goes wrong here, which is nothing to the program.
     """
 
     def __init__(
@@ -52,7 +54,9 @@ class SharedObjects:
         lock: _thread.RLock,
         gone: Callable[[Hashable], object],
         lost: Callable[[str], object],
+        faults: Faults,
     ) -> None:
+        self.faults = faults
         self._is_own = is_own
         self._rules = rules
         self._threads = threads
@@ -75,6 +79,7 @@ class SharedObjects:
         """Watch an object of any kind."""
         self.known_objects.add(value, shared)
 
+    @guarded
     def watch(self, root: Any, name: str, *, for_good: bool = False) -> None:
         """Note an object, and all that it leads to now, as known to every thread."""
         with self._lock:
@@ -92,6 +97,7 @@ class SharedObjects:
                     )
                 pending.extend(parts(value, path))
 
+    @guarded
     def watch_module(self, module: types.ModuleType) -> None:
         """Watch the globals of a module, and the data of its classes."""
         self._can_change.clear()  # it may have become one of the program's own
@@ -101,23 +107,26 @@ class SharedObjects:
         self.known_objects.add(names, known, for_good=True)
         self._objects[id(module)] = known
         for name, value in list(names.items()):
-            if is_a(value, type) and value.__module__ == module.__name__:
+            if is_a(value, type) and module_of_type(value) == module.__name__:
                 self._watch_class(value)
             elif is_a(value, types.FunctionType):
                 self._watch_function(value)
             elif not is_a(value, types.ModuleType | type) and not name.startswith("__"):
                 self.watch(value, f"{module.__name__}.{name}", for_good=True)
 
+    @guarded
     def _watch_class(self, cls: type) -> None:
         if id(cls) in self._objects:
             return
-        self.known_objects.add(cls, Shared(cls, cls.__name__, None, True), for_good=True)
-        for name, value in list(vars(cls).items()):
+        name = qualname_of_type(cls).rpartition(".")[2]
+        self.known_objects.add(cls, Shared(cls, name, None, True), for_good=True)
+        for attribute, value in list(vars_of_type(cls).items()):
             if is_a(value, types.FunctionType):
                 self._watch_function(value)
-            elif not name.startswith("__"):
-                self.watch(value, f"{cls.__name__}.{name}")
+            elif not attribute.startswith("__"):
+                self.watch(value, f"{name}.{attribute}")
 
+    @guarded
     def _watch_function(self, function: types.FunctionType) -> None:
         """Default arguments are made once, and closures are kept; it may have attributes."""
         self.known_objects.add(
@@ -159,7 +168,7 @@ class SharedObjects:
             return True
         if issubclass(kind, _NEVER_WATCHED):
             return False
-        if kind is types.SimpleNamespace or self._is_own(kind.__module__):
+        if kind is types.SimpleNamespace or self._is_own(module_of_type(kind)):
             return True
         if stateful(kind) is not None or shows_memory(kind):  # type: ignore[arg-type]
             return True
@@ -168,10 +177,15 @@ class SharedObjects:
     def known(self, value: Any) -> Shared | None:
         """What is known of this object, or of the one whose memory it shows."""
         shared = self._objects.get(id(value))
-        if shared is None and shows_memory(type(value)):  # type: ignore[arg-type]
-            return self._objects.get(id(base(value)))
+        if shared is None:
+            try:
+                if shows_memory(type(value)):  # type: ignore[arg-type]
+                    return self._objects.get(id(base(value)))
+            except BaseException as error:  # of the type of its type
+                self.faults.note(error)
         return shared
 
+    @guarded
     def share(self, value: Any, name: str) -> None:
         """``value`` was read from a shared object by this thread."""
         if not self.can_change(value):
@@ -181,6 +195,7 @@ class SharedObjects:
             return
         self.known_objects.add(value, Shared(value, name, self._threads.number, False))
 
+    @guarded
     def publish(self, value: Any, name: str, *, deep: bool = False) -> None:
         """``value`` is being stored where other threads find it, by this thread.
 
@@ -220,8 +235,8 @@ def parts(value: Any, path: str) -> list[tuple[Any, str]]:
     if is_a(value, threading.local):
         return []  # each thread has others
     parts = [(item, f"{path}.{name}") for name, item in list(namespace(value).items())]
-    for kind in type(value).__mro__:
-        for name, member in list(vars(kind).items()):
+    for kind in mro_of_type(type(value)):
+        for name, member in list(vars_of_type(kind).items()):
             if is_a(member, types.MemberDescriptorType):
                 try:
                     parts.append((member.__get__(value), f"{path}.{name}"))

@@ -138,7 +138,12 @@ class Stacks:
             return _END if module in _RUN_CALLS else _LEFT_OUT
         if is_bridge(module):
             return _END
-        return _LIBRARY if any(place in file for place in _LIBRARY_PLACES) else _PROGRAM
+        return _LIBRARY if is_installed(file) else _PROGRAM
+
+
+def is_installed(file: str) -> bool:
+    """Whether code of this file belongs to Python or to an installed package."""
+    return any(place in file for place in _LIBRARY_PLACES)
 
 
 def place_of(function: Any, name: str) -> Frame:

@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 from ..detector import MIXED, Written
-from .builtins import CONTAINERS, is_a, shows_memory
+from ..libraries import module_of_type
+from .builtins import CONTAINERS, is_a, length, shows_memory
 from .shared_objects import SharedObjects
 
 #: What stands for a value of which nothing is known, and for none.
@@ -33,7 +34,7 @@ def describe_write(old: Any, new: Any, objects: SharedObjects) -> Written:
     replaces = old is not None and old is not new and not _is_same(old, new)
     known = objects.get(new)
     key = None if known is None else known.key
-    fills = is_a(old, CONTAINERS) and len(old or ()) == 0 and new is not None
+    fills = is_a(old, CONTAINERS) and length(old) == 0 and new is not None
     return Written(constant, replaces, is_data(new), key, fills=fills)
 
 
@@ -50,7 +51,7 @@ def is_data(value: Any, depth: int = _DEPTH) -> bool:
         return len(value) <= _MAX_PARTS and all(
             is_data(each, depth - 1) for pair in _copy(value.items()) for each in pair
         )
-    if kind.__module__ in _OF_ATOMS or is_a(value, _enum()):
+    if module_of_type(kind) in _OF_ATOMS or is_a(value, _enum()):
         return True
     if is_a(value, tuple) and hasattr(kind, "_fields"):
         return all(is_data(each, depth - 1) for each in tuple.__iter__(value))

@@ -8,14 +8,20 @@ from typing import Any
 
 from ..detector import DELETED, READ, WRITE, Written
 from ..libraries import Rules
+from .attributes import in_mro, is_plain, value_of
 from .builtins import is_a, namespace
 from .containers import Containers
 from .documented import DocumentedObjects
+from .faults import guarded
 from .known_objects import Shared
+from .places import Attribute
 from .recorder import Recorder
 from .shared_objects import SharedObjects
 from .thread_locals import ThreadLocals, is_local
 from .values import UNSEEN, describe_write
+
+#: What the look is at: an object of which it is known which uses write.
+_DOCUMENTED = object()
 
 
 class Variables:
@@ -39,6 +45,7 @@ class Variables:
         rules: Rules,
         documented: DocumentedObjects,
     ) -> None:
+        self.faults = recorder.faults
         self._rules = rules
         self._documented = documented
         self._shared = shared
@@ -57,30 +64,38 @@ class Variables:
         shared = self._shared.get(object)
         if shared is None:
             return getattr(object, name)
+        told = self._before_get(object, name, shared, augmented)
+        value = getattr(object, name)
+        if name == "__dict__":
+            self.share_namespace(value, shared)
+        elif told is _DOCUMENTED:
+            self._got_documented(object, name, shared, value)
+        elif told:
+            self._shared.share(value, f"{shared.name}.{name}")
+        return value
+
+    @guarded
+    def _before_get(self, object: Any, name: str, shared: Shared, augmented: bool) -> Any:
+        """Tell of a look at an attribute. Returns whether others may know its value."""
         if is_local(object):
             self._locals.read(shared, name)
-            return getattr(object, name)
+            return False
         if self._rules.has_effects(type(object)):
-            return self._get_documented(object, name, shared)
+            return _DOCUMENTED
         holder, data = self._holder(object, name, shared)
         if data:
             self._recorder.record(
                 holder, name, READ, f"{holder.name}.{name}", augmented=augmented, plain=True
             )
-        value = getattr(object, name)
-        if name == "__dict__":
-            self.share_namespace(value, shared)
-        elif data:
-            self._shared.share(value, f"{shared.name}.{name}")
-        return value
+        return data
 
-    def _get_documented(self, object: Any, name: str, shared: Shared) -> Any:
-        value = getattr(object, name)
+    @guarded
+    def _got_documented(self, object: Any, name: str, shared: Shared, value: Any) -> None:
         if not callable(value):
             self._documented.use(object, shared, name)
             self._shared.share(value, f"{shared.name}.{name}")
-        return value
 
+    @guarded
     def looked_for(self, object: Any, name: str) -> None:
         """``hasattr(object, name)``"""
         shared = self._shared.get(object)
@@ -97,15 +112,15 @@ class Variables:
             names = self._plain[kind] = {}
         plain = names.get(name)
         if plain is None:
-            plain = names[name] = _is_plain(kind, name)
+            plain = names[name] = is_plain(kind, name)
         if plain:
             return shared, True
         if name in namespace(object):
-            return shared, not is_a(_in_mro(kind, name)[1], property)  # type: ignore[index]
+            return shared, not is_a(in_mro(kind, name)[1], property)  # type: ignore[index]
         return self._class_holder(kind, name, shared)
 
     def _class_holder(self, kind: type, name: str, shared: Shared) -> tuple[Shared, bool]:
-        found = _in_mro(kind, name)
+        found = in_mro(kind, name)
         if found is None:
             return shared, False
         holder, value = found
@@ -114,10 +129,11 @@ class Variables:
             return shared, False
         return owner, not name.startswith("__")
 
-    def attribute(self, object: Any, name: str) -> _Attribute:
+    def attribute(self, object: Any, name: str) -> Attribute:
         """``object.name`` where it is written."""
-        return _Attribute(self, object, name)
+        return Attribute(self, object, name)
 
+    @guarded
     def after_write(self, object: Any, name: str, written: Written | None = None) -> None:
         """``object.name`` was written or deleted; ``written``: what ``before_write`` has returned."""
         shared = self._shared.get(object)
@@ -129,7 +145,7 @@ class Variables:
         if self._rules.has_effects(type(object)):
             self._documented.write(object, shared)
             return
-        found = None if is_a(object, type) else _in_mro(type(object), name)
+        found = None if is_a(object, type) else in_mro(type(object), name)
         if found is not None and is_a(found[1], property):
             return  # its own code tells
         self._recorder.record(
@@ -138,6 +154,7 @@ class Variables:
         if shared.seen_whole:
             self._recorder.record_overwriting(shared)
 
+    @guarded
     def after_delete(self, object: Any, name: str) -> None:
         """``object.name`` was deleted."""
         shared = self._shared.get(object)
@@ -146,6 +163,7 @@ class Variables:
         else:
             self.after_write(object, name, DELETED)
 
+    @guarded
     def before_write(self, object: Any, name: str, value: Any) -> Written | None:
         """An attribute is about to be written: others will find the value, and not the old one.
 
@@ -159,7 +177,7 @@ class Variables:
         if shared is None or is_local(object):
             return None
         self._shared.publish(value, f"{shared.name}.{name}")
-        before = _value_of(object, name)
+        before = value_of(object, name)
         old = self._shared.get(before)
         if old is not None and old.name == f"{shared.name}.{name}":
             self._recorder.take_back(old)
@@ -184,6 +202,7 @@ class Variables:
         """The same, where it was assigned."""
         self._record_global(module, name, WRITE, written=self._written(module, name, value))
 
+    @guarded
     def _record_global(
         self,
         module: str,
@@ -195,6 +214,7 @@ class Variables:
         namespace = sys.modules[module].__dict__ if module in sys.modules else None
         self._record_name(namespace, module, name, mode, augmented, written)
 
+    @guarded
     def _written(self, where: str, name: str, value: Any) -> Written:
         """What a value does to a variable of which it is only known whether it was None."""
         before = self._last.get((where, name), UNSEEN)
@@ -217,6 +237,7 @@ class Variables:
         written = self._written(where, name, value)
         self._record_name(_cell_of(closure, name), where, name, WRITE, written=written)
 
+    @guarded
     def _record_name(
         self,
         holder: Any,
@@ -245,6 +266,11 @@ class Variables:
 
     def captured(self, function: Any) -> Any:
         """A function within a function: whoever gets it knows the variables that it uses."""
+        self._publish_captured(function)
+        return function
+
+    @guarded
+    def _publish_captured(self, function: Any) -> None:
         inner = getattr(function, "__wrapped__", function)
         code = getattr(inner, "__code__", None)
         for name, cell in zip(
@@ -256,80 +282,11 @@ class Variables:
                 self._shared.publish(cell.cell_contents, name)
             except ValueError:
                 pass  # assigned later
-        return function
 
     def free(self, name: str, value: Any) -> Any:
         """A variable of the function around."""
         self._shared.share(value, name)
         return value
-
-
-class _Attribute:
-    """``object.name`` as the target of an assignment: read, written and deleted as ``value``."""
-
-    __slots__ = ("_name", "_object", "_operations")
-
-    def __init__(self, operations: Variables, object: Any, name: str) -> None:
-        self._operations, self._object, self._name = operations, object, name
-
-    @property
-    def value(self) -> Any:
-        return self._operations.get(self._object, self._name)
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        written = self._operations.before_write(self._object, self._name, value)
-        setattr(self._object, self._name, value)
-        self._operations.after_write(self._object, self._name, written)
-
-    @value.deleter
-    def value(self) -> None:
-        delattr(self._object, self._name)
-        self._operations.after_delete(self._object, self._name)
-
-    @property
-    def in_place(self) -> Any:
-        value = self._operations.get(self._object, self._name, True)
-        self._operations.containers.before_in_place(value)
-        return value
-
-    @in_place.setter
-    def in_place(self, value: Any) -> None:
-        self.value = value
-
-
-def _value_of(value: Any, name: str) -> Any:
-    """The value of an attribute, without running code of the program; None if it has none."""
-    if is_a(value, type):
-        return value.__dict__.get(name)
-    values = namespace(value)
-    if name in values:
-        return values[name]
-    found = _in_mro(type(value), name)
-    if found is None:
-        return None
-    if is_a(found[1], types.MemberDescriptorType):
-        try:
-            return found[1].__get__(value)
-        except AttributeError:
-            return None
-    return found[1]
-
-
-def _in_mro(kind: type, name: str) -> tuple[type, Any] | None:
-    """The class that a type has an attribute from, and what the class has there."""
-    for base in kind.__mro__:
-        if name in base.__dict__:
-            return base, base.__dict__[name]
-    return None
-
-
-def _is_plain(kind: type, name: str) -> bool:
-    """Whether an attribute of objects of a type is one that each has for itself, and data."""
-    if name.startswith("__") and name.endswith("__"):
-        return False
-    found = _in_mro(kind, name)
-    return found is None or is_a(found[1], types.MemberDescriptorType | types.GetSetDescriptorType)
 
 
 def _cell_of(closure: types.FunctionType, name: str) -> Any:

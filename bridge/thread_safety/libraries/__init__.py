@@ -9,8 +9,10 @@ from .effects import READS, WRITES, Effect, Effects
 from .import_watch import ImportWatch
 from .rules import Rule, Rules
 from .table import Libraries, Library, LibraryObject
+from .type_names import module_of_type, mro_of_type, qualname_of_type, vars_of_type
 
 __all__ = [
     "Effect", "Effects", "ImportWatch", "Libraries", "Library", "LibraryObject", "READS", "Rule",
-    "Rules", "WRITES",
+    "Rules", "WRITES", "module_of_type", "mro_of_type", "qualname_of_type",
+    "vars_of_type",
 ]  # fmt: skip

@@ -12,6 +12,8 @@ import functools
 import os
 from typing import Any
 
+from .type_names import module_of_type, mro_of_type, qualname_of_type
+
 #: What a use does to an object.
 READS, WRITES = "reads", "writes"
 
@@ -76,11 +78,11 @@ class Effects:
 
 
 def _find(kind: type) -> Effect | None:
-    for base in kind.__mro__:
-        module = getattr(base, "__module__", None)
+    for base in mro_of_type(kind):
+        module, name = module_of_type(base), qualname_of_type(base)
         if isinstance(module, str):
-            found = _by_ends().get((_parts(module)[0], base.__qualname__.lstrip("_")), ())
-            parts = [*_parts(module), *_parts(base.__qualname__)]
+            found = _by_ends().get((_parts(module)[0], name.lstrip("_")), ())
+            parts = [*_parts(module), *_parts(name)]
             for effect in found:
                 rest = iter(parts)
                 if all(each in rest for each in _parts(effect.type)):

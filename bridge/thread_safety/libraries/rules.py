@@ -8,6 +8,7 @@ from typing import Any
 
 from .effects import WRITES, Effects
 from .table import Libraries, Library, is_worse
+from .type_names import module_of_type, qualname_of_type
 
 #: Watched by the operations themselves, not by calls.
 _WATCHED = frozenset(["numpy", "builtins", "array", "collections"])
@@ -124,7 +125,10 @@ class Rules:
         if found is None or found[0].name in _WATCHED:
             return None
         library, level = found
-        named = any(part.type.rpartition(".")[2] == kind.__name__ for part in library.objects)
+        named = any(
+            part.type.rpartition(".")[2] == qualname_of_type(kind).rpartition(".")[2]
+            for part in library.objects
+        )
         if is_worse(level, "shared_objects") and (named or not library.standard):
             return Rule(library.name, library.advice())
         return None
@@ -134,11 +138,12 @@ class Rules:
         return None if entry is None else _process_rule(entry)
 
     def _entry_of(self, function: Any, bound: Any) -> _Entry | None:
-        module = getattr(function, "__module__", None)
+        is_type = issubclass(type(function), type)
+        module = module_of_type(function) if is_type else getattr(function, "__module__", None)
         name = getattr(function, "__qualname__", None) or ""
         if module is None and bound is not None:
-            module = type(bound).__module__
-        if module is None or module == "builtins" or not name:
+            module = module_of_type(type(bound))
+        if not isinstance(module, str) or module == "builtins" or not name:
             return None
         return self._entry(module, name)
 

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from .type_names import module_of_type, mro_of_type, qualname_of_type
+
 #: What each level means, worst first.
 LEVELS = {
     "incompatible": "not safe on several threads, whatever is locked",
@@ -137,7 +139,7 @@ class Libraries:
 
     def for_type(self, type: type) -> tuple[Library, str] | None:
         """The library and level of a type, or of the nearest of its bases that has one."""
-        names = [f"{base.__module__}.{base.__qualname__}" for base in type.__mro__]
+        names = [f"{module_of_type(each)}.{qualname_of_type(each)}" for each in mro_of_type(type)]
         for found in map(self._table().find, names):
             if found:
                 return found[0], found[1].level

@@ -7,7 +7,18 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from ..detector import CLEAN, DISCIPLINE, LOOKS, NOTED, OBSERVED, WRONG, Access, Finding, Frame
+from ..detector import (
+    CLEAN,
+    DISCIPLINE,
+    LOOKS,
+    NOTED,
+    OBSERVED,
+    WRONG,
+    Access,
+    Finding,
+    Frame,
+    Harmless,
+)
 
 #: What the evidence of each finding is, in words.
 EVIDENCE = {
@@ -96,7 +107,7 @@ class ReportedFinding:
         self.advice = finding.advice
         #: Why it is a note, or a race in spite of what a note would be.
         self.why = _why(finding)
-        if self.grade == NOTED:
+        if self.grade == NOTED and not isinstance(finding.doubt, Harmless):
             self.advice = _ADVICE_ON_NOTES
         self.accesses = self._accesses(finding)
         #: The other pairs of places of the same fault, and what was seen to go wrong, a line each.

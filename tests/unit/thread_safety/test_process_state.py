@@ -36,3 +36,55 @@ def test_what_was_put_back_is_no_change():
     assert state.changed() == ["the working directory"]
     os.chdir(here)
     assert state.changed() == []
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """An installed package that replaces the filters of warnings, and has not put them back yet."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "installed_one.py").write_text(
+        "import warnings\n\n\ndef leaves():\n    warnings.catch_warnings().__enter__()\n"
+        "    warnings.simplefilter('ignore')\n"
+    )
+    monkeypatch.syspath_prepend(folder)
+    return folder
+
+
+def test_filters_that_a_library_replaces_for_a_moment_are_a_note(package):
+    import installed_one
+
+    with ThreadSafetyChecker(note=lambda finding: None) as checker, warnings.catch_warnings():
+        checker.wrap(installed_one.leaves, "draw")()
+    assert checker.findings == []
+    (note,) = checker.notes
+    assert note.variable == "the warnings filters"
+    assert "installed_one replaced them for a moment in draw" in note.problem
+    (shown,) = checker.report().notes
+    assert "context_aware_warnings" in shown.advice
+
+
+def test_filters_that_the_program_replaces_as_well_are_a_race(package):
+    import installed_one
+
+    def both():
+        installed_one.leaves()
+        warnings.catch_warnings().__enter__()
+        warnings.simplefilter("error")
+
+    with ThreadSafetyChecker(note=lambda finding: None) as checker, warnings.catch_warnings():
+        checker.wrap(both, "draw")()
+    (finding,) = checker.findings
+    assert finding.grade == "race"
+
+
+def test_filters_that_a_library_replaces_do_not_hide_what_else_changes(package, monkeypatch):
+    import installed_one
+
+    def both():
+        installed_one.leaves()
+        monkeypatch.chdir(package)
+
+    with ThreadSafetyChecker(note=lambda finding: None) as checker, warnings.catch_warnings():
+        checker.wrap(both, "draw")()
+    assert [each.variable for each in checker.findings] == ["the working directory"]
