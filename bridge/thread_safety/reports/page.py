@@ -92,6 +92,9 @@ def _section(finding: ReportedFinding, heading: str, grade: str) -> str:
         f"{escape(heading)}: <code>{escape(finding.variable)}</code></h2>",
         f"<p>{escape(finding.problem)} <span class=dim>({escape(why)})</span></p>",
     ]
+    if finding.together:
+        names = ", ".join(f"<code>{escape(name)}</code>" for name in finding.together)
+        parts.append(f"<p>The same goes for {names}.</p>")
     parts += [f"<p><b>Seen:</b> {escape(line)}</p>" for line in finding.seen]
     if finding.because is not None:
         parts.append(f"<p><b>Silenced because</b> {escape(finding.because)}</p>")

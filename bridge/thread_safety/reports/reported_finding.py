@@ -10,9 +10,11 @@ from typing import Any
 from ..detector import (
     CLEAN,
     DISCIPLINE,
+    DOCUMENTED,
     LOOKS,
     NOTED,
     OBSERVED,
+    RACE,
     WRONG,
     Access,
     Finding,
@@ -110,6 +112,11 @@ class ReportedFinding:
         if self.grade == NOTED and not isinstance(finding.doubt, Harmless):
             self.advice = _ADVICE_ON_NOTES
         self.accesses = self._accesses(finding)
+        #: Other variables over which the same functions fight, with the same locks missing.
+        self.together: list[str] = []
+        self._fights = {_fight(finding)}
+        #: The functions that its accesses come from, with their files.
+        self.files_and_functions = _functions(finding)
         #: The other pairs of places of the same fault, and what was seen to go wrong, a line each.
         self.also: list[str] = []
         self.seen: list[str] = []
@@ -125,9 +132,29 @@ class ReportedFinding:
         """The same fault was found at other places."""
         if finding.evidence == OBSERVED and self.evidence == DISCIPLINE:
             self.evidence = OBSERVED
+        self._fights.add(_fight(finding))
+        self.files_and_functions |= _functions(finding)
         places = " and ".join(_place(access.stack) for access in _both(finding))
         if places not in self.also and places != self.places:
             self.also.append(places)
+
+    def is_one_with(self, other: ReportedFinding) -> bool:
+        """Whether one lock, missing in the same two functions, would mend both."""
+        return (
+            self.grade == other.grade == RACE
+            and self._finding.second is not None
+            and DOCUMENTED not in (self.evidence, other.evidence)
+            and not self._fights.isdisjoint(other._fights)
+        )
+
+    def join(self, other: ReportedFinding) -> None:
+        """Another variable is a part of the same fault."""
+        self.together.append(other.variable)
+        if other.evidence == OBSERVED and self.evidence == DISCIPLINE:
+            self.evidence = OBSERVED
+        self.also += [f"{other.variable} at {places}" for places in (other.places, *other.also)]
+        self._fights |= other._fights
+        self.files_and_functions |= other.files_and_functions
 
     def saw(self, finding: Finding) -> None:
         """A call returned or raised what this fault explains."""
@@ -140,11 +167,6 @@ class ReportedFinding:
         """Where its accesses are."""
         return " and ".join(_place(access.stack) for access in _both(self._finding))
 
-    @property
-    def files_and_functions(self) -> set[tuple[str, str]]:
-        """The functions that its accesses come from, with their files."""
-        return {(f, name) for access in _both(self._finding) for f, _, name in access.stack}
-
     def describe(self) -> dict[str, Any]:
         """The finding as a map, ready for JSON."""
         described = {
@@ -153,6 +175,7 @@ class ReportedFinding:
             "variable": self.variable,
             "problem": self.problem,
             "advice": self.advice,
+            "together": self.together,
             "accesses": [access.describe() for access in self.accesses],
             "also": self.also,
             "seen": self.seen,
@@ -165,6 +188,8 @@ class ReportedFinding:
         """What, where by whom under which locks, and what to do. Stacks begin with the access."""
         why = self.why or EVIDENCE[self.evidence]
         lines = [f"{self.variable}: {self.problem} [{self.grade}: {why}]"]
+        if self.together:
+            lines.append(f"  the same goes for {', '.join(self.together)}")
         lines += [f"  seen: {line}" for line in self.seen]
         for shown in self.accesses:
             access = shown.access
@@ -204,7 +229,7 @@ def group(
     """The findings with one for each fault: what was seen to be wrong first, notes last.
 
     A note on a variable over which there is a race is a part of that; so is what a call returned or
-    raised that uses such a variable.
+    raised that uses such a variable, and the other variables that the same functions fight over.
     """
     found: dict[tuple[str, str], ReportedFinding] = {}
     alone = [
@@ -221,7 +246,13 @@ def group(
             found[key] = ReportedFinding(finding, threads)
         else:
             known.add(finding)
-    shown = list(found.values())
+    shown: list[ReportedFinding] = []
+    for each in found.values():
+        whole = next((other for other in shown if other.is_one_with(each)), None)
+        if whole is None:
+            shown.append(each)
+        else:
+            whole.join(each)
     for finding in alone:
         places = {(file, name) for file, _, name in finding.first.stack[:1]}
         of = [e for e in shown if e.grade == "race" and e.files_and_functions & places]
@@ -253,6 +284,19 @@ def _why(finding: Finding) -> str:
     if finding.grade == NOTED:
         return f"safe in CPython: {finding.doubt.kind}"
     return finding.doubt.harm or ""
+
+
+def _fight(finding: Finding) -> frozenset[Any]:
+    """Which functions fight, and what each of them holds."""
+    return frozenset(
+        (access.stack[0][0], access.stack[0][2], access.locks)
+        for access in _both(finding)
+        if access.stack
+    )
+
+
+def _functions(finding: Finding) -> set[tuple[str, str]]:
+    return {(f, name) for access in _both(finding) for f, _, name in access.stack}
 
 
 def _both(finding: Finding) -> list[Access]:

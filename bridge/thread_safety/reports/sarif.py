@@ -55,12 +55,15 @@ def sarif_of(report: Report, version: str) -> dict[str, Any]:
 
 def _result(finding: ReportedFinding) -> dict[str, Any]:
     why = finding.why or EVIDENCE[finding.evidence]
-    text = f"{finding.variable}: {finding.problem} ({why}). {finding.advice}"
+    also = f" The same goes for {', '.join(finding.together)}." if finding.together else ""
+    text = f"{finding.variable}: {finding.problem} ({why}).{also} {finding.advice}"
+    # whichever of them was found first
+    variable = min([finding.variable, *finding.together])
     result: dict[str, Any] = {
         "ruleId": finding.grade,
         "level": _level(finding.grade),
         "message": {"text": text},
-        "partialFingerprints": {"variable/v1": f"{finding.grade}:{finding.variable}"},
+        "partialFingerprints": {"variable/v1": f"{finding.grade}:{variable}"},
         "properties": {"evidence": finding.evidence},
     }
     places = [_location(access) for access in finding.accesses]

@@ -72,3 +72,38 @@ def test_what_was_not_run_is_named_with_advice():
     assert "@tool(examples=" in report.text
     assert "at once also 2" in report.text
     assert report.describe()["not_run"] == ["draw"]
+
+
+def _fights(variable, first, second, *locks, evidence=DISCIPLINE):
+    def at(thread, line, *held):
+        return Access(thread, 1, "write", frozenset(held), ((__file__, line, f"f{line}"),), None)
+
+    return Finding(
+        evidence, variable, "both write", "hold a lock", at(1, first), at(2, second, *locks)
+    )
+
+
+def test_two_variables_that_the_same_functions_fight_over_are_one_finding():
+    found = [_fights("Pair.first", 1, 2), _fights("Pair.second", 2, 1), _fights("Pair.third", 1, 2)]
+    report = Report(found, COUNTS)
+    (finding,) = report.findings
+    assert finding.variable == "Pair.first"
+    assert finding.together == ["Pair.second", "Pair.third"]
+    assert "the same goes for Pair.second, Pair.third" in report.text
+    assert report.describe()["findings"][0]["together"] == ["Pair.second", "Pair.third"]
+
+
+def test_other_functions_other_locks_and_rules_are_faults_of_their_own():
+    found = [
+        _fights("Pair.first", 1, 2), _fights("Pair.second", 1, 3), _fights("Pair.third", 1, 2, "lock"),
+        _fights("pandas", 1, 2, evidence=DOCUMENTED),
+    ]  # fmt: skip
+    assert len(Report(found, COUNTS).findings) == 4
+
+
+def test_a_result_that_the_second_pair_of_places_explains_is_a_part_of_the_fault():
+    wrong = Finding("wrong", "get", "returned 1 instead of 2", "lock", access(3, "return", 3))
+    wrong.first.stack = ((__file__, 3, "f3"),)
+    found = [_fights("Pair.first", 1, 2), _fights("Pair.first", 1, 3), wrong]
+    (finding,) = Report(found, COUNTS).findings
+    assert finding.seen == ["get returned 1 instead of 2"]
