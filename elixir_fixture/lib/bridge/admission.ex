@@ -4,30 +4,28 @@ defmodule Bridge.Admission do
   # Whether a request that a client takes out of its mailbox becomes a call. The mailbox may have kept
   # it for long: its caller may be dead. (Of one on another node its monitor tells.)
 
-  alias Bridge.{Claim, Error, Places}
+  alias Bridge.{Error, Places}
 
   @doc """
   `:gone` is that its caller has died. `refusal` is the answer to all calls, nil if there is none.
 
-  A caller on this node has taken a place, and brings the claim. For one on another node both are
-  made here.
+  A caller on this node has taken a place, and brings the claim. For one on another node, whose `pid`
+  is not looked at, both were made just now, whether there was a place or not.
   """
-  @spec admit(Places.t(), refusal :: Error.t() | nil, pid, Claim.t() | nil) ::
-          {:ok, Claim.t()} | {:error, Error.t()} | :gone
-  def admit(places, refusal, _remote, nil) do
-    Places.take_anyway(places)
-
+  @spec admit(Places.t(), refusal :: Error.t() | nil, pid, has_place :: boolean) ::
+          :ok | {:error, Error.t()} | :gone
+  def admit(places, refusal, _remote, false) do
     case {refusal, Places.overdrawn?(places)} do
-      {nil, false} -> {:ok, Claim.new()}
+      {nil, false} -> :ok
       {nil, {true, limit}} -> {:error, full(limit)}
       {refusal, _any} -> {:error, refusal}
     end
   end
 
-  def admit(_places, refusal, pid, claim) do
+  def admit(_places, refusal, pid, true) do
     cond do
       not Process.alive?(pid) -> :gone
-      refusal == nil -> {:ok, claim}
+      refusal == nil -> :ok
       true -> {:error, refusal}
     end
   end

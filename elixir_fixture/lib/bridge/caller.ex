@@ -11,7 +11,7 @@ defmodule Bridge.Caller do
 
   alias Bridge.{Admission, Answer, Body, Claim, Connection, Error, Places, Runner, Waiting}
 
-  alias Bridge.Pool.{Attempts, Questions, Routes}
+  alias Bridge.Pool.{Attempts, Away, Questions, Routes}
 
   @typedoc "The process, not the client's name: its successor would not know the call."
   @type handle :: {pid, Connection.id()}
@@ -22,8 +22,13 @@ defmodule Bridge.Caller do
            | {:error, Error.t()}
 
   # A call that goes on: `key` is the alias at which it was asked for, `until` the deadline, `pooled`
-  # whether another process might have answered it, had it not begun.
-  @typep wait :: %{key: reference, until: integer | :infinity, pooled: boolean}
+  # whether another process might have answered it, had it not begun, `where` its place in the pool.
+  @typep wait :: %{
+           key: reference,
+           until: integer | :infinity,
+           pooled: boolean,
+           where: term
+         }
 
   @typedoc "Where a stream is: what the client answered last, or that its items were all taken."
   @type stream :: {answer, wait} | {:more, handle, wait} | :ended
@@ -94,11 +99,13 @@ defmodule Bridge.Caller do
       on_progress = opts[:on_progress]
       watch = if on_progress, do: :progress
 
-      Attempts.run(routes, tool, opts, fn client, left ->
+      Attempts.run(routes, tool, opts, fn place, left ->
         answer =
-          client
-          |> ask_member(within_time(body, left, opts), watch, opts, left)
-          |> last(on_progress)
+          holding(place, fn ->
+            place
+            |> ask_member(within_time(body, left, opts), watch, opts, left)
+            |> last(on_progress)
+          end)
 
         case Answer.result(elem(answer, 0)) do
           {:error, error} = result -> {error, {result, received(answer)}}
@@ -108,14 +115,25 @@ defmodule Bridge.Caller do
     end
   end
 
+  # The client gives its place back. That of a process on another node is known on this one only.
+  defp holding({_client, {:away, _, _, _} = where}, ask) do
+    ask.()
+  after
+    Away.give_back(where)
+  end
+
+  defp holding(_place, ask), do: ask.()
+
   # What has begun is not opened again, so the error is that of the first answer, if that is one.
   defp open_pool(routes, tool, body, opts) do
-    Attempts.run(routes, tool, opts, fn client, left ->
-      case ask_member(client, within_time(body, left, opts), items(opts), opts, left) do
-        {{:notes, _handle, _frames}, _wait} = stream ->
-          {nil, stream}
+    Attempts.run(routes, tool, opts, fn {_client, where} = place, left ->
+      case ask_member(place, within_time(body, left, opts), items(opts), opts, left) do
+        {{:notes, handle, frames}, wait} ->
+          {nil, {{:notes, handle, frames}, %{wait | where: where}}}
 
         ended ->
+          give_back(where)
+
           case Answer.result(elem(ended, 0)) do
             {:error, error} -> {error, {{:error, error}, nil}}
             {:ok, _value} -> {nil, ended}
@@ -129,14 +147,17 @@ defmodule Bridge.Caller do
   end
 
   # The place in the pool is taken, which is less than there is in the client.
-  defp ask_member(client, body, watch, opts, timeout) do
+  defp ask_member({client, {:away, _, _, _}}, body, watch, opts, timeout),
+    do: exchange(client, client, nil, body, watch, timeout, opts, true)
+
+  defp ask_member({client, {_counters, seat}}, body, watch, opts, timeout) do
     case Places.of(client) do
       nil ->
         {Waiting.down(client, :noproc, false), nil}
 
       places ->
-        Places.take_anyway(places)
-        exchange(client, client, Claim.new(), body, watch, timeout, opts, true)
+        claim = Claim.new(Places.take_anyway(places), seat)
+        exchange(client, client, claim, body, watch, timeout, opts, true)
     end
   end
 
@@ -179,6 +200,8 @@ defmodule Bridge.Caller do
   def next_items({:more, handle, wait}), do: {await(handle, wait), wait} |> next_items()
 
   def next_items(outcome) do
+    give_back(outcome)
+
     case Answer.result(elem(outcome, 0)) do
       {:ok, _return_value} -> {:halt, :ended}
       {:error, error} -> raise error
@@ -189,9 +212,19 @@ defmodule Bridge.Caller do
 
   @doc "Ends a stream, wherever it is."
   @spec close(stream) :: :ok
-  def close({:more, handle, _wait}), do: forget(handle)
-  def close({{:notes, handle, _frames}, _wait}), do: forget(handle)
+  def close({:more, handle, wait}), do: forget(handle, wait)
+  def close({{:notes, handle, _frames}, wait}), do: forget(handle, wait)
   def close(_ended), do: :ok
+
+  defp forget(handle, wait) do
+    give_back({nil, wait})
+    forget(handle)
+  end
+
+  # A stream keeps its place on another node until its end.
+  defp give_back({_answer, %{where: where}}), do: give_back(where)
+  defp give_back({:away, _table, _key, _routes} = where), do: Away.give_back(where)
+  defp give_back(_none), do: :ok
 
   @doc """
   Asks the client itself, and waits for its answer: `message` makes the message of an alias.
@@ -226,7 +259,7 @@ defmodule Bridge.Caller do
   defp exchange(client, process, claim, body, watch, timeout, opts, pooled) do
     # only who asks again has to know when it began
     until = if watch, do: Waiting.deadline(timeout)
-    kind = if pooled, do: :bridge_pooled, else: :bridge_request
+    kind = if pooled and claim != nil, do: :bridge_pooled, else: :bridge_request
     tag = Keyword.fetch(opts, :tag)
     message = &{kind, &1, self(), claim, body, watch, tag}
 
@@ -242,7 +275,7 @@ defmodule Bridge.Caller do
         exchange(there, there, nil, body, watch, timeout, opts, false)
 
       {answer, key} ->
-        {answer, %{key: key, until: until, pooled: pooled}}
+        {answer, %{key: key, until: until, pooled: pooled, where: nil}}
     end
   end
 
@@ -276,7 +309,7 @@ defmodule Bridge.Caller do
          {:full, limit} <- Places.take(places, timeout) do
       {:error, Admission.full(limit)}
     else
-      :ok -> {:ok, Claim.new()}
+      {:ok, period} -> {:ok, Claim.new(period)}
       %Routes{} = routes -> {:pool, routes}
       _elsewhere -> {:ok, nil}
     end

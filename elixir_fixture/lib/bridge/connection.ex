@@ -122,6 +122,16 @@ defmodule Bridge.Connection do
     %{connection | outbox: Outbox.reset(connection.outbox)}
   end
 
+  @doc "Frees the places of callers that died before they sent their requests. Called now and then."
+  @spec settle(t) :: :ok
+  def settle(%{calls: calls, seat: seat} = connection) do
+    Places.settle(connection.places, &Outbox.requests(connection.outbox, &1))
+
+    Seat.settle(seat, fn period ->
+      Enum.count(calls, fn {_id, call} -> Claim.seat(call.claim) == period end)
+    end)
+  end
+
   ## What callers want
 
   @doc """
@@ -131,10 +141,12 @@ defmodule Bridge.Connection do
   """
   @spec request(t, request) :: t
   def request(connection, {kind, key, pid, claim, body, watch, tag}) do
-    if kind == :bridge_request, do: Seat.admit(connection.seat)
+    has_place = claim != nil
+    claim = claim || Claim.new(Places.take_anyway(connection.places))
+    if kind == :bridge_request, do: Seat.admit(connection.seat, claim)
 
-    case Admission.admit(connection.places, connection.refusal, pid, claim) do
-      {:ok, claim} ->
+    case Admission.admit(connection.places, connection.refusal, pid, has_place) do
+      :ok ->
         id = connection.next_id
 
         {watch, flow} = Call.window(watch)
@@ -161,10 +173,10 @@ defmodule Bridge.Connection do
         }
 
       :gone ->
-        leave(connection)
+        leave(connection, claim)
 
       {:error, error} ->
-        leave(connection)
+        leave(connection, claim)
         reply(key, {:error, error})
         connection
     end
@@ -261,7 +273,7 @@ defmodule Bridge.Connection do
     case connection.calls do
       %{^id => %{outcome: nil, notes: [], from: from} = call} when from != nil ->
         # whoever calls again at once finds its place free
-        Seat.release(connection.seat)
+        Seat.release(connection.seat, call.claim)
         answer(connection, from, {:response, frame})
         connection |> count_late(call) |> forget(id)
 
@@ -298,7 +310,7 @@ defmodule Bridge.Connection do
   defp hand_over(connection, id, call) do
     case Call.take(call) do
       {:outcome, outcome} ->
-        Seat.release(connection.seat)
+        Seat.release(connection.seat, call.claim)
         answer(connection, call.from, outcome)
         forget(connection, id)
 
@@ -344,14 +356,14 @@ defmodule Bridge.Connection do
   end
 
   # One that never became a call.
-  defp leave(connection) do
-    Places.give_back(connection.places)
-    Seat.release(connection.seat)
+  defp leave(connection, claim) do
+    Places.give_back(connection.places, Claim.place(claim))
+    Seat.release(connection.seat, claim)
     connection
   end
 
   defp remove(connection, id) do
-    Seat.release(connection.seat)
+    Seat.release(connection.seat, Map.fetch!(connection.calls, id).claim)
     forget(connection, id)
   end
 

@@ -155,8 +155,8 @@ defmodule Bridge.Options do
       iex> {pool[:processes], pool[:max_waiting], client}
       {3, 1024, [adapter: "my_tools:Tools"]}
 
-      iex> Bridge.Options.pool!(adapter: "my_tools:Tools", processes: 0)
-      ** (ArgumentError) expected :processes to be an integer, at least 1, got: 0
+      iex> Bridge.Options.pool!(adapter: "my_tools:Tools", processes: -1)
+      ** (ArgumentError) expected :processes to be an integer, at least 0, got: -1
 
   """
   @spec pool!(keyword) :: {pool :: keyword, client :: keyword}
@@ -274,6 +274,8 @@ defmodule Bridge.Options do
   defp words(:any), do: "any term"
   defp words(:threads), do: "an integer, at least 1, or :all"
 
+  defp words(:nodes), do: ":all, or a list of names of nodes"
+
   defp words(:recycle),
     do: "[max_age: seconds, max_calls: n, max_rss: bytes, max_abandoned: n], all positive"
 
@@ -315,6 +317,10 @@ defmodule Bridge.Options do
   defp valid?(:processes, value), do: is_map(value) and Enum.all?(Map.keys(value), &is_binary/1)
   defp valid?(:any, _value), do: true
   defp valid?(:threads, value), do: value == :all or (is_integer(value) and value > 0)
+
+  defp valid?(:nodes, value),
+    do: value == :all or (is_list(value) and Enum.all?(value, &is_atom/1))
+
   defp valid?(:recycle, value), do: Keyword.keyword?(value) and Enum.all?(value, &rule?/1)
 
   # One whose directory is known: it is on the path of the code.

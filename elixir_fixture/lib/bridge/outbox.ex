@@ -17,7 +17,7 @@ defmodule Bridge.Outbox do
   # with `:nosuspend` when the port can take more; so while frames wait the client is sent `:flush`
   # every few milliseconds, and answers with `flush/2`.
 
-  alias Bridge.{Claim, Frame, Places}
+  alias Bridge.{Claim, Frame, Occupancy, Places}
 
   @retry_ms 2
 
@@ -91,7 +91,7 @@ defmodule Bridge.Outbox do
     waiting = outbox.gathered ++ :gb_trees.to_list(outbox.frames)
 
     for {_number, {_frame, claim}} <- waiting, claim != nil do
-      Places.give_back(outbox.places)
+      give_back(outbox, claim)
     end
 
     %{none_gathered(outbox) | open: false, most_bytes: 0, frames: :gb_trees.empty()}
@@ -122,7 +122,7 @@ defmodule Bridge.Outbox do
     if entries == [] or command(port, Frame.batch(frames)) do
       for {_number, {_frame, claim}} <- outbox.gathered,
           claim,
-          do: Places.give_back(outbox.places)
+          do: give_back(outbox, claim)
 
       none_gathered(outbox)
     else
@@ -151,22 +151,33 @@ defmodule Bridge.Outbox do
   def delete(outbox, number) do
     cond do
       :gb_trees.is_defined(number, outbox.frames) ->
-        Places.give_back(outbox.places)
-        %{outbox | frames: :gb_trees.delete(number, outbox.frames)}
+        {{_frame, claim}, frames} = :gb_trees.take(number, outbox.frames)
+        give_back(outbox, claim)
+        %{outbox | frames: frames}
 
       :gb_trees.is_defined(number, outbox.held) ->
-        Places.give_back(outbox.places)
-        %{outbox | held: :gb_trees.delete(number, outbox.held)}
+        {{_frame, claim}, held} = :gb_trees.take(number, outbox.held)
+        give_back(outbox, claim)
+        %{outbox | held: held}
 
       List.keymember?(outbox.gathered, number, 0) ->
-        Places.give_back(outbox.places)
+        {{_number, {_frame, claim}}, gathered} = List.keytake(outbox.gathered, number, 0)
+        give_back(outbox, claim)
         # its bytes count on, which does no harm
-        gathered = List.keydelete(outbox.gathered, number, 0)
         %{outbox | gathered: gathered, count: outbox.count - 1}
 
       true ->
         outbox
     end
+  end
+
+  @doc "How many requests wait that took their places in this period."
+  @spec requests(t, Occupancy.period()) :: non_neg_integer
+  def requests(outbox, period) do
+    entries = for {_number, entry} <- outbox.gathered, do: entry
+
+    (entries ++ :gb_trees.values(outbox.frames) ++ :gb_trees.values(outbox.held))
+    |> Enum.count(fn {_frame, claim} -> claim != nil and Claim.place(claim) == period end)
   end
 
   defp put(%{most_bytes: 0} = outbox, port, number, entry) do
@@ -229,7 +240,7 @@ defmodule Bridge.Outbox do
     if Claim.claim(claim) do
       case command(port, frame) do
         true ->
-          Places.give_back(outbox.places)
+          give_back(outbox, claim)
           true
 
         false ->
@@ -237,10 +248,13 @@ defmodule Bridge.Outbox do
           false
       end
     else
-      Places.give_back(outbox.places)
+      give_back(outbox, claim)
       true
     end
   end
+
+  defp give_back(_outbox, nil), do: :ok
+  defp give_back(outbox, claim), do: Places.give_back(outbox.places, Claim.place(claim))
 
   defp claimed?(nil), do: true
   defp claimed?(claim), do: Claim.claim(claim)

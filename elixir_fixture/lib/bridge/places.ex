@@ -6,12 +6,13 @@ defmodule Bridge.Places do
   # client is busy or suspended.
   #
   # A caller takes a place before it sends its request. The client gives it back when it has written
-  # the request or has answered for it; it handles every message some time, so no place is lost with
-  # a caller that dies.
+  # the request or has answered for it; it handles every message some time. That of a caller which dies
+  # before it sends is found by `settle/2`, see `Bridge.Occupancy`.
 
-  @waiting 1
-  @limit 2
-  @moving 3
+  alias Bridge.Occupancy
+
+  @limit 4
+  @moving 5
 
   # What an atomic integer holds, and more than there are processes.
   @most 0x7FFF_FFFF
@@ -21,13 +22,13 @@ defmodule Bridge.Places do
   @tries 20
   @pause_ms 10
 
-  @type t :: :atomics.atomics_ref()
+  @type t :: Occupancy.t()
 
   @doc "The places of the calling process, a client. They are known by its pid until `close/0`."
   @spec open(limit :: non_neg_integer) :: t
   def open(limit) do
     forget_the_dead()
-    places = :atomics.new(3, signed: true)
+    places = Occupancy.new(2)
     :atomics.put(places, @limit, min(limit, @most))
     :persistent_term.put({__MODULE__, self()}, places)
     places
@@ -57,39 +58,43 @@ defmodule Bridge.Places do
 
   Looks again for a moment, but not longer than `timeout`, when the client is writing to Python.
   """
-  @spec take(t, timeout) :: :ok | {:full, limit :: non_neg_integer}
+  @spec take(t, timeout) :: {:ok, Occupancy.period()} | {:full, limit :: non_neg_integer}
   def take(places, timeout), do: take(places, timeout, @tries)
 
   @doc "Takes a place, whether there is one or not."
-  @spec take_anyway(t) :: :ok
-  def take_anyway(places), do: :atomics.add(places, @waiting, 1)
+  @spec take_anyway(t) :: Occupancy.period()
+  def take_anyway(places), do: places |> Occupancy.take() |> elem(1)
 
   @doc "Gives a place back."
-  @spec give_back(t) :: :ok
-  def give_back(places), do: :atomics.sub(places, @waiting, 1)
+  @spec give_back(t, Occupancy.period()) :: :ok
+  defdelegate give_back(places, period), to: Occupancy
+
+  @doc "Frees the places of callers that died before they sent. `known`: see `Bridge.Occupancy.settle/2`."
+  @spec settle(t, (Occupancy.period() -> non_neg_integer)) :: integer
+  defdelegate settle(places, known), to: Occupancy
 
   @doc "Whether more calls wait than may."
   @spec overdrawn?(t) :: {true, limit :: non_neg_integer} | false
   def overdrawn?(places) do
     limit = :atomics.get(places, @limit)
-    if :atomics.get(places, @waiting) > limit, do: {true, limit}, else: false
+    if Occupancy.taken(places) > limit, do: {true, limit}, else: false
   end
 
   defp take(places, timeout, tries) do
-    waiting = :atomics.add_get(places, @waiting, 1)
+    {waiting, period} = Occupancy.take(places)
     limit = :atomics.get(places, @limit)
 
     cond do
       waiting <= limit ->
-        :ok
+        {:ok, period}
 
       tries > 0 and timeout > @pause_ms and :atomics.get(places, @moving) == 1 ->
-        give_back(places)
+        give_back(places, period)
         Process.sleep(:rand.uniform(@pause_ms))
         take(places, if(timeout == :infinity, do: timeout, else: timeout - @pause_ms), tries - 1)
 
       true ->
-        give_back(places)
+        give_back(places, period)
         {:full, limit}
     end
   end

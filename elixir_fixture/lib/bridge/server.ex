@@ -46,6 +46,9 @@ defmodule Bridge.Server do
   @large_bytes 65_536
   @let_go_ms 1_000
 
+  # Every so often the places are counted, see `Bridge.Occupancy`.
+  @settle_ms 1_000
+
   @type t :: %__MODULE__{
           life: Lifecycle.t(),
           connection: Connection.t(),
@@ -79,6 +82,7 @@ defmodule Bridge.Server do
       starter: if(settings.start == :sync, do: starter)
     }
 
+    settle_later()
     {:ok, state, {:continue, :start}}
   end
 
@@ -156,6 +160,12 @@ defmodule Bridge.Server do
   defp take(:bridge_let_go, state) do
     :erlang.garbage_collect()
     {:noreply, %{state | letting_go: false}}
+  end
+
+  defp take(:bridge_settle, state) do
+    Connection.settle(state.connection)
+    settle_later()
+    {:noreply, state}
   end
 
   defp take({:bridge_function, id, pid, kind, frame}, state) do
@@ -269,6 +279,8 @@ defmodule Bridge.Server do
     Logger.warning("#{inspect(Bridge.Client)} got an unexpected message: #{inspect(message)}")
     {:noreply, state}
   end
+
+  defp settle_later, do: Process.send_after(self(), :bridge_settle, @settle_ms)
 
   defp let_go(state, frame),
     do: if(byte_size(frame) > @large_bytes, do: let_go(state), else: state)

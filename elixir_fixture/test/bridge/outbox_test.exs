@@ -1,7 +1,7 @@
 defmodule Bridge.OutboxTest do
   use Bridge.TestCase, async: true
 
-  alias Bridge.{Claim, Outbox, Places}
+  alias Bridge.{Claim, Outbox, Occupancy, Places}
 
   # A program that echoes, stopped, and as many frames as it takes to make some wait.
   setup do
@@ -132,7 +132,7 @@ defmodule Bridge.OutboxTest do
       assert Outbox.size(outbox) == 0
       assert Claim.sent?(third)
       # each has given its place back, once
-      assert :atomics.get(places, 1) == 0
+      assert Occupancy.taken(places) == 0
     end
 
     test "has what it cannot get now wait in order, unclaimed", context do
@@ -147,14 +147,14 @@ defmodule Bridge.OutboxTest do
       assert Outbox.size(outbox) == 2
       assert Outbox.gathered(outbox) == 0
       refute Claim.sent?(claim)
-      assert :atomics.get(places, 1) == 1
+      assert Occupancy.taken(places) == 1
       assert Claim.withdraw(claim)
 
       os_kill("CONT", context.os_pid)
       flush_until_empty(outbox, stopped)
       assert_receive {^stopped, {:data, "other"}}
       refute_received {^stopped, {:data, "request"}}
-      assert :atomics.get(places, 1) == 0
+      assert Occupancy.taken(places) == 0
     end
   end
 end

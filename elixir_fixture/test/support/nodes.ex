@@ -10,22 +10,59 @@ defmodule Bridge.Test.Nodes do
 
   @doc "Starts a client, or a pool, on another node, which ends with the test, and returns its pid."
   def start_client(opts, module \\ Bridge.Client) do
-    start_distribution()
-
-    {:ok, peer, node} =
-      :peer.start(%{
-        name: :"bridge_peer_#{System.pid()}_#{System.unique_integer([:positive])}",
-        host: ~c"127.0.0.1",
-        longnames: true,
-        args: [~c"-setcookie", Atom.to_charlist(Node.get_cookie()) | paths()]
-      })
-
-    ExUnit.Callbacks.on_exit(fn -> :peer.stop(peer) end)
-    {:ok, _started} = :erpc.call(node, Application, :ensure_all_started, [:logger])
-    # the process that starts it is gone when the call is over
-    {:ok, client} = :erpc.call(node, __MODULE__, :start_unlinked, [module, opts])
+    {node, stop} = start()
+    ExUnit.Callbacks.on_exit(stop)
+    {:ok, client} = start_on(node, opts, module)
     client
   end
+
+  @doc "Starts a client, or a pool, on that node."
+  def start_on(node, opts, module) do
+    # the process that starts it is gone when the call is over
+    :erpc.call(node, __MODULE__, :start_unlinked, [module, opts])
+  end
+
+  @doc "Starts another node, and returns its name and what ends it."
+  def start do
+    start_distribution()
+    name = :"bridge_peer_#{System.pid()}_#{System.unique_integer([:positive])}"
+    {node, stop} = if Code.ensure_loaded?(:peer), do: peer(name), else: slave(name)
+    {:ok, _started} = :erpc.call(node, Application, :ensure_all_started, [:logger])
+    # what the pools there say of nodes that are killed is no news
+    :ok = :erpc.call(node, Logger, :configure, [[level: :error]])
+    {node, stop}
+  end
+
+  @doc "Kills a node as a machine that loses its power."
+  def kill(node) do
+    os_pid = :erpc.call(node, System, :pid, [])
+    {_output, 0} = System.cmd("kill", ["-9", os_pid])
+    :ok
+  end
+
+  defp peer(name) do
+    {:ok, peer, node} =
+      :peer.start(%{name: name, host: ~c"127.0.0.1", longnames: true, args: arguments()})
+
+    {node,
+     fn ->
+       try do
+         :peer.stop(peer)
+       catch
+         # it was killed
+         :exit, _gone -> :ok
+       end
+     end}
+  end
+
+  # Before OTP 25.
+  defp slave(name) do
+    arguments = Enum.join(arguments(), " ") |> String.to_charlist()
+    {:ok, node} = apply(:slave, :start, [~c"127.0.0.1", name, arguments])
+    {node, fn -> apply(:slave, :stop, [node]) end}
+  end
+
+  defp arguments, do: [~c"-setcookie", Atom.to_charlist(Node.get_cookie()) | paths()]
 
   @doc false
   def start_unlinked(module, opts) do

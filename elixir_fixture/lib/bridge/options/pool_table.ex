@@ -12,9 +12,17 @@ defmodule Bridge.Options.PoolTable do
           "workers each, `:process` for many processes with one worker"
     ],
     processes: [
-      is: {:integer, 1},
+      is: {:integer, 0},
       without: "2, or with `profile: :process` one for each core",
-      doc: "how many Python processes there are"
+      doc:
+        "how many Python processes there are; 0 with `:nodes`, for a node that only calls others"
+    ],
+    nodes: [
+      is: :nodes,
+      without: "this node alone",
+      doc:
+        "the nodes whose pools of the same `:name` take calls from this one when its own processes are " <>
+          "full or away: `:all` that are connected, or a list. See `docs/scale.md`"
     ],
     backlog: [
       is: {:integer, 0},

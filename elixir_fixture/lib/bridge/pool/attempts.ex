@@ -9,7 +9,7 @@ defmodule Bridge.Pool.Attempts do
   # as well.
 
   alias Bridge.{Error, Waiting}
-  alias Bridge.Pool.{Line, Routes, Seat}
+  alias Bridge.Pool.{Line, Routes}
 
   # How often a call is tried that never began, and how often one that may have.
   @tries 10
@@ -19,10 +19,10 @@ defmodule Bridge.Pool.Attempts do
   @pause_ms 5
 
   @typedoc """
-  Asks a client within so many milliseconds. The error, nil if there is none or if it comes too late
+  Asks a client, in which it has a place, within so many milliseconds. The error, nil if there is none or if it comes too late
   for another attempt, and what `run/4` returns if it is the last.
   """
-  @type attempt(value) :: (pid, timeout -> {Error.t() | nil, value})
+  @type attempt(value) :: (Routes.place(), timeout -> {Error.t() | nil, value})
 
   @doc """
   Makes attempts until one counts. Returns its value, and the client; or the error that there was no
@@ -48,8 +48,8 @@ defmodule Bridge.Pool.Attempts do
 
   defp run(call, timeout, attempt, tries, repeats) do
     case place(call, timeout) do
-      {:ok, {client, _counters, _limit, _slot}, left} ->
-        case attempt.(client, left) do
+      {:ok, {client, _where} = place, left} ->
+        case attempt.(place, left) do
           {%Error{code: :unavailable} = error, value} ->
             again(call, error, {value, client}, attempt, tries, repeats)
 
@@ -99,7 +99,7 @@ defmodule Bridge.Pool.Attempts do
 
   defp place(call, timeout) do
     case take(call) do
-      {:ok, route} -> {:ok, route, timeout}
+      {:ok, place} -> {:ok, place, timeout}
       :full -> stand(call, timeout)
       {:error, error} -> {:error, error}
     end
@@ -110,9 +110,8 @@ defmodule Bridge.Pool.Attempts do
   defp take(%{routes: routes, within: {client, _id}} = call) do
     case Routes.member(routes, client) do
       # whoever is waited for by a call of this process does not wait for its end
-      {:ok, {_client, counters, _limit, _slot} = route} ->
-        Seat.take_anyway(counters)
-        {:ok, route}
+      {:ok, route} ->
+        {:ok, Routes.take_anyway_in(route)}
 
       :none ->
         take(%{call | within: nil})
@@ -128,16 +127,15 @@ defmodule Bridge.Pool.Attempts do
   end
 
   defp stand(call, timeout) do
-    with {:ok, route} <- Line.stand(call.routes, call.session, call.tag, timeout) do
+    with {:ok, place} <- Line.stand(call.routes, call.session, call.tag, timeout) do
       case Waiting.remaining(call.until) do
         0 ->
-          {_client, counters, _limit, _slot} = route
-          Seat.give_back(counters)
+          Routes.give_back(place)
           send(call.routes.line, :free)
           {:error, Line.late(call.routes)}
 
         left ->
-          {:ok, route, left}
+          {:ok, place, left}
       end
     end
   end

@@ -3,7 +3,7 @@ defmodule Bridge.Pool.Description do
 
   # What is told of a pool: `Bridge.Pool.info/1`, and what its process answers as a client does.
 
-  alias Bridge.Pool.{Keeper, Line, Processes, Seat}
+  alias Bridge.Pool.{Keeper, Line, Nodes, Processes, Seat}
 
   # The first of these that a process is in is the state of the pool.
   @states ~w(ready draining starting waiting)a
@@ -20,6 +20,7 @@ defmodule Bridge.Pool.Description do
       waiting: Line.waiting(state.processes.routes),
       recycled: state.recycled,
       died: state.died,
+      nodes: Nodes.describe(state),
       os_pid: serves && serves.os_pid,
       ready: serves && serves.ready,
       calls: processes |> Enum.map(& &1.calls) |> Enum.sum()
@@ -32,6 +33,7 @@ defmodule Bridge.Pool.Description do
     current = Processes.all(state.processes, :current)
     states = Enum.map(current, & &1.state)
     now = Enum.find(@states, :starting, &(&1 in states))
+    now = if now != :ready and Nodes.serve?(state), do: :ready, else: now
 
     %{
       state: if(state.stopping, do: :draining, else: now),

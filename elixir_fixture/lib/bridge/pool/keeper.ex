@@ -13,7 +13,7 @@ defmodule Bridge.Pool.Keeper do
   require Logger
 
   alias Bridge.{Error, Places, Runners}
-  alias Bridge.Pool.{Description, Line, Processes, Replacement, Routes}
+  alias Bridge.Pool.{Away, Description, Line, Nodes, Processes, Replacement, Routes}
 
   # A client whose own process ends is followed at once, and after a pause if that happens again and again.
   @at_once 3
@@ -26,6 +26,7 @@ defmodule Bridge.Pool.Keeper do
     :parent,
     :starter,
     :stopping,
+    :nodes,
     awaiting: [],
     tasks: [],
     rolling: [],
@@ -41,6 +42,7 @@ defmodule Bridge.Pool.Keeper do
           parent: pid,
           starter: reference | nil,
           stopping: nil | {:stop, reason :: term},
+          nodes: Nodes.t() | nil,
           awaiting: [reference],
           tasks: [Replacement.task()],
           rolling: [Replacement.roll()],
@@ -58,6 +60,7 @@ defmodule Bridge.Pool.Keeper do
     Process.flag(:trap_exit, true)
     Process.link(parent)
     routes = Routes.new(settings.title, settings.max_waiting, settings.affinity)
+    routes = %{routes | away?: settings.nodes != nil}
     {:ok, line} = Line.start_link(routes)
     routes = %{routes | line: line}
     Places.put_routes(routes)
@@ -67,7 +70,8 @@ defmodule Bridge.Pool.Keeper do
     state = %__MODULE__{
       processes: processes,
       parent: parent,
-      starter: if(settings.start == :sync, do: starter)
+      starter: if(settings.start == :sync, do: starter),
+      nodes: Nodes.join(settings)
     }
 
     check_later(settings)
@@ -76,15 +80,19 @@ defmodule Bridge.Pool.Keeper do
 
   @impl true
   def handle_continue(:start, state) do
-    slots = 0..(state.processes.size - 1)
+    slots = 0..(state.processes.size - 1)//1
     processes = Enum.reduce(slots, state.processes, &Processes.start(&2, &1, :current))
-    {:noreply, %{state | processes: Processes.publish(processes)}}
+    {:noreply, Nodes.look(first_start(%{state | processes: Processes.publish(processes)}))}
   end
 
   @impl true
   def handle_cast({:cancel, tag}, state) do
     send(state.processes.routes.line, {:cancel, tag})
     for {client, _member} <- state.processes.members, do: GenServer.cast(client, {:cancel, tag})
+
+    for {client, _, _, _} <- Away.all(state.processes.routes),
+        do: GenServer.cast(client, {:cancel, tag})
+
     {:noreply, state}
   end
 
@@ -113,8 +121,18 @@ defmodule Bridge.Pool.Keeper do
 
   def handle_info(:bridge_check, state) do
     check_later(state.processes.settings)
-    {:noreply, Replacement.check(state)}
+    {:noreply, state |> Nodes.look() |> Replacement.check()}
   end
+
+  ## Other nodes
+
+  def handle_info({:bridge_nodes, what}, state),
+    do: {:noreply, state |> Nodes.told(what) |> answer_awaiting()}
+
+  def handle_info({:bridge_node_down, _monitor, :process, pid, _reason}, state),
+    do: {:noreply, Nodes.lost(state, pid)}
+
+  def handle_info(:bridge_published, state), do: {:noreply, Nodes.tell_all(state)}
 
   def handle_info({:EXIT, parent, reason}, %{parent: parent} = state), do: stop(state, reason)
 
@@ -302,7 +320,9 @@ defmodule Bridge.Pool.Keeper do
   end
 
   defp answer_awaiting(state) do
-    if Enum.any?(Processes.all(state.processes, :current), &(&1.state == :ready)) do
+    ready = Enum.any?(Processes.all(state.processes, :current), &(&1.state == :ready))
+
+    if ready or Nodes.serve?(state) do
       for from <- state.awaiting, do: reply(from, :ok)
       %{state | awaiting: []}
     else

@@ -46,7 +46,7 @@ defmodule Bridge.Pool.Line do
   Stands in the line for a place until the deadline, and returns with one that is taken.
   """
   @spec stand(Routes.t(), session :: String.t() | nil, tag :: {:ok, term} | :error, timeout) ::
-          {:ok, Routes.route()} | {:error, Error.t()}
+          {:ok, Routes.place()} | {:error, Error.t()}
   def stand(routes, session, tag, timeout) do
     if :atomics.get(routes.waiting, 1) >= routes.max_waiting do
       {:error, full(routes)}
@@ -194,7 +194,7 @@ defmodule Bridge.Pool.Line do
   end
 
   defp try_head(state, {_number, _key, waiter}) do
-    case Routes.take(state.routes, waiter.session) do
+    case Routes.take(state.routes, waiter.session, waiter.pid) do
       :full ->
         nil
 
@@ -210,7 +210,7 @@ defmodule Bridge.Pool.Line do
       match?({_, _}, send(waiter.from, {waiter.from, answer}))
   end
 
-  defp give_back({:ok, {_pid, counters, _limit, _slot}}), do: Bridge.Pool.Seat.give_back(counters)
+  defp give_back({:ok, place}), do: Routes.give_back(place)
   defp give_back(_error), do: :ok
 
   defp answer_those(state, error, wanted) do

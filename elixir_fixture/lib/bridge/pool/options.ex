@@ -27,7 +27,8 @@ defmodule Bridge.Pool.Options do
           check_ms: pos_integer,
           start: :sync | :async,
           stop_ms: non_neg_integer,
-          client: keyword
+          client: keyword,
+          nodes: :all | [node] | nil
         }
 
   @doc "The settings of a pool; `client` are the options of each of its clients."
@@ -40,6 +41,7 @@ defmodule Bridge.Pool.Options do
     client =
       if pool[:profile] == :process, do: Keyword.put_new(client, :max_workers, 1), else: client
 
+    check_nodes!(pool[:nodes], mine[:name], processes)
     client = Keyword.put(client, :env, env(client, pool[:threads_per_process], processes))
     # checked before a process exists; each client does it again when it starts
     checked = Options.start!(client ++ mine)
@@ -56,9 +58,24 @@ defmodule Bridge.Pool.Options do
       check_ms: max(round(pool[:check_every] * 1000), 10),
       start: checked.start,
       stop_ms: checked.grace_ms + 2 * Python.exit_ms(),
-      client: client
+      client: client,
+      nodes: pool[:nodes]
     }
   end
+
+  # What pools of several nodes have in common is their name.
+  defp check_nodes!(nil, _name, 0) do
+    raise ArgumentError,
+          "expected :processes to be an integer, at least 1, without :nodes, got: 0"
+  end
+
+  defp check_nodes!(nodes, name, _processes)
+       when nodes != nil and (name == nil or (is_tuple(name) and elem(name, 0) == :global)) do
+    raise ArgumentError,
+          "the option :nodes asks for a :name that the pools of all nodes have, got: #{inspect(name)}"
+  end
+
+  defp check_nodes!(_nodes, _name, _processes), do: :ok
 
   # The environment, with what says how many threads libraries start.
   defp env(client, threads, processes) do
@@ -84,7 +101,7 @@ defmodule Bridge.Pool.Options do
     workers =
       if is_integer(client[:max_workers]), do: max(client[:max_workers], 1), else: @workers
 
-    max(div(cores(), processes * workers), 1)
+    max(div(cores(), max(processes, 1) * workers), 1)
   end
 
   defp cores, do: System.schedulers_online()

@@ -212,6 +212,7 @@ defmodule Bridge.Pool.Processes do
   def publish(%{closed: error} = processes) when error != nil do
     slots = for slot <- 0..(processes.size - 1)//1, into: %{}, do: {slot, error}
     Routes.publish(processes.routes, slots, [], error)
+    if processes.routes.away?, do: send(self(), :bridge_published)
     processes
   end
 
@@ -223,6 +224,7 @@ defmodule Bridge.Pool.Processes do
     refusal = if failures != [] and length(failures) == map_size(slots), do: hd(failures)
     Routes.publish(routes, slots, serving(open), refusal)
     send(routes.line, :free)
+    if routes.away?, do: send(self(), :bridge_published)
     processes
   end
 

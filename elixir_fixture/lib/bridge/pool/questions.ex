@@ -7,7 +7,7 @@ defmodule Bridge.Pool.Questions do
   # Numbers are added, lists put together; what stands for the process itself is kept under `processes`.
 
   alias Bridge.Error
-  alias Bridge.Pool.Routes
+  alias Bridge.Pool.{Away, Routes}
 
   @asked ~w($/stats $/health $/stacks)
 
@@ -26,7 +26,7 @@ defmodule Bridge.Pool.Questions do
   def ask(routes, question, ask) do
     answers =
       routes
-      |> Routes.slots()
+      |> slots()
       |> Enum.map(fn {slot, at} -> {slot, start(fn -> ask_one(routes, at, ask) end)} end)
       |> Enum.map(fn {slot, monitor} -> {slot, await(monitor)} end)
 
@@ -40,6 +40,14 @@ defmodule Bridge.Pool.Questions do
     ArgumentError ->
       {:error,
        %Error{code: :unavailable, message: "#{routes.name} is not running", started: false}}
+  end
+
+  # A pool that has no processes of its own asks those of other nodes.
+  defp slots(routes) do
+    with [] <- Routes.slots(routes) do
+      for {client, _, _, slot} = route <- Away.all(routes),
+          do: {"#{slot} on #{node(client)}", route}
+    end
   end
 
   # Not tasks: their links would leave a message with a process that traps exits.

@@ -11,20 +11,21 @@ defmodule Bridge.Pool.Routes do
   # | `:slots` | how many there are: sessions are spread over them |
   # | `{:member, pid}` | the route of a client, also of one that leaves |
   # | `:refusal` | the error of all calls while no process can serve, else nil |
+  # | `:away` | the processes on other nodes that take calls, see `Bridge.Pool.Away` |
   # | `:idempotent` | the tools of which a call may be repeated, in a map |
   #
   # A session belongs to the slot for which it has the highest hash (rendezvous hashing): when a slot
   # comes or goes, only sessions that move to it or from it move.
 
   alias Bridge.Error
-  alias Bridge.Pool.Seat
+  alias Bridge.Pool.{Away, Seat}
 
   # So many routes are all looked at; of more, two.
   @few 8
 
-  # `name` is what messages call the pool.
+  # `name` is what messages call the pool, `away?` whether calls may go to other nodes.
   @enforce_keys [:name, :table, :waiting, :max_waiting, :affinity]
-  defstruct [:name, :table, :waiting, :max_waiting, :affinity, :line]
+  defstruct [:name, :table, :waiting, :max_waiting, :affinity, :line, away?: false]
 
   @type t :: %__MODULE__{
           name: String.t(),
@@ -32,7 +33,8 @@ defmodule Bridge.Pool.Routes do
           waiting: :atomics.atomics_ref(),
           max_waiting: non_neg_integer,
           affinity: affinity,
-          line: pid | nil
+          line: pid | nil,
+          away?: boolean
         }
 
   @type affinity :: :strict | :preferred | :none
@@ -41,7 +43,10 @@ defmodule Bridge.Pool.Routes do
 
   @type route :: {client :: pid, Seat.counters(), limit :: pos_integer, slot}
 
-  @type choice :: {:ok, route} | :full | {:error, Error.t()}
+  @typedoc "A place that is taken, and what it takes to give it back."
+  @type place :: {client :: pid, {Seat.counters(), Bridge.Occupancy.period()} | Away.where()}
+
+  @type choice :: {:ok, place} | :full | {:error, Error.t()}
 
   ## In the keeper
 
@@ -49,7 +54,7 @@ defmodule Bridge.Pool.Routes do
   @spec new(name :: String.t(), max_waiting :: non_neg_integer, affinity) :: t
   def new(name, max_waiting, affinity) do
     table = :ets.new(:bridge_pool, [:protected, read_concurrency: true])
-    rows = [open: {}, slots: 0, refusal: nil, idempotent: %{}]
+    rows = [open: {}, slots: 0, refusal: nil, away: {}, idempotent: %{}]
     :ets.insert(table, rows)
     waiting = :atomics.new(1, signed: true)
 
@@ -140,52 +145,72 @@ defmodule Bridge.Pool.Routes do
   end
 
   @doc """
-  Takes a place in a process that has one: in the least loaded, or in that of the session.
+  Takes a place in a process that has one: in the least loaded, or in that of the session. Only where
+  none of this node has one, in a process of another node.
 
-  An error is that there is no process to wait for.
+  `pid` is the process that will give it back. An error is that there is no process to wait for.
   """
-  @spec take(t, session :: String.t() | nil) :: choice
-  def take(routes, nil) do
+  @spec take(t, session :: String.t() | nil, pid) :: choice
+  def take(routes, session, pid \\ self())
+  def take(%{away?: false} = routes, session, _pid), do: take_here(routes, session)
+
+  def take(routes, session, pid) do
+    with none when none == :full or elem(none, 0) == :error <- take_here(routes, session) do
+      # the sessions of processes of this node stay there, if they must
+      stays =
+        session != nil and routes.affinity == :strict and
+          :ets.lookup_element(routes.table, :slots, 2) > 0
+
+      if stays, do: none, else: Away.take(routes, session, pid) || none
+    end
+  end
+
+  defp take_here(routes, nil) do
     case :ets.lookup_element(routes.table, :open, 2) do
-      {route} -> if taken?(routes, route), do: {:ok, route}, else: :full
+      {route} -> take_in(routes, route)
       {} -> refusal(routes)
       open when is_tuple(elem(open, 0)) -> take_least(routes, least(open))
       slots -> take_least(routes, lighter_of_two(routes, slots))
     end
   end
 
-  def take(%{affinity: :none} = routes, _session), do: take(routes, nil)
+  defp take_here(%{affinity: :none} = routes, _session), do: take_here(routes, nil)
 
-  def take(%{affinity: :strict} = routes, session) do
+  defp take_here(%{affinity: :strict} = routes, session) do
     case at(routes, slot_of(routes, session)) do
-      {_, _, _, _} = route -> if taken?(routes, route), do: {:ok, route}, else: :full
+      {_, _, _, _} = route -> take_in(routes, route)
       nil -> :full
       error -> {:error, error}
     end
   end
 
-  def take(routes, session) do
+  defp take_here(routes, session) do
     with {_, _, _, _} = route <- at(routes, slot_of(routes, session)),
-         true <- taken?(routes, route) do
-      {:ok, route}
+         {:ok, place} <- take_in(routes, route) do
+      {:ok, place}
     else
       _full_or_down -> take_next(routes, session)
     end
   end
 
+  @doc "Gives a place back that no request goes to. Whoever does tells the line."
+  @spec give_back(place) :: :ok
+  def give_back({_client, {counters, period}}), do: Seat.give_back(counters, period)
+  def give_back({_client, where}), do: Away.give_back(where)
+
   @doc "Takes a place in any process that serves, whether there is one or not."
   @spec take_anyway(t) :: choice
   def take_anyway(routes) do
     case open(routes) do
-      [] ->
-        refusal(routes)
-
-      open ->
-        {_pid, counters, _limit, _slot} = route = Enum.random(open)
-        Seat.take_anyway(counters)
-        {:ok, route}
+      [] -> Away.take_anyway(routes, self()) || refusal(routes)
+      open -> {:ok, open |> Enum.random() |> take_anyway_in()}
     end
   end
+
+  @doc "Takes a place in this process, whether there is one or not."
+  @spec take_anyway_in(route) :: place
+  def take_anyway_in({client, counters, _limit, _slot}),
+    do: {client, {counters, Seat.take_anyway(counters)}}
 
   @doc """
   The slot of a session, of so many.
@@ -224,27 +249,29 @@ defmodule Bridge.Pool.Routes do
 
   # One that was lost to others is rare: then all are tried, before the caller stands in line.
   defp take_least(routes, route) do
-    if taken?(routes, route), do: {:ok, route}, else: routes |> open() |> take_first(routes)
+    with :full <- take_in(routes, route), do: routes |> open() |> take_first(routes)
   end
 
   defp take_first([], routes), do: refusal(routes)
 
   defp take_first(open, routes) do
-    case Enum.find(open, &taken?(routes, &1)) do
-      nil -> :full
-      route -> {:ok, route}
-    end
+    Enum.find_value(open, :full, fn route ->
+      with :full <- take_in(routes, route), do: nil
+    end)
   end
 
   # The place that was one too many may have hidden a free one from the line, which looked meanwhile. What
   # the line itself takes hides one from callers only, and they come to the line then.
-  defp taken?(routes, {_pid, counters, limit, _slot}) do
-    Seat.take(counters, limit) or tell_line(routes)
+  defp take_in(routes, {client, counters, limit, _slot}) do
+    case Seat.take(counters, limit) do
+      {:ok, period} -> {:ok, {client, {counters, period}}}
+      :full -> tell_line(routes)
+    end
   end
 
   defp tell_line(routes) do
     if :atomics.get(routes.waiting, 1) > 0 and routes.line != self(), do: send(routes.line, :free)
-    false
+    :full
   end
 
   defp refusal(routes) do

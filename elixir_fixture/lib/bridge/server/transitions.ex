@@ -285,9 +285,6 @@ defmodule Bridge.Server.Transitions do
     with {:ok, [1, _id, nil, health]} <- decoded,
          do: Seat.tell(life.settings.seat, {:health, health})
 
-    {:message_queue_len, messages} = Process.info(self(), :message_queue_len)
-    Seat.audit(life.settings.seat, map_size(state.connection.calls), messages)
-
     with {:ok, [1, _id, nil, %{"status" => "stuck"}]} <- decoded do
       Logger.error("#{life.name}: no call is served any more, so the Python process is ended")
       ProcessGroup.kill(life.python.os_pid)
