@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from typing import Any
@@ -11,6 +12,22 @@ from .credentials import Certificates, Token
 from .security import Guard, server_credentials
 from .settings import GrpcSettings
 
+#: What to do about the errors of the system.
+_WAYS_OUT = {
+    errno.EADDRINUSE: ": something else listens there; --port 0 takes a free port",
+    errno.EACCES: ": ports below 1024 are for privileged users; take another --port",
+    errno.EPERM: ": ports below 1024 are for privileged users; take another --port",
+    errno.EADDRNOTAVAIL: ": this machine has no such address; --host 0.0.0.0 is all that it has",
+    errno.EAFNOSUPPORT: ": this machine has no addresses of this kind",
+}
+_SOCKET_WAYS_OUT = {
+    errno.EADDRINUSE: ": there is a file of that name; remove it, or name another",
+    errno.EACCES: ": this user may not write to that directory",
+    errno.EPERM: ": this user may not write to that directory",
+    errno.EROFS: ": name one in a directory that can be written to",
+    errno.ENOENT: ": make its directory first",
+    errno.ENOTDIR: ": a part of its path is no directory",
+}
 #: How many free ports are tried on both addresses of this machine.
 _PORTS = 8
 
@@ -26,7 +43,8 @@ class Endpoint:
     """
 
     def __init__(self, settings: GrpcSettings) -> None:
-        self._settings = settings
+        #: What the command line says.
+        self.settings = settings
         self._certificates: Certificates | None = None
         if settings.tls_cert and settings.tls_key:
             self._certificates = Certificates(
@@ -52,7 +70,7 @@ class Endpoint:
         Raises:
             UsageError: the address cannot be had.
         """
-        settings = self._settings
+        settings = self.settings
         if settings.is_unix:
             _check_socket(settings.host.removeprefix("unix:"))
         # a socket file belongs to this user alone
@@ -64,8 +82,7 @@ class Endpoint:
                 port = self._bind(server, settings.address)
         except RuntimeError as error:
             raise UsageError(
-                f"cannot listen on {settings.address}: {error}; is something else there? "
-                "--port 0 takes a free one"
+                f"cannot listen on {settings.address}: {_reason(settings, error)}"
             ) from None
         finally:
             if umask is not None:
@@ -99,6 +116,36 @@ class Endpoint:
         else:
             port = server.add_secure_port(address, server_credentials(self._certificates))
         return port
+
+
+def _reason(settings: GrpcSettings, refusal: RuntimeError) -> str:
+    """Why an address cannot be had, which gRPC does not say: what the system says to another try."""
+    try:
+        if settings.is_unix:
+            path = settings.host.removeprefix("unix:")
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.bind(path)
+                os.unlink(path)
+        else:
+            hosts = ("127.0.0.1", "::1") if settings.host == "localhost" else (settings.host,)
+            for host in hosts:
+                for family, kind, protocol, _, address in socket.getaddrinfo(
+                    host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                ):
+                    with socket.socket(family, kind, protocol) as probe:
+                        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        probe.bind(address)
+                        probe.listen()
+    except socket.gaierror as error:
+        return f"{settings.host} is no name and no address: {error.strerror}"
+    except (OSError, ValueError) as error:
+        code = getattr(error, "errno", None)
+        way_out = _WAYS_OUT.get(code, "") if isinstance(code, int) else ""
+        if settings.is_unix and code in _SOCKET_WAYS_OUT:
+            way_out = _SOCKET_WAYS_OUT[code]
+        return f"{getattr(error, 'strerror', None) or error}{way_out}"
+    # it is free by now, or what is wrong is something else
+    return f"{refusal}; try again"
 
 
 def _has_ipv6() -> bool:

@@ -134,6 +134,8 @@ class GrpcExecutor:
         #: Requests that were handled, which gRPC does not know yet.
         self._handled: deque[Rpc] = deque()
         self._closed = threading.Event()
+        #: When the last request came, as ``time.monotonic()`` has it.
+        self.last_arrival = -inf
         self._receptions = receive
         #: Calls whose message has not come while a worker waited for it.
         self._calls = Awaited(_MAX_CALLS, _CALL_S)
@@ -154,10 +156,14 @@ class GrpcExecutor:
         reception = self._receptions(args)
         key, done = next(self._keys), self._handled.append
         rpc = Rpc(key, function, args, self.threads, done, self._receive, reception)
+        self.last_arrival = rpc.arrived
         try:
             self._settle()
             place = None if reception is None else getattr(reception.behavior, "place", None)
-            if place is None:
+            if self.stopped and reception is not None:
+                # many may come until the end, when no thread can be had for them any more
+                _turn_away(rpc, shutting_down())
+            elif place is None:
                 self._queue(rpc)
             elif place is Place.AT_ONCE:
                 rpc.handle()

@@ -8,6 +8,7 @@ of a service, such as ``bridge_service.py``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from typing import Any
@@ -27,6 +28,8 @@ from .standard import Health, Reflection
 _ROOM = 1024
 #: Until the last answers are on their way; until all that were queued are refused.
 _FLUSH_S, _REFUSE_S = 0.1, 1.0
+#: For how long no request must have come when the server stops; and none, after some were refused.
+_PAUSE_S, _QUIET_S = 0.05, 0.2
 _OPTIONS = [
     # two bridges on one port would take turns
     ("grpc.so_reuseport", 0),
@@ -97,6 +100,7 @@ class GrpcTransport:
             maximum_concurrent_rpcs=pool.max_workers + pool.max_queue + _ROOM,
             options=[
                 *_OPTIONS,
+                *_ages(self._endpoint.settings),
                 ("grpc.max_receive_message_length", size),
                 ("grpc.max_send_message_length", size),
             ],
@@ -114,6 +118,17 @@ class GrpcTransport:
         server.start()
         executor.watch()
         return GrpcServer(server, executor, health, ("", *names), address, services)
+
+
+def _ages(settings: GrpcSettings) -> list[tuple[str, int]]:
+    """How long connections last, in milliseconds; gRPC itself makes that up to a tenth more or less."""
+    age_s, grace_s = settings.max_connection_age_s, settings.max_connection_age_grace_s
+    if age_s is None:
+        return []
+    ages = [("grpc.max_connection_age_ms", max(1, round(age_s * 1000)))]
+    if grace_s is not None:
+        ages.append(("grpc.max_connection_age_grace_ms", round(grace_s * 1000)))
+    return ages
 
 
 class GrpcServer:
@@ -170,5 +185,20 @@ class GrpcServer:
         for service in self._services:
             service.close()
         wait(self.stop(), _REFUSE_S)
-        if idle and self._server.stop(_FLUSH_S).wait(_REFUSE_S):
+        if idle and self._is_quiet() and self._server.stop(_FLUSH_S).wait(_REFUSE_S):
             self._executor.close()
+
+    def _is_quiet(self) -> bool:
+        """Wait until requests come no more, or for as long as may be; at least for the last answers.
+
+        Stopping the server cancels those that are on their way. While clients go on all the same, they
+        are refused as unavailable, until their connections end with the process.
+        """
+        began = now = time.monotonic()
+        while now < began + _REFUSE_S:
+            last = self._executor.last_arrival
+            if now - last >= (_QUIET_S if last > began else _PAUSE_S):
+                return True
+            time.sleep(_PAUSE_S)
+            now = time.monotonic()
+        return False

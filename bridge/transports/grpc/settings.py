@@ -6,7 +6,7 @@ Nothing of ``grpc`` is imported here, so that a mistake is found before half a s
 from __future__ import annotations
 
 from ...errors import UsageError
-from ...options import Group, Options, Switch, Text, WholeNumber, option
+from ...options import Group, Options, SecondsOrOff, Switch, Text, WholeNumber, option
 
 _PEM = Text("FILE", "the path of a PEM file")
 GRPC = Group("gRPC", "Where --transport grpc listens. Files are read again when they change.")
@@ -79,6 +79,23 @@ class GrpcSettings(Options):
         default=False,
     )
 
+    max_connection_age_s: float | None = option(
+        "--max-connection-age",
+        SecondsOrOff(),
+        "Ask clients to connect anew after so long, a tenth more or less, so that calls spread over "
+        "replicas that have come meanwhile.",
+        group=GRPC,
+        default=None,
+    )
+    max_connection_age_grace_s: float | None = option(
+        "--max-connection-age-grace",
+        SecondsOrOff(),
+        "How long calls may go on then, before the connection is closed under them; off: as long as "
+        "they take.",
+        group=GRPC,
+        default=None,
+    )
+
     @property
     def is_unix(self) -> bool:
         return self.host.startswith("unix:")
@@ -107,6 +124,10 @@ class GrpcSettings(Options):
                 f"--host {self.host} can be reached from other machines: add --tls-cert and "
                 "--tls-key, or --insecure to serve it in clear text all the same"
             )
+        if self.max_connection_age_s is not None and self.max_connection_age_s < 1:
+            raise UsageError("--max-connection-age must be 1 second or more, or off")
+        if self.max_connection_age_grace_s is not None and self.max_connection_age_s is None:
+            raise UsageError("--max-connection-age-grace asks for --max-connection-age")
         from .credentials import Certificates, Token
 
         if self.tls_cert and self.tls_key:

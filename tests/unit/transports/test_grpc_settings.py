@@ -52,9 +52,11 @@ def test_what_others_reach_asks_for_tls_or_a_word(host):
         ({"tls_cert": "c"}, "belong together"),
         ({"tls_key": "k"}, "belong together"),
         ({"tls_client_ca": "a"}, "asks for --tls-cert"),
+        ({"max_connection_age_grace_s": 1.0}, "asks for --max-connection-age"),
+        ({"max_connection_age_s": 0.5}, "must be 1 second or more"),
     ],
 )
-def test_half_of_the_tls_options_are_refused(given, words):
+def test_what_does_not_go_together_is_refused(given, words):
     assert words in refusal(**given)
 
 
