@@ -16,6 +16,20 @@ defmodule Bridge.PoolPageTest do
         do: code
   end
 
+  test "the pools of several nodes are what Bridge.Pool takes" do
+    blocks = blocks("docs/scale.md", "elixir")
+    assert length(blocks) == 2
+
+    for block <- blocks do
+      {[{Bridge.Pool, opts}], _bindings} = Code.eval_string(block)
+
+      assert %{id: MyApp.Python, start: {Bridge.Pool, :start_link, [^opts]}} =
+               Bridge.Pool.child_spec(opts)
+
+      assert opts[:nodes] == :all
+    end
+  end
+
   test "the pool of the page serves, and its processes are replaced", %{tmp_dir: tmp_dir} do
     [adapter | _more] = blocks("README.md", "python")
     File.write!(Path.join(tmp_dir, "my_tools.py"), adapter)

@@ -64,6 +64,15 @@ defmodule Bridge.Test.Nodes do
 
   defp arguments, do: [~c"-setcookie", Atom.to_charlist(Node.get_cookie()) | paths()]
 
+  @doc "Answers `GenServer.call/2` with its message, for ever."
+  def echo_server do
+    receive do
+      {:"$gen_call", from, value} -> GenServer.reply(from, value)
+    end
+
+    echo_server()
+  end
+
   @doc false
   def start_unlinked(module, opts) do
     parent = self()

@@ -43,6 +43,12 @@ defmodule Bridge.Test.Pools do
     info.calls
   end
 
+  @doc "How many calls the processes that there are have had."
+  def served(pool) do
+    {:ok, %{processes: processes}} = Bridge.Pool.info(pool)
+    processes |> Enum.map(& &1.served) |> Enum.sum()
+  end
+
   @doc "How many calls stand in line."
   def waiting(pool) do
     {:ok, info} = Bridge.Pool.info(pool)

@@ -157,7 +157,7 @@ defmodule Bridge.Pool.NodesTest do
     {added, there} = start_there(processes: 1, max_workers: 4, backlog: 4)
     knows(pool, 2)
     [%{client: client}] = for %{client: client} = it <- away(pool), node(client) == added, do: it
-    eventually(fn -> served(added, there) > 10 end)
+    eventually(fn -> :erpc.call(added, Bridge.Test.Pools, :served, [there]) > 10 end)
     results = stop_load(load)
     entered = ledger(path)
     assert node(client) == added
@@ -168,11 +168,6 @@ defmodule Bridge.Pool.NodesTest do
     # a stream that had begun says so
     assert Enum.uniq(errors) -- [{:unavailable, nil}, {:unavailable, true}] == []
     assert length(errors) <= 32
-  end
-
-  defp served(node, pool) do
-    {:ok, %{processes: processes}} = :erpc.call(node, Pool, :info, [pool])
-    Enum.sum(for process <- processes, do: process.served)
   end
 
   test "pools that do not go together leave each other alone, and say why" do
