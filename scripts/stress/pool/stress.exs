@@ -124,12 +124,12 @@ defmodule PoolStress do
   end
 
   # 200 callers where 4 calls run and 4 stand by: with room for all in the line, they are served alike; with
-  # room for 50, whoever is refused hears why, and comes again.
+  # room for 50, whoever is refused hears why, and comes again; all do something else between two calls.
   defp scenario("fair", opts) do
     half = div(opts[:seconds], 2)
-    {served, none} = little_room(200, half)
+    {served, none} = little_room(200, half, 0)
     {least, most} = Enum.min_max(served)
-    {served_at_50, refused} = little_room(50, half)
+    {served_at_50, refused} = little_room(50, half, 10)
     facts = %{least_served: least, most_served: most, refused_of_200: none}
     more = %{least_served_of_50: Enum.min(served_at_50), refused_of_50: refused}
 
@@ -254,11 +254,11 @@ defmodule PoolStress do
     {Enum.sum(seats), Enum.sum(places)}
   end
 
-  defp little_room(max_waiting, seconds) do
+  defp little_room(max_waiting, seconds, pause) do
     little = [processes: 2, max_workers: 2, backlog: 2, max_waiting: max_waiting]
     {:ok, pool} = Pool.start_link(pool_options(little))
     until = now() + seconds * 1000
-    tasks = for _ <- 1..200, do: Task.async(fn -> ask(pool, until, 0, %{}) end)
+    tasks = for _ <- 1..200, do: Task.async(fn -> ask(pool, until, pause, 0, %{}) end)
     outcomes = Task.await_many(tasks, :infinity)
     Bridge.stop(pool)
 
@@ -266,16 +266,18 @@ defmodule PoolStress do
      Enum.reduce(outcomes, %{}, fn {_, errors}, all -> Map.merge(all, errors, &add/3) end)}
   end
 
-  defp ask(pool, until, served, errors) do
+  defp ask(pool, until, pause, served, errors) do
     if now() < until do
-      case Bridge.call(pool, "enters", ["/dev/null", 0, 0.002], timeout: 30_000) do
+      result = Bridge.call(pool, "enters", ["/dev/null", 0, 0.002], timeout: 30_000)
+      if pause > 0, do: Process.sleep(pause + :rand.uniform(pause))
+
+      case result do
         {:ok, 0} ->
-          ask(pool, until, served + 1, errors)
+          ask(pool, until, pause, served + 1, errors)
 
         {:error, error} ->
-          # as a caller does that is told to come later
-          Process.sleep(5 + :rand.uniform(10))
-          ask(pool, until, served, Map.update(errors, {error.code, error.started}, 1, &(&1 + 1)))
+          errors = Map.update(errors, {error.code, error.started}, 1, &(&1 + 1))
+          ask(pool, until, pause, served, errors)
       end
     else
       {served, errors}
