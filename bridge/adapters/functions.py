@@ -23,12 +23,28 @@ REFUSED_MODULES = frozenset(
         *("importlib", "imp", "runpy", "code", "codeop", "ctypes", "gc", "inspect", "ast", "pty"),
         *("pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "socket"),
         *("multiprocessing", "threading", "_thread", "signal", "operator", "functools", "bridge"),
-        *("ftplib", "http", "urllib", "webbrowser", "timeit", "cProfile", "profile", "pdb"),
+        *("ftplib", "http", "urllib", "webbrowser", "timeit", "cProfile", "profile", "pdb", "bdb"),
+        *("pip", "setuptools", "distutils", "venv", "ensurepip", "zipapp", "zipimport", "pkgutil"),
+        *(
+            "compileall",
+            "py_compile",
+            "doctest",
+            "unittest",
+            "test",
+            "trace",
+            "site",
+            "rlcompleter",
+        ),
+        *("posixpath", "ntpath", "genericpath", "nt", "fileinput", "modulefinder", "resource"),
+        *("idlelib", "tkinter", "turtle", "lib2to3", "xmlrpc", "socketserver", "smtplib", "msilib"),
     ]
 )
 #: The same of modules that are harmless otherwise: names, and what they begin with.
 _REFUSED_NAMES = frozenset(
-    ["load", "loads", "save", "savez", "savez_compressed", "savetxt", "memmap"]
+    [
+        *("load", "loads", "save", "savez", "savez_compressed", "savetxt", "memmap", "fromregex"),
+        *("system", "popen", "spawn", "fork", "unlink", "rmtree", "compile", "get_data", "main"),
+    ]
 )
 _REFUSED_BEGINNINGS = ("load", "from_pickle", "fromfile", "genfromtxt", "read_", "to_", "open", "exec", "eval")  # fmt: skip
 
@@ -88,14 +104,22 @@ def public_functions(module: ModuleType) -> dict[str, Any]:
     return found
 
 
-def _module(name: str) -> ModuleType:
-    if name.partition(".")[0] in REFUSED_MODULES:
+def _check_name(allowed: str, name: str) -> None:
+    first = name.partition(".")[0]
+    if first in REFUSED_MODULES or first.startswith("_"):
         raise AdapterError(
-            f"--allow {name}: its functions run code or programs, or open files; write an adapter with "
+            f"--allow {allowed}: its functions run code or programs, or open files; write an adapter with "
             "the one that you need, marked @tool"
         )
+
+
+def _module(name: str) -> ModuleType:
+    _check_name(name, name)
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
+        # one may be known under several names, as os is below six.moves
+        _check_name(name, str(module.__name__))
+        return module
     except ImportError as error:
         parent = name.rpartition(".")[0]
         more = f"; --allow names modules, whole: {parent}" if parent else ""

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from bridge.adapters.functions import Functions, public_functions
 from bridge.adapters.notebook import MAX_SESSIONS
-from bridge.errors import CallError, ToolNotFound
+from bridge.errors import AdapterError, CallError, ToolNotFound
 from bridge.testing import PortPeer
 
 NOTEBOOK = "bridge.adapters.notebook:Notebook"
@@ -206,3 +208,27 @@ def test_the_commands_take_modules_too() -> None:
     command = [sys.executable, "-P", "-m", "bridge", "call", FUNCTIONS, "math.sqrt", "[9]"]
     done = subprocess.run([*command, "--allow", "math"], capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("3.0\n", 0)
+
+
+@pytest.mark.parametrize(
+    "name", ["posixpath", "_posixsubprocess", "_io", "__main__", "pip", "distutils.spawn", "venv"]
+)
+def test_no_other_name_of_a_module_that_is_refused_is_allowed(name: str) -> None:
+    with pytest.raises(AdapterError, match="its functions run code or programs, or open files"):
+        Functions.allowing((name,)).__bind_tools__(object.__new__(Functions.allowing((name,))))
+
+
+def test_a_module_is_refused_by_its_own_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "harmless", subprocess)
+    adapter = Functions.allowing(("harmless",))
+    with pytest.raises(AdapterError, match="--allow harmless: its functions run code"):
+        adapter.__bind_tools__(object.__new__(adapter))
+
+
+def test_functions_that_read_files_or_run_programs_are_left_out() -> None:
+    module = ModuleType("harmless")
+    source = "".join(
+        f"def {name}(): pass\n" for name in ("system", "fromregex", "get_data", "main", "f")
+    )
+    exec(source, vars(module))
+    assert [*public_functions(module)] == ["f"]

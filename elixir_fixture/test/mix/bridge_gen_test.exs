@@ -72,6 +72,48 @@ defmodule Mix.Tasks.Bridge.GenTest do
              "cannot be read: no such file"
   end
 
+  test "replaces no module and no file that somebody has written", %{tmp_dir: tmp_dir} do
+    file = Path.join(tmp_dir, "mine.ex")
+    File.write!(file, "defmodule Mine do\nend\n")
+    other = ["--module", "GenTest.Other"]
+    assert refused(gen(file) ++ other) =~ "mine.ex is there already, and not by mix bridge.gen"
+    assert File.read!(file) =~ "defmodule Mine"
+    free = Path.join(tmp_dir, "free.ex")
+
+    for name <- ["Enum", "Bridge", "Mix.Tasks.Bridge.Gen"] do
+      assert refused(gen(free) ++ ["--module", name]) =~ "#{name} is a module already"
+    end
+
+    refute File.exists?(free)
+  end
+
+  test "names, arguments and types may be many, long and nested" do
+    parameter = &%{"name" => &1, "kind" => "either", "required" => true, "annotation" => nil}
+    integers = %{"type" => "array", "items" => %{"type" => ["integer", "string"]}}
+    numbers = %{"type" => "array", "items" => %{"type" => ["number", "string"]}}
+    many = for n <- 1..300, do: parameter.("p#{n}")
+
+    tools = [
+      %{"name" => String.duplicate("a", 300), "parameters" => []},
+      %{"name" => String.duplicate("a", 301), "parameters" => []},
+      %{"name" => "many", "parameters" => many},
+      %{
+        "name" => "nested",
+        "parameters" => [parameter.("x"), parameter.(String.duplicate("y", 400))],
+        "schema" => %{"properties" => %{"x" => %{"anyOf" => [integers, numbers]}}},
+        "returns" => %{"anyOf" => [numbers, integers, %{"type" => "null"}]}
+      }
+    ]
+
+    source = Facade.source("GenTest.Long", "a:B", tools)
+    [{module, _beam}] = Code.compile_string(source)
+    functions = module.__info__(:functions)
+    assert {:many, 3} in functions
+    assert {:nested, 4} in functions
+    assert functions |> Keyword.keys() |> Enum.uniq() |> length() == 4
+    assert source =~ "[integer | String.t()]"
+  end
+
   test "says what it takes, and what Python says", %{tmp_dir: tmp_dir} do
     assert refused([]) =~ "takes an adapter and --module"
     assert refused(["a:B", "--module", "x"]) =~ "cannot be the name of a module"

@@ -6,6 +6,15 @@ defmodule Mix.Bridge.Facade do
 
   alias Mix.Bridge.{Names, Types}
 
+  @mark "# Written by `mix bridge.gen`"
+
+  @doc "How each source begins."
+  @spec mark() :: String.t()
+  def mark, do: @mark
+
+  # A function has at most 255: the client, those by name and the options come on top.
+  @most_arguments 250
+
   @doc "The source of `module` for the tools of `adapter`, as `bridge tools` describes them."
   @spec source(String.t(), String.t(), [map]) :: String.t()
   def source(module, adapter, tools) do
@@ -14,7 +23,7 @@ defmodule Mix.Bridge.Facade do
     written = Enum.map(tools, &function(&1, Map.fetch!(functions, &1["name"])))
 
     """
-    # Written by `mix bridge.gen`, which compares it with Python's tools (--check). Do not edit.
+    #{@mark}, which compares it with Python's tools (--check). Do not edit.
     defmodule #{module} do
       @moduledoc #{text("The tools of `#{adapter}`, as functions.\n\nEach takes the client or pool first, and the options of `Bridge.call/4` or `Bridge.stream/4` last.")}
 
@@ -38,7 +47,8 @@ defmodule Mix.Bridge.Facade do
 
   defp function(tool, name) do
     kinds = Enum.map(tool["parameters"], & &1["kind"])
-    function(tool, name, if("rest" in kinds, do: :any, else: :named))
+    many? = Enum.count(tool["parameters"], & &1["required"]) > @most_arguments
+    function(tool, name, if("rest" in kinds or many?, do: :any, else: :named))
   end
 
   # Further arguments by position: a list or a map, as `Bridge.call/4` takes them.
@@ -96,7 +106,8 @@ defmodule Mix.Bridge.Facade do
   # By the names that Python knows, as a map or a keyword list.
   defp optional_type(tool, optional) do
     pairs =
-      for %{"name" => name, "kind" => kind} <- optional, kind != "named_rest" do
+      for %{"name" => name, "kind" => kind} <- optional,
+          kind != "named_rest" and String.length(name) <= 255 do
         "{#{inspect(String.to_atom(name))}, #{Types.taken(schema(tool, name), defs(tool))}}"
       end
 

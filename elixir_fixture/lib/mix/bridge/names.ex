@@ -10,6 +10,8 @@ defmodule Mix.Bridge.Names do
             Kernel.__info__(:macros) ++ Kernel.SpecialForms.__info__(:macros),
             &Atom.to_string(elem(&1, 0))
           )
+  # An atom has at most 255 characters, and some are put behind to tell names apart.
+  @longest 200
   @own ~w(client arguments options by_name)
 
   @doc "The function for each tool, by the tool's name: no two are the same."
@@ -41,8 +43,9 @@ defmodule Mix.Bridge.Names do
       name
       |> Macro.underscore()
       |> String.replace(~r/[^a-zA-Z0-9]+/, "_")
-      |> String.trim("_")
       |> String.downcase()
+      |> String.slice(0, @longest)
+      |> String.trim("_")
 
     cond do
       words == "" -> otherwise

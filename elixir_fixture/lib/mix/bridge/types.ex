@@ -50,8 +50,13 @@ defmodule Mix.Bridge.Types do
     do: schemas |> Enum.map(&type(&1, defs, way, depth - 1)) |> any_of()
 
   defp any_of(types) do
-    types = types |> Enum.flat_map(&String.split(&1, " | ")) |> Enum.uniq()
+    types = types |> Enum.flat_map(&members/1) |> Enum.uniq()
     if types == [] or "term" in types, do: "term", else: Enum.join(types, " | ")
+  end
+
+  # One with lists or maps in it may be a union inside of these, so it stays in one piece.
+  defp members(type) do
+    if String.contains?(type, ["[", "{"]), do: [type], else: String.split(type, " | ")
   end
 
   defp formatted("binary", :taken), do: "binary | {:bytes, iodata}"

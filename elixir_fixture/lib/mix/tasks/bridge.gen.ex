@@ -49,12 +49,32 @@ defmodule Mix.Tasks.Bridge.Gen do
   def run(arguments) do
     {adapter, opts} = options!(arguments)
     file = opts[:output] || Path.join("lib", Macro.underscore(opts[:module]) <> ".ex")
+    unless opts[:check], do: free!(opts[:module], file)
     source = Facade.source(opts[:module], adapter, tools!(adapter, opts))
 
     cond do
       opts[:check] -> check!(file, source, adapter, opts)
       File.read(file) == {:ok, source} -> Mix.shell().info("Nothing to do: #{file}")
       true -> write(file, source)
+    end
+  end
+
+  # Neither a module nor a file that somebody has written is replaced.
+  defp free!(name, file) do
+    module = Module.concat([name])
+
+    if Code.ensure_loaded?(module) do
+      source = to_string(module.module_info(:compile)[:source] || "another program")
+
+      if source != Path.expand(file),
+        do: Mix.raise("#{name} is a module already, of #{source}: choose another --module")
+    end
+
+    with {:ok, text} <- File.read(file),
+         false <- String.starts_with?(text, Facade.mark()) do
+      Mix.raise(
+        "#{file} is there already, and not by mix bridge.gen: choose another --module or --output"
+      )
     end
   end
 
