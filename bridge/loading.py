@@ -53,6 +53,8 @@ class LoadedAdapter:
         self.tools = tools
         #: How many of its calls may run at once, whatever the settings say; None: as they say.
         self.workers: int | None = None
+        #: What it adds to the statistics, by name; each is called when they are asked for.
+        self.reports: dict[str, Callable[[], Any]] = {}
 
     @property
     def thread_safe(self) -> bool:

@@ -25,6 +25,7 @@ class ToolOptions:
     __slots__ = (
         *("name", "description", "serial", "stream", "examples", "max_concurrency"),
         *("interruptible", "idempotent", "validate", "batch", "wait_ms", "writable"),
+        *("on", "needs"),
     )
 
     def __init__(
@@ -41,6 +42,8 @@ class ToolOptions:
         batch: int | None = None,
         wait_ms: float = 2.0,
         writable: bool = False,
+        on: str | None = None,
+        needs: dict[str, float] | None = None,
     ) -> None:
         self.name = name
         self.description = description
@@ -54,6 +57,9 @@ class ToolOptions:
         self.batch = batch
         self.wait_ms = wait_ms
         self.writable = writable
+        self.on = on
+        #: What a task needs, by the names that an engine knows.
+        self.needs = needs or {}
 
 
 if TYPE_CHECKING:
@@ -75,6 +81,9 @@ if TYPE_CHECKING:
         batch: int | None = None,
         wait_ms: float = 2.0,
         writable: bool = False,
+        on: str | None = None,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
     ) -> Callable[[Function], Function]: ...
 
 
@@ -93,6 +102,9 @@ def tool(
     batch: int | None = None,
     wait_ms: float = 2.0,
     writable: bool = False,
+    on: str | None = None,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
 ) -> Any:
     """Mark a function or method as a tool. It stays an ordinary function.
 
@@ -126,6 +138,11 @@ def tool(
             could begin and the last ones were larger.
         writable: Give the tool copies of the arrays in its arguments, which it may change; default:
             False, they are read-only views of what has arrived.
+        on: ``"ray"``: run each call as a task of a cluster of Ray, wherever there is room, in an instance
+            of the adapter that is made there. For tools that need no state of this one.
+            Default: None, where the rest of the adapter runs. ``docs/scale.md`` has more.
+        num_cpus: What Ray reserves for each such call; default: 1.
+        num_gpus: The same of GPUs; default: 0.
 
     Returns:
         The function itself, or a decorator that returns it.
@@ -138,6 +155,13 @@ def tool(
     """
     if batch is not None:
         _check_batch(batch, wait_ms, interruptible, validate)
+    needs = {
+        what: value
+        for what, value in (("num_cpus", num_cpus), ("num_gpus", num_gpus))
+        if value is not None
+    }
+    if on is not None or needs:
+        _check_engine(on, needs, batch)
     if max_concurrency is not None:
         _check_limit(max_concurrency, serial)
     if name is not None and (type(name) is not str or not name or cut(name) != name):
@@ -154,12 +178,27 @@ def tool(
             _MARK,
             ToolOptions(
                 *(name, description, serial, stream, examples, max_concurrency, interruptible),
-                *(idempotent, validate, batch, wait_ms, writable),
+                *(idempotent, validate, batch, wait_ms, writable, on, needs),
             ),
         )
         return target
 
     return mark if function is None else mark(function)
+
+
+def _check_engine(on: object, needs: dict[str, float], batch: object) -> None:
+    if on not in ("ray", "processes"):
+        what = (
+            f"got {on!r}" if on is not None else f"{' and '.join(needs)} is for a tool that has it"
+        )
+        raise ValueError(f"on must be 'ray' or 'processes'; {what}")
+    if batch is not None:
+        raise ValueError(
+            "a batch is gathered where calls arrive: a tool has on, or batch, and not both"
+        )
+    for what, value in needs.items():
+        if not isinstance(value, int | float) or not 0 <= value < 1e6:
+            raise ValueError(f"{what} must be a number, 0 or more; got {value!r}")
 
 
 def _check_limit(limit: object, serial: bool) -> None:

@@ -86,6 +86,9 @@ class Tool:
         #: For up to so many calls the function is called once; None: for each.
         self.batch: Final = options.batch
         self.wait_s: Final = options.wait_ms / 1000
+        #: Where calls are tasks of their own, and what each needs there; None: they are none.
+        self.on: Final = options.on
+        self.needs: Final = options.needs
         coroutine = bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
         self.is_async: Final = coroutine if is_async is None else is_async
         generator = bool(flags & (CO_GENERATOR | CO_ASYNC_GENERATOR))

@@ -19,6 +19,7 @@ from .tool_threads import ToolThreads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .call import Call as Call
     from .inline import Batch as Batch
 
 __all__ = [

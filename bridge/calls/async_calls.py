@@ -190,7 +190,7 @@ class AsyncCalls:
             value = call.begin()
             if call.tool.streaming:
                 await self._send_items(call, value)
-                return [None, None]
+                return [call.returned, None]
             return [await value, None]
         except BaseException as error:
             return [None, error]

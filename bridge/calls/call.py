@@ -79,6 +79,8 @@ class Call(Running, NestableJob, CallView):
     nested: NestedCalls | None = None
     #: The coroutine, or async generator, that runs for it on the event loop.
     awaited: Any = None
+    #: What a stream of the event loop has returned, if it runs elsewhere.
+    returned: Any = None
     _callbacks: list[Callable[[], object]] | None = None
     #: Whether the tool has ended after somebody else had claimed the answer.
     _elsewhere = False

@@ -11,12 +11,14 @@ from .. import __version__
 from ..gil import describe_python, is_free_threaded
 from ..loading import build, resolve
 from ..process.adapter_life import build_adapter, close, make_pool, set_up
+from ..process.engine import engine_of
 from ..process.settings import default_workers
 from ..requirements import how_to_install, remedy, requirements
 from .command import CLEAN, FAILED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..engines import EngineSettings
     from ..requirements import Requirement
 
 SUMMARY = "Try every transport; show what is missing, and the command that mends it here."
@@ -52,9 +54,27 @@ def run(options: argparse.Namespace) -> int:
         adapter = build_adapter(pool, build, options.adapter, target)
         set_up(pool, adapter)
         close(pool, adapter, idle=True)
-        safe = "declares itself thread-safe" if adapter.thread_safe else "needs --max-workers 1"
+        engine = engine_of(adapter)
+        needs = "one call at a time" if engine and engine.replicas else "needs --max-workers 1"
+        safe = "declares itself thread-safe" if adapter.thread_safe else needs
         _show("adapter", f"{adapter.name}: {len(adapter.tools)} tools, {safe}")
+        healthy = _show_engine(engine) and healthy
     return CLEAN if healthy else FAILED
+
+
+def _show_engine(engine: EngineSettings | None) -> bool:
+    """Print where the tools of an adapter run, if not here. Returns whether they can."""
+    if engine is None:
+        return True
+    where = f"{engine!r}" if engine.replicas else f"{engine.name}, for the tools that say so"
+    lacking = _lacking("ray") if engine.name == "ray" else []
+    _show("engine", f"{where}: {_way_to(lacking)}" if lacking else where)
+    if engine.name == "ray" and not lacking:
+        for requirement in requirements("ray"):
+            _show(requirement.name, _version(requirement))
+        address = getattr(engine, "address", None) or os.environ.get("RAY_ADDRESS")
+        _show("", f"the cluster: {address or 'that of this machine; RAY_ADDRESS names another'}")
+    return not lacking
 
 
 def _show(name: str, text: str) -> None:

@@ -135,7 +135,9 @@ def _others(stats: Mapping[str, Any]) -> list[str]:
     if not engine:
         return []
     facts = [
-        f"{key} {value}" for key, value in engine.items() if not isinstance(value, dict | list)
+        f"{key.replace('_', ' ')} {value}"
+        for key, value in engine.items()
+        if not isinstance(value, dict | list)
     ]
     return ["", f"engine: {', '.join(facts)}"]
 

@@ -86,3 +86,14 @@ class ProcessLog:
     ) -> bool:
         assert self._peer is not None  # without one nothing is sent here
         return self._peer.send_log(level, logger, text, fields, key)
+
+
+def warn_of_gil(modules: list[str]) -> None:
+    """Say that importing ``modules`` has switched the GIL on."""
+    from ..log import logger
+
+    logger().warning(
+        "importing %s switched the GIL on: tools take turns instead of running in parallel. "
+        "Serve without it, or set PYTHON_GIL=0 at your own risk",
+        ", ".join(modules),
+    )

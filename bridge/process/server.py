@@ -15,12 +15,13 @@ from ..threads import start_thread
 from ..transports.stdio import StdioTransport
 from .adapter_life import build_adapter, close, find, make_pool, max_async, set_up
 from .announcement import announce, announce_metrics, describe
+from .engine import engage
 from .fork import Forks
 from .group import ProcessGroup
 from .main_queue import MainQueue
 from .memory import MemoryWatch
 from .network import load_tracing, open_grpc, open_metrics
-from .process_log import ProcessLog
+from .process_log import ProcessLog, warn_of_gil
 from .race_check import begin_check, write_report
 from .shutdown import (
     CLEAN,
@@ -145,13 +146,16 @@ class Server:
                 output = None if stdio is None else stdio.output
                 pool = make_pool(settings.max_workers, settings.max_queue, output, self._spare)
                 adapter = build_adapter(pool, self._build, settings.adapter, target)
+                adapter = engage(adapter, settings)
             tools = self._set_up(adapter, pool, checker, tracing)
             dispatcher = Dispatcher(
                 tools,
                 pool,
                 elixir=self._elixir(tools),
                 python=describe_python(gil),
-                reports={} if checker is None else {"thread_safety": checker.get_report},
+                reports=adapter.reports
+                if checker is None
+                else {"thread_safety": checker.get_report},
                 stuck_after_s=settings.stuck_after_s,
                 # what looks for races has locks of its own in the code of the tools
                 interrupter=Interrupter(settings.interrupt_abandoned_s, allowed=checker is None),
@@ -182,7 +186,7 @@ class Server:
                 return self._refuse(error, stdio, log)
         log.open()
         if gil.modules:
-            _warn_of_gil(gil.modules)
+            warn_of_gil(gil.modules)
         reader = None
         if stdio is not None:
             try:
@@ -337,13 +341,3 @@ class Server:
 
         if stdin_watch.is_there():
             stdin_watch.watch_stdin(gone)
-
-
-def _warn_of_gil(modules: list[str]) -> None:
-    from ..log import logger
-
-    logger().warning(
-        "importing %s switched the GIL on: tools take turns instead of running in parallel. "
-        "Serve without it, or set PYTHON_GIL=0 at your own risk",
-        ", ".join(modules),
-    )

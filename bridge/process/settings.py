@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ADAPTER = Group("Adapter")
 CALLS = Group("Calls", "How many may run and wait, how large they may be, and how they end.")
 TRANSPORTS = Group("Transports")
+ENGINE = Group("Engine", "Other processes, or a cluster of Ray, that run the tools.")
 LOGS = Group("Logs")
 THREAD_SAFETY = Group("Thread safety", "What is found is logged, and part of the stats.")
 
@@ -164,6 +165,22 @@ class Settings(Options):
         "A longer result or item is an error of its call, over stdio.",
         group=CALLS,
         default=2047 << 20,
+    )
+    engine: str | None = option(
+        "--engine",
+        Choice("NAME", "ray", "processes", "local"),
+        "Where tools run, whatever the adapter says: in replicas there, or here.",
+        group=ENGINE,
+        default=None,
+        default_text="as the adapter says, else here",
+    )
+    replicas: int | None = option(
+        "--replicas",
+        WholeNumber(1),
+        "How many replicas there are.",
+        group=ENGINE,
+        default=None,
+        default_text="as the adapter says, else 2",
     )
     grace_s: float = option(
         "--grace",

@@ -25,8 +25,10 @@ OPEN = {
     "bridge.adapters": {"showcase"},
     "bridge.cli": {"main"},
     "bridge.telemetry": {"server", "tracing"},
+    # whose ``__init__`` is for authors of adapters
+    "bridge.engines": {"engine", "interfaces", "processes", "ray_cluster", "settings"},
     "bridge.process": {
-        *("adapter_life", "platforms", "server", "settings", "shutdown", "stdin_watch"),
+        *("adapter_life", "engine", "platforms", "server", "settings", "shutdown", "stdin_watch"),
         "watcher",
     },
     "bridge.snakepit": {"main"},
