@@ -53,9 +53,6 @@ defmodule Bridge.Client do
   @typedoc "See `t:Bridge.args/0`."
   @type args :: Bridge.args()
 
-  # All that a client keeps for some hundred calls: with less it collects garbage for every dozen.
-  @heap_words 16_384
-
   ## Life
 
   @doc "See `Bridge.start_link/1`."
@@ -68,9 +65,7 @@ defmodule Bridge.Client do
     # like others, and it can drain as the server that it is.
     init = {settings, self(), starter}
 
-    options = [{:spawn_opt, [min_heap_size: @heap_words]} | Keyword.take(opts, [:name])]
-
-    with {:ok, client} <- GenServer.start(Server, init, options) do
+    with {:ok, client} <- Server.Start.client(init, Keyword.take(opts, [:name])) do
       if settings.start == :sync,
         do: Server.Start.await_first(client, starter),
         else: {:ok, client}
