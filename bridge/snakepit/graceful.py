@@ -12,6 +12,7 @@ NaN, infinity                                       nil
 named tuple                                         a map; before 0.6.7 a list
 dataclass                                           a map of its fields, but those that begin with
                                                     ``_``
+what ``encoders`` of the adapter are for            what they make of it
 ``ZeroCopyRef``                                     its map
 ``model_dump()``, ``to_dict()``, ``_asdict()``      what the first of them returns that raises
                                                     nothing
@@ -69,6 +70,8 @@ class Graceful:
             read counts as not there.
         first_seen: called with the name of a type when it is a marker for the first time.
         named_tuples: whether a named tuple is a map; or else a list.
+        own: what the ``encoders`` of the adapter make of a value, itself if nothing; default: None,
+            there are none.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Graceful:
         first_seen: Callable[[str], object],
         *,
         named_tuples: bool = True,
+        own: Callable[[Any], Any] | None = None,
     ) -> None:
         self._detail = environ.get("SNAKEPIT_UNSERIALIZABLE_DETAIL", "none").strip().lower()
         length = _number(environ, "SNAKEPIT_UNSERIALIZABLE_REPR_MAXLEN", _DEFAULT_LENGTH)
@@ -84,6 +88,7 @@ class Graceful:
         self._elements = _number(environ, "SNAKEPIT_TOLIST_MAX_ELEMENTS", _DEFAULT_ELEMENTS)
         self._first_seen = first_seen
         self._named_tuples = named_tuples
+        self._own = own
         self._seen: set[str] = set()
 
     def encode(self, value: Any, name: str) -> bytes:
@@ -115,6 +120,11 @@ class Graceful:
             return value if isfinite(value) else None
         if kind is list or kind is tuple:
             return [self.plain(item) for item in value]
+        if self._own is not None:
+            own = self._own(value)
+            if type(own) is not kind:
+                return self.plain(own)
+            value = own
         if isinstance(value, dict):
             # keys that are no text become it in the encoder, as in any JSON
             plain = {self._key(key): self.plain(item) for key, item in value.items()}
@@ -131,7 +141,11 @@ class Graceful:
             ) from None
 
     def _key(self, key: Any) -> Any:
-        return key if type(key) is str else key.value if isinstance(key, Enum) else key
+        if type(key) is str:
+            return key
+        if self._own is not None:
+            key = self._own(key)
+        return key.value if isinstance(key, Enum) else key
 
     def _plain_rich(self, value: Any) -> Any:
         if isinstance(value, Enum):

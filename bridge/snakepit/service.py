@@ -51,7 +51,12 @@ class SnakepitService(Service):
         self._version = version
         self._telemetry = telemetry
         self._sessions = _Sessions()
-        self._json = Graceful(os.environ, self._note_marker, named_tuples=version >= NAMED_TUPLES)
+        self._json = Graceful(
+            os.environ,
+            self._note_marker,
+            named_tuples=version >= NAMED_TUPLES,
+            own=caller.forms.own if caller.forms.encoders else None,
+        )
 
     def close(self) -> None:
         self._telemetry.close()

@@ -17,6 +17,7 @@ from bridge._generated import snakepit_bridge_pb2 as pb
 from bridge.errors import EncodeError
 from bridge.snakepit.graceful import Graceful
 from bridge.snakepit.zero_copy import make_reference
+from bridge.wire import Forms
 
 #: Under the name that it was recorded with.
 CONTRACT = runpy.run_path(
@@ -170,3 +171,27 @@ def test_what_contains_itself_is_refused_with_its_name():
     endless.append(endless)
     with pytest.raises(EncodeError, match=r"^result cannot be encoded: it is nested too deeply"):
         graceful().encode(endless, "result")
+
+
+def test_encoders_of_the_adapter_go_first():
+    class Money:
+        def __init__(self, cents):
+            self.cents = cents
+
+    class Label(str):
+        __slots__ = ()
+
+    forms = Forms(
+        {Money: lambda money: {"cents": [money.cents]}, Label: lambda label: [str(label)]}
+    )
+    encoder = Graceful({}, lambda kind: None, own=forms.own)
+    value = {"a": [Money(1), (Money(Label("x")),)], "b": Label("y"), "c": Decimal(1)}
+    assert json.loads(encoder.encode_result(value, "result")) == {
+        "a": [{"cents": [1]}, [{"cents": [["x"]]}]],
+        "b": ["y"],
+        "c": "1",
+    }
+    assert json.loads(encoder.encode_result(Money(2), "result")) == {"cents": [2]}
+    endless = Graceful({}, lambda kind: None, own=Forms({Money: lambda money: [money]}).own)
+    with pytest.raises(EncodeError, match="contains itself"):
+        endless.encode_result(Money(1), "result")
