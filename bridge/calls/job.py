@@ -10,6 +10,7 @@ from ..typing_names import Any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextvars import Context as Variables
 
 
@@ -67,6 +68,27 @@ class Worker:
         self.stats: dict[Any, Any] = {}
         self.variables: Variables | None = None
         self.replaced: threading.Thread | None = None
+
+
+class WorkerThread(threading.Thread):
+    """The thread of a worker, for as long as that is so (``Worker.thread``).
+
+    Args:
+        live: what it runs, with the worker.
+        worker: whose it is.
+    """
+
+    def __init__(self, live: Callable[[Worker], object], worker: Worker) -> None:
+        super().__init__(target=live, args=(worker,), name=worker.name, daemon=True)
+        self.worker = worker
+
+
+def worker_here(everyone: Callable[[], list[Worker]]) -> Worker | None:
+    """The worker whose thread calls this, of those that there are; None: it is none of theirs."""
+    here = threading.current_thread()
+    if isinstance(here, WorkerThread) and here.worker.thread is here:
+        return here.worker
+    return next((each for each in everyone() if each.thread is here), None)
 
 
 class SerialQueue:

@@ -16,6 +16,8 @@ The interleavings, each with its number where it is harmless and why (and its te
 3. A nested call went to a free worker, which has taken another job meanwhile. The thread looks for
    it again whenever it has nothing else to do, and takes it back from the queue of the pool.
    (``test_a_call_that_found_no_worker_after_all_is_taken_back``)
+4. What the thread waits for comes before it sleeps: nobody wakes it. It looks once more, under the lock
+   under which whoever wakes it sees that it sleeps. (``test_a_wait_that_was_ended_before_it_began_does_not_wait``)
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from collections import deque
 
 from ..errors import CallError, PoolFull
 from ..typing_names import Any
-from .job import Job
+from .job import Job, worker_here
+from .wakes import Sleeper, Wakes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,22 +84,34 @@ class NestableJob(Job):
         """Whether somebody has claimed the answer."""
 
 
-class NestedCalls:
+class NestedCalls(Sleeper):
     """The nested calls of one thread that waits inside a tool.
 
     Args:
         pool: whose worker it is.
         worker: it; None: the thread is none of the pool's, and takes no calls.
         refuse: answers a call with an error.
+        wakes: has this thread wake up when what it waits for has come.
     """
 
     def __init__(
-        self, pool: Pool, worker: Worker | None, refuse: Callable[[Any, CallError], object]
+        self,
+        pool: Pool,
+        worker: Worker | None,
+        refuse: Callable[[Any, CallError], object],
+        wakes: Wakes,
     ) -> None:
         self._pool = pool
         self._worker = worker
         self._refuse = refuse
-        self._changed = threading.Condition(threading.Lock())
+        self._wakes = wakes
+        self._lock = threading.Lock()
+        #: Taken whenever nobody sleeps here; whoever wakes the thread releases it.
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        self._asleep = False
+        #: ``Wakes`` has woken the thread, and waits to hear of it.
+        self._woken = False
         self._waiting: deque[NestableJob] = deque()
         #: Those that the pool has got.
         self._handed_on: list[NestableJob] = []
@@ -106,12 +121,12 @@ class NestedCalls:
 
     def take(self, call: NestableJob) -> bool:
         """Have a nested call run, here or by the pool. False: nobody waits here any more."""
-        with self._changed:
+        with self._lock:
             if not self._open:  # (1)
                 return False
             if self._idle or not self._pool.has_room:
                 self._waiting.append(call)
-                self._changed.notify()
+                self._rouse()
                 return True
             self._handed_on.append(call)  # (3)
         self._submit(call)
@@ -119,15 +134,20 @@ class NestedCalls:
 
     def discard(self, call: NestableJob) -> None:
         """Forget a call that was answered, if it has not begun."""
-        with self._changed:
+        with self._lock:
             if call in self._waiting:
                 self._waiting.remove(call)
 
     def end_wait(self) -> None:
         """Have ``wait_until_ended`` return: what it waits for has come."""
-        with self._changed:
-            self._ended = True
-            self._changed.notify()
+        self._ended = True
+        self._wakes.wake(self)
+
+    def wake(self) -> bool:
+        with self._lock:
+            if self._asleep:
+                self._woken = True
+            return self._rouse()  # (4)
 
     def wait_until_ended(self, end: float | None) -> bool:
         """Run nested calls until ``end_wait`` is called; another wait may begin then.
@@ -138,28 +158,32 @@ class NestedCalls:
         Returns:
             False if that has come. A nested call that runs is not interrupted by it.
         """
+        call: NestableJob | None
         while True:
-            with self._changed:
-                self._idle = True
-                while not self._ended and not self._waiting and not self._take_back():
-                    left = None if end is None else end - time.monotonic()
-                    if left is not None and left <= 0:
-                        self._idle = False
-                        return False
-                    look = _LOOK_S if self._handed_on else left
-                    self._changed.wait(look if left is None else min(left, look or left))
+            left = None if end is None else end - time.monotonic()
+            with self._lock:
                 self._idle = False
-                if self._ended:
+                if self._ended:  # (4)
                     self._ended = False
                     return True
-                call = self._waiting.popleft()
+                if self._waiting or self._take_back():
+                    call = self._waiting.popleft()
+                elif left is not None and left <= 0:
+                    return False
+                else:
+                    call, self._idle, self._asleep = None, True, True
+                    if self._handed_on:
+                        left = _LOOK_S if left is None else min(left, _LOOK_S)
+            if call is None:
+                self._sleep(left)
+                continue
             self._run(call)
             # as a worker does before it sleeps
             self._pool.output.flush()
 
     def close(self) -> None:
         """Take no more calls, and hand on those that wait."""
-        with self._changed:
+        with self._lock:
             self._open = False
             left = list(self._waiting)
             self._waiting.clear()
@@ -167,6 +191,26 @@ class NestedCalls:
             self._submit(call)
 
     # -- parts ------------------------------------------------------------------------------
+
+    def _rouse(self) -> bool:
+        """Wake the thread, if it sleeps. Under the lock."""
+        if not self._asleep:
+            return False
+        self._asleep = False
+        self._gate.release()
+        return True
+
+    def _sleep(self, seconds: float | None) -> None:
+        """Sleep until somebody wakes this thread, at most so long."""
+        if not self._gate.acquire(timeout=-1 if seconds is None else seconds):
+            with self._lock:
+                if self._asleep:
+                    self._asleep = False
+                else:
+                    self._gate.acquire()  # it was released just now, and says so later (2 of wakes.py)
+        if self._woken:
+            self._woken = False
+            self._wakes.go_on()
 
     def _take_back(self) -> bool:
         """Whether a call that was handed on, and still waits for a worker, has come back."""
@@ -215,15 +259,15 @@ class Nesting:
     def __init__(self, pool: Pool, refuse: Callable[[Any, CallError], object]) -> None:
         self._pool = pool
         self._refuse = refuse
+        self._wakes = Wakes()
 
     def begin(self, call: NestableJob) -> NestedCalls:
         """Have what is made within ``call`` run on this thread, while that waits.
 
         A thread of its tool calls it. One that is no worker may, too, and runs none of them.
         """
-        here = threading.current_thread()
-        worker = next((each for each in self._pool.everyone() if each.thread is here), None)
-        nested = NestedCalls(self._pool, worker, self._refuse)
+        worker = worker_here(self._pool.everyone)
+        nested = NestedCalls(self._pool, worker, self._refuse, self._wakes)
         if worker is not None and call.nested is None:
             call.nested = nested
         return nested

@@ -60,7 +60,7 @@ from queue import SimpleQueue
 from ..errors import PoolFull, ShuttingDown
 from ..threads import start_thread
 from .interfaces import Output
-from .job import SerialQueue, Worker
+from .job import SerialQueue, Worker, WorkerThread
 from .replacements import Replacements
 from .tool_threads import ToolThreads
 
@@ -281,8 +281,7 @@ class Pool:
             return False
 
     def _start(self, worker: Worker) -> bool:
-        thread = threading.Thread(target=self._live, args=(worker,), name=worker.name, daemon=True)
-        worker.thread = thread
+        worker.thread = thread = WorkerThread(self._live, worker)
         return start_thread(thread)
 
     def _live(self, worker: Worker) -> None:

@@ -7,7 +7,8 @@ It is forked before there are threads, reads nothing and waits for one of two th
 - The peer has closed its end of the pipe, or who started the process is gone. The process may take
   its grace to end; then it is killed, and with it what its tools have started.
 - The process has ended, however it did: by a crash, by ``os._exit`` in a tool. What its tools have
-  started is ended, if the process had no time to do so.
+  started is ended, if the process had no time to do so. Then the watcher holds the peer's pipe open
+  for a moment: a port of the BEAM that writes to a closed one never tells its exit status.
 
 Nothing that tools do can wait for it, ``os.wait()`` for example: it is nobody's child.
 """
@@ -36,6 +37,8 @@ _PATIENCE_S = 1.5
 #: How often it looks who the parent is, in seconds.
 _LOOK_S = 5.0
 _MAX_MS = 2**31 - 1
+#: How long the peer may take to close its pipe, once it hears that the process has ended.
+_HOLD_S = 5.0
 #: Descriptors below this number are closed in the watcher.
 _MAX_DESCRIPTORS = 1 << 14
 _SOURCE, _LIFE = 0, 1
@@ -177,4 +180,11 @@ class _Watch:
             self._group.end()
         elif not os.read(_LIFE, 1):
             self._group.end()  # it has ended, and has not said that all is in order
+            self._hold()
         os._exit(0)
+
+    def _hold(self) -> None:
+        """Keep the pipe open until the peer has closed its end."""
+        poll = select.poll()
+        poll.register(_SOURCE, _CLOSED)
+        poll.poll(_HOLD_S * 1000)

@@ -7,6 +7,7 @@ import shlex
 import signal
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,19 @@ def test_what_tools_have_started_ends_with_a_process_that_is_killed(start):
     group = with_a_child(peer)
     peer.kill()
     assert peer.wait() == -signal.SIGKILL
+    assert gone(group)
+
+
+def test_a_process_that_was_killed_breaks_no_pipe_before_its_peer_knows(start):
+    # a port of the BEAM that writes to a closed pipe loses the exit status
+    peer = start(adapter=ADAPTER)
+    group = with_a_child(peer)
+    peer.kill()
+    wait_until(lambda: len(members(group)) == 1, "the end of all but the watcher")
+    for _ in range(20):
+        peer.send_bytes(b"nobody reads this")  # raises if the pipe is closed
+        time.sleep(0.005)  # not for anything to happen: nothing may
+    peer.close()
     assert gone(group)
 
 

@@ -106,6 +106,11 @@ defmodule Bridge.Python do
 
   def ending(status) when is_integer(status), do: "exited with status #{status}"
   def ending(reason) when is_binary(reason), do: "ended: #{reason}"
+
+  # whoever ends everything at once, the watcher beside Python included, has the status lost
+  def ending(:epipe),
+    do: "ended while something was written to it, which loses its exit status (:epipe)"
+
   def ending(reason), do: "ended: #{inspect(reason)}"
 
   @doc """

@@ -19,7 +19,7 @@ defmodule Bridge.Requests do
     decoders: %{},
     processes: %{},
     running: %{},
-    monitors: %{}
+    watched: %{}
   ]
 
   @type id :: non_neg_integer
@@ -31,9 +31,12 @@ defmodule Bridge.Requests do
           runners: Runners.t() | nil,
           decoders: Bridge.Msgpack.Decoder.decoders(),
           processes: %{optional(String.t()) => GenServer.server()},
-          running: %{optional(id) => {pid, reference}},
-          monitors: %{optional(reference) => id}
+          running: %{optional(id) => {pid, watch}},
+          watched: %{optional(watch) => id}
         }
+
+  @typedoc "What the end of a runner is told by: its monitor, or the pid of one that is linked."
+  @type watch :: reference | pid
 
   @typedoc "What is asked for: the function's name, and how many arguments it gets."
   @type head :: {name :: String.t(), arity}
@@ -42,39 +45,21 @@ defmodule Bridge.Requests do
   @type frames :: [iodata]
 
   @doc """
-  Nothing runs. The calling process gets the supervisor of what will, if anything is offered.
+  Nothing runs. `runners` is where it is noted what runs, nil: nowhere.
 
-  `runners` is where it is noted what runs, nil: nowhere.
+  What will run is linked to the calling process, which traps exits: a supervisor between them costs as
+  much as a short function. One that does not trap exits names a `Task.Supervisor`.
   """
-  @spec new(Bridge.Options.settings(), Runners.t() | nil) :: t
-  def new(settings, runners) do
-    table = Functions.table(settings.functions)
-
-    supervisor =
-      if table != %{} do
-        {:ok, supervisor} = Task.Supervisor.start_link()
-        supervisor
-      end
-
+  @spec new(Bridge.Options.settings(), Runners.t() | nil, supervisor :: pid | nil) :: t
+  def new(settings, runners, supervisor \\ nil) do
     %__MODULE__{
-      table: table,
+      table: Functions.table(settings.functions),
       limit: settings.max_elixir_calls,
       supervisor: supervisor,
       runners: runners,
       decoders: settings.decoders,
       processes: settings.processes
     }
-  end
-
-  @doc "Ends the supervisor of what runs, and all of that."
-  @spec close(t) :: term
-  def close(requests) do
-    for {_id, {_pid, monitor}} <- requests.running, do: Process.demonitor(monitor, [:flush])
-
-    if requests.supervisor do
-      Process.unlink(requests.supervisor)
-      Supervisor.stop(requests.supervisor)
-    end
   end
 
   @doc "Python asks for something. The arguments are in the frame, which is not read here."
@@ -98,7 +83,7 @@ defmodule Bridge.Requests do
   @spec overdue(t, id, pid) :: {t, frames}
   def overdue(requests, id, pid) do
     case requests.running do
-      %{^id => {^pid, _monitor}} ->
+      %{^id => {^pid, _watch}} ->
         finish(requests, id, :deadline_exceeded, "the function took longer than the tool waits")
 
       _over ->
@@ -109,7 +94,7 @@ defmodule Bridge.Requests do
   @doc "Python takes more items of a stream."
   @spec credit(t, term, term, term) :: :ok
   def credit(requests, id, items, bytes) do
-    with %{^id => {pid, _monitor}} <- requests.running, do: Runner.grant(pid, items, bytes)
+    with %{^id => {pid, _watch}} <- requests.running, do: Runner.grant(pid, items, bytes)
     :ok
   end
 
@@ -117,17 +102,17 @@ defmodule Bridge.Requests do
   @spec answered(t, id, pid, :item | :answer, iodata) :: {t, frames}
   def answered(requests, id, pid, kind, frame) do
     case requests.running do
-      %{^id => {^pid, _monitor}} when kind == :item -> {requests, [frame]}
-      %{^id => {^pid, _monitor}} -> {remove(requests, id), [frame]}
+      %{^id => {^pid, _watch}} when kind == :item -> {requests, [frame]}
+      %{^id => {^pid, _watch}} -> {remove(requests, id), [frame]}
       _over -> {requests, []}
     end
   end
 
   @doc "A runner has ended. One that has not answered was killed, or has exited elsewhere."
-  @spec down(t, reference, reason :: term) :: {t, frames} | :unknown
-  def down(requests, monitor, reason) do
-    case requests.monitors do
-      %{^monitor => id} ->
+  @spec down(t, watch, reason :: term) :: {t, frames} | :unknown
+  def down(requests, watch, reason) do
+    case requests.watched do
+      %{^watch => id} ->
         error = error(:internal, "it has exited: #{Exception.format_exit(reason)}")
         {remove(requests, id), [response(id, Map.put(error, :details, %{kind: :exit}), nil)]}
 
@@ -139,7 +124,7 @@ defmodule Bridge.Requests do
   @doc "Python is gone: nobody wants what runs for it."
   @spec reset(t) :: t
   def reset(requests) do
-    for {_id, {pid, _monitor}} <- requests.running, do: Process.exit(pid, :shutdown)
+    for {_id, {pid, _watch}} <- requests.running, do: Process.exit(pid, :shutdown)
     Enum.reduce(Map.keys(requests.running), requests, &remove(&2, &1))
   end
 
@@ -219,20 +204,20 @@ defmodule Bridge.Requests do
         arrived: System.monotonic_time(:millisecond)
       })
 
-    monitor = Process.monitor(pid)
+    watch = if requests.supervisor, do: Process.monitor(pid), else: pid
     Runners.add(requests.runners, pid)
     Runner.begin(pid)
 
     %{
       requests
-      | running: Map.put(requests.running, id, {pid, monitor}),
-        monitors: Map.put(requests.monitors, monitor, id)
+      | running: Map.put(requests.running, id, {pid, watch}),
+        watched: Map.put(requests.watched, watch, id)
     }
   end
 
   defp finish(requests, id, code, message) do
     case requests.running do
-      %{^id => {pid, _monitor}} ->
+      %{^id => {pid, _watch}} ->
         Process.exit(pid, :shutdown)
         {remove(requests, id), [response(id, error(code, message), nil)]}
 
@@ -242,9 +227,9 @@ defmodule Bridge.Requests do
   end
 
   defp remove(requests, id) do
-    {{pid, monitor}, running} = Map.pop!(requests.running, id)
-    Process.demonitor(monitor, [:flush])
+    {{pid, watch}, running} = Map.pop!(requests.running, id)
+    if is_reference(watch), do: Process.demonitor(watch, [:flush])
     Runners.remove(requests.runners, pid)
-    %{requests | running: running, monitors: Map.delete(requests.monitors, monitor)}
+    %{requests | running: running, watched: Map.delete(requests.watched, watch)}
   end
 end

@@ -23,8 +23,13 @@ defmodule Bridge.Runner do
           arrived: integer
         }
 
-  @doc "Starts a process that runs a function, once `begin/1` says so."
-  @spec start(supervisor :: pid, work) :: pid
+  @doc """
+  Starts a process that runs a function, once `begin/1` says so. Without a supervisor it is linked to the
+  calling process.
+  """
+  @spec start(supervisor :: pid | nil, work) :: pid
+  def start(nil, work), do: :proc_lib.spawn_link(__MODULE__, :run, [work])
+
   def start(supervisor, work) do
     {:ok, pid} = Task.Supervisor.start_child(supervisor, __MODULE__, :run, [work])
     pid
@@ -52,6 +57,8 @@ defmodule Bridge.Runner do
   @spec run(work) :: term
   def run(work) do
     receive do: ({@key, :begin} -> :ok)
+    # as in a task
+    Process.get(:"$callers") || Process.put(:"$callers", [work.client])
     say = &send(work.client, {:bridge_function, work.id, self(), &1, &2})
 
     case Msgpack.decode(work.frame, work.decoders) do

@@ -120,6 +120,8 @@ defmodule Bridge.Server do
   def terminate(_reason, state) do
     Places.close()
     Runners.close()
+    # a normal end is not that of what is linked
+    Requests.reset(state.requests)
     if state.life.python, do: Python.close(state.life.python.port)
 
     Connection.detach(state.connection, Transitions.unavailable("the client has ended"),
@@ -174,13 +176,6 @@ defmodule Bridge.Server do
 
   defp take({:bridge_function_overdue, id, pid}, state) do
     Messages.answer(state, Requests.overdue(state.requests, id, pid))
-  end
-
-  defp take({:DOWN, monitor, :process, _pid, reason} = message, state) do
-    case Requests.down(state.requests, monitor, reason) do
-      :unknown -> unexpected(message, state)
-      answered -> Messages.answer(state, answered)
-    end
   end
 
   defp take(:flush, state) do
@@ -266,6 +261,15 @@ defmodule Bridge.Server do
   defp take({:EXIT, port, _reason}, state) when is_port(port), do: {:noreply, state}
   defp take({port, {:data, _frame}}, state) when is_port(port), do: {:noreply, state}
   defp take({port, {:exit_status, _}}, state) when is_port(port), do: {:noreply, state}
+
+  # What runs for Python is linked. One that has answered, or was told to end, is known no more.
+  defp take({:EXIT, pid, reason} = message, state) when is_pid(pid) do
+    case Requests.down(state.requests, pid, reason) do
+      :unknown when reason in [:normal, :shutdown, :killed] -> {:noreply, state}
+      :unknown -> unexpected(message, state)
+      answered -> Messages.answer(state, answered)
+    end
+  end
 
   defp take({:bridge_stderr, reference, lines}, %{ending: {reference, told}} = state) do
     told.(lines, %{state | ending: nil})

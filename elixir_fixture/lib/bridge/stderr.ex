@@ -27,10 +27,10 @@ defmodule Bridge.Stderr do
   umask 077
   mkfifo "$0" || exit 1
   exec 3<>"$0"
-  cat 0<&3 3<&- &
+  cat 0<&3 3<&- 2>/dev/null &
   echo
   while read -r mark; do printf '%s\n' "$mark" >"$0"; done
-  kill $!
+  kill $! 2>/dev/null
   rm -f "$0"
   """
 

@@ -135,7 +135,9 @@ defmodule Bridge.Testing do
 
   defp ask({settings, frame}) do
     {:request, @id, head} = Frame.peek(frame)
-    settings |> Requests.new(nil) |> Requests.request(@id, head, frame)
+    # its end may not be that of the test
+    {:ok, supervisor} = Task.Supervisor.start_link()
+    settings |> Requests.new(nil, supervisor) |> Requests.request(@id, head, frame)
   end
 
   defp next_item(asked) do
@@ -175,9 +177,14 @@ defmodule Bridge.Testing do
 
   # Nothing of it is left, also not in the mailbox.
   defp close({requests, _frames}) do
-    pids = for {@id, {pid, _monitor}} <- requests.running, do: pid
-    Requests.close(requests)
-    for pid <- pids, do: forget(pid)
+    for {@id, {pid, monitor}} <- requests.running do
+      Process.demonitor(monitor, [:flush])
+      Process.exit(pid, :shutdown)
+    end
+
+    Process.unlink(requests.supervisor)
+    Supervisor.stop(requests.supervisor)
+    for {@id, {pid, _monitor}} <- requests.running, do: forget(pid)
   end
 
   defp forget(pid) do

@@ -240,3 +240,15 @@ def test_a_wait_gives_up_in_time(made):
     elixir.script = script
     bench.result(bench.start("outer"))
     assert outcome == [False]
+
+
+def test_a_wait_that_was_ended_before_it_began_does_not_wait(made):
+    """(4)"""
+    elixir, bench = made(max_workers=1)
+
+    def script(call, nested):
+        nested.end_wait()
+        assert not nested.wake()  # nobody sleeps
+
+    elixir.script = script
+    assert bench.result(bench.start("outer"))

@@ -4,6 +4,8 @@ defmodule Mix.Bridge.Environment do
   # A virtual environment for an application's Python: what goes into it, how it is made, and what is
   # in it. The tasks `bridge.setup`, `bridge.doctor` and `bridge.new` share it.
 
+  import Mix.Bridge.Programs, only: [reason: 1, run: 2, run!: 4]
+
   @version Mix.Project.config()[:version]
   # The Python half stands beside the Elixir half, unless that came alone (`sparse:`).
   @beside Path.expand("../../../..", __DIR__)
@@ -335,36 +337,4 @@ defmodule Mix.Bridge.Environment do
     contents = list && File.read!(list)
     :erlang.phash2({contents, wanted.package, wanted.extras, @version}) |> Integer.to_string()
   end
-
-  ## Programs
-
-  defp run(program, arguments) do
-    System.cmd(program, arguments, stderr_to_stdout: true, env: clean())
-  end
-
-  # Shows what the program says while it runs, and keeps it to find the advice.
-  defp run!(program, arguments, directory, advice) do
-    Mix.shell().info([:faint, Enum.join(["$", program | arguments], " ")])
-
-    {said, status} =
-      System.cmd(program, arguments,
-        stderr_to_stdout: true,
-        env: clean(),
-        cd: directory,
-        into: %Mix.Bridge.Shown{}
-      )
-
-    if status != 0 do
-      Mix.raise("#{Path.basename(program)} failed with status #{status}. #{advice.(said.text)}.")
-    end
-  rescue
-    error in ErlangError -> Mix.raise("#{program} does not start: #{reason(error)}")
-  end
-
-  # Of whoever calls: another environment must not have a say in this one.
-  defp clean, do: for(name <- ~w(PYTHONHOME PYTHONPATH VIRTUAL_ENV), do: {name, nil})
-
-  defp reason(%ErlangError{original: :enoent}), do: "there is no such program"
-  defp reason(%ErlangError{original: :eacces}), do: "it may not be run"
-  defp reason(error), do: Exception.message(error)
 end

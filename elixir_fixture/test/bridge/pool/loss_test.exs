@@ -117,8 +117,7 @@ defmodule Bridge.Pool.LossTest do
              Task.await(task, patience())
 
     assert message =~ "it had begun, so no other process goes on with it"
-    # whoever writes to the pipe just then loses the status to the runtime
-    assert message =~ "SIGKILL" or message =~ ":epipe"
+    assert message =~ "SIGKILL"
 
     assert pool |> Bridge.stream("counts", [3], timeout: patience()) |> Enum.to_list() == [
              0,
