@@ -9,7 +9,7 @@ defmodule Bridge.Caller do
   # `{:error, error}`, or, when items or progress came first, with `{:notes, handle, frames}`. The
   # handle is what to ask with for more.
 
-  alias Bridge.{Admission, Answer, Body, Claim, Connection, Error, Places, Runner, Waiting}
+  alias Bridge.{Admission, Answer, Body, Call, Claim, Connection, Error, Places, Waiting, Within}
 
   alias Bridge.Pool.{Attempts, Away, Questions, Routes}
 
@@ -27,7 +27,8 @@ defmodule Bridge.Caller do
            key: reference,
            until: integer | :infinity,
            pooled: boolean,
-           where: term
+           where: term,
+           watch: Call.watch() | {:item, pos_integer}
          }
 
   @typedoc "Where a stream is: what the client answered last, or that its items were all taken."
@@ -38,7 +39,7 @@ defmodule Bridge.Caller do
           {:ok, term} | {:error, Error.t()}
   def call(client, tool, args, opts) do
     on_progress = opts[:on_progress]
-    opts = within(client, opts)
+    opts = Within.option(client, opts)
 
     with {:ok, body} <- Body.encode(tool, args, opts) do
       case request(client, body, if(on_progress, do: :progress), opts) do
@@ -61,7 +62,7 @@ defmodule Bridge.Caller do
            pid | nil}
   def measured_call(client, tool, args, opts) do
     on_progress = opts[:on_progress]
-    opts = within(client, opts)
+    opts = Within.option(client, opts)
 
     case Body.encode(tool, args, opts) do
       {:ok, body} ->
@@ -171,7 +172,7 @@ defmodule Bridge.Caller do
   @spec measured_open(Bridge.client(), Bridge.tool(), Bridge.args(), keyword) ::
           {stream, pid | nil}
   def measured_open(client, tool, args, opts) do
-    opts = within(client, opts)
+    opts = Within.option(client, opts)
 
     with {:ok, body} <- Body.encode(tool, args, opts) do
       case request(client, body, items(opts), opts) do
@@ -265,7 +266,7 @@ defmodule Bridge.Caller do
 
     case Waiting.wait(process, message, timeout) do
       {:overdue, key} ->
-        {Waiting.expire(process, key, key, claim), nil}
+        {process |> Waiting.expire(key, key, claim) |> late(watch), nil}
 
       {:down, _key, reason} ->
         {Waiting.down(client, reason, Waiting.began?(claim)), nil}
@@ -275,7 +276,7 @@ defmodule Bridge.Caller do
         exchange(there, there, nil, body, watch, timeout, opts, false)
 
       {answer, key} ->
-        {answer, %{key: key, until: until, pooled: pooled, where: nil}}
+        {answer, %{key: key, until: until, pooled: pooled, where: nil, watch: watch}}
     end
   end
 
@@ -283,13 +284,20 @@ defmodule Bridge.Caller do
   defp await({pid, id}, wait) do
     answer =
       case Waiting.wait(pid, &{:bridge_await, &1, id}, Waiting.remaining(wait.until)) do
-        {:overdue, alias} -> Waiting.expire(pid, wait.key, alias, nil)
+        {:overdue, alias} -> pid |> Waiting.expire(wait.key, alias, nil) |> late(wait.watch)
         {:down, _alias, reason} -> Waiting.down(pid, reason, true)
         {answer, _alias} -> answer
       end
 
     with {:error, error} <- answer, do: {:error, begun(%{error | started: true}, wait)}
   end
+
+  # Of a stream whose time is over the client drops what comes, so its good end is none.
+  defp late({:response, _frame} = answer, watch) when watch not in [nil, :progress] do
+    with {:ok, _value} <- Answer.result(answer), do: Waiting.overdue(true)
+  end
+
+  defp late(answer, _watch), do: answer
 
   # Whoever has a pool may expect that another process goes on.
   defp begun(%{code: :unavailable} = error, %{pooled: true}),
@@ -321,32 +329,6 @@ defmodule Bridge.Caller do
     case GenServer.whereis(client) do
       nil -> Waiting.down(client, :noproc, false)
       process -> {:ok, process}
-    end
-  end
-
-  ## On whose behalf
-
-  # A call is within one of Python's only for the client that this one belongs to.
-  defp within(client, opts) do
-    case Keyword.fetch(opts, :within) do
-      :error -> within(client, opts, Runner.within(client))
-      {:ok, within} -> within(client, Keyword.delete(opts, :within), within)
-    end
-  end
-
-  defp within(_client, opts, nil), do: opts
-
-  defp within(client, opts, {process, _id} = within) do
-    if serves?(GenServer.whereis(client), process), do: [{:within, within} | opts], else: opts
-  end
-
-  defp serves?(process, process), do: true
-
-  defp serves?(pool, process) do
-    with true <- is_pid(pool) and node(pool) == node(), %Routes{} = routes <- Places.of(pool) do
-      Routes.member(routes, process) != :none
-    else
-      _no_pool -> false
     end
   end
 

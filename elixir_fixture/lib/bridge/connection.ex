@@ -13,10 +13,12 @@ defmodule Bridge.Connection do
 
   require Logger
 
-  alias Bridge.{Admission, Answer, Call, Callers, Claim, Error, Frame, Outbox, Places}
+  alias Bridge.{Admission, Call, Callers, Claim, Error, Frame, Outbox, Places}
   alias Bridge.Connection.Sending
   alias Bridge.Msgpack.Decoder
   alias Bridge.Pool.Seat
+
+  import Bridge.Connection.Answers
 
   # `port` is nil while there is no Python, `refusal` the answer to calls while there will be none.
   # `seat` is the client's in a pool: a call has a place there until it has left. `decoders` go with what
@@ -304,38 +306,7 @@ defmodule Bridge.Connection do
     end
   end
 
-  ## Calls in flight
-
-  # Gives the caller what there is for it, if it waits.
-  defp hand_over(connection, id, call) do
-    case Call.take(call) do
-      {:outcome, outcome} ->
-        Seat.release(connection.seat, call.claim)
-        answer(connection, call.from, outcome)
-        forget(connection, id)
-
-      {:notes, frames, credit, call_then} ->
-        answer(connection, call.from, {:notes, {self(), id}, frames})
-        connection |> put_call(id, call_then) |> give_credit(id, credit)
-
-      :nothing ->
-        put_call(connection, id, call)
-    end
-  end
-
-  defp end_call(connection, id, call, outcome) do
-    # one that is overdue, and does not wait, asks no more
-    if call.overdue and call.from == nil,
-      do: remove(connection, id),
-      else: hand_over(connection, id, Call.finish(call, outcome))
-  end
-
-  # Only for calls whose request was never written.
-  defp fail(connection, id, code, message) do
-    error = %Error{code: code, message: message, started: false}
-    call = Map.fetch!(connection.calls, id)
-    hand_over(connection, id, Call.finish(call, {:error, error}))
-  end
+  ## Parts
 
   # Takes a request back: out of the outbox, or from Python, which may have begun with it.
   defp withdraw(connection, id) do
@@ -346,15 +317,6 @@ defmodule Bridge.Connection do
     end
   end
 
-  defp answer(connection, from, answer),
-    do: reply(from, Answer.with_decoders(answer, connection.decoders))
-
-  defp reply(from, answer), do: send(from, {from, answer})
-
-  defp put_call(connection, id, call) do
-    %{connection | calls: Map.put(connection.calls, id, call)}
-  end
-
   # One that never became a call.
   defp leave(connection, claim) do
     Places.give_back(connection.places, Claim.place(claim))
@@ -362,26 +324,9 @@ defmodule Bridge.Connection do
     connection
   end
 
-  defp remove(connection, id) do
-    Seat.release(connection.seat, Map.fetch!(connection.calls, id).claim)
-    forget(connection, id)
-  end
-
-  defp forget(connection, id) do
-    %{connection | calls: Map.delete(connection.calls, id)}
-  end
-
   defp count_late(connection, %{overdue: true}) do
     %{connection | late_replies: connection.late_replies + 1}
   end
 
   defp count_late(connection, _call), do: connection
-
-  ## Credit
-
-  defp give_credit(connection, _id, nil), do: connection
-
-  defp give_credit(connection, id, {items, bytes}) do
-    Sending.send_message(connection, [2, "$/credit", [id, items, bytes]])
-  end
 end

@@ -89,10 +89,21 @@ defmodule Bridge.Server do
   @impl true
   def handle_continue(:start, state), do: state |> Transitions.start() |> gather()
 
+  # Nobody of us calls: whoever does takes this for another process, which shall not end it.
+  @impl true
+  def handle_call(request, from, state) do
+    message = "this is a client of Bridge, which does not know the call #{inspect(request)}"
+    error = %Error{code: :unimplemented, message: message, started: false}
+    GenServer.reply(from, {:error, error})
+    gather({:noreply, state})
+  end
+
   @impl true
   def handle_cast({:cancel, tag}, state) do
     gather({:noreply, %{state | connection: Connection.cancel(state.connection, tag)}})
   end
+
+  def handle_cast(message, state), do: message |> unexpected(state) |> gather()
 
   # Nothing more is in the mailbox.
   @impl true

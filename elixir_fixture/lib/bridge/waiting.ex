@@ -27,7 +27,7 @@ defmodule Bridge.Waiting do
   # A runtime that is no node cannot even monitor what is on another one.
   def wait({_name, node}, _message, _timeout)
       when node() == :nonode@nohost and node != :nonode@nohost do
-    {:down, make_ref(), :noconnection}
+    {:down, make_ref(), :nonode}
   end
 
   def wait(process, message, timeout) do
@@ -86,7 +86,7 @@ defmodule Bridge.Waiting do
       receive do
         {^alias, {:error, error}} -> {:error, error}
       after
-        0 -> overdue("the call took longer than its timeout, before it was sent to Python", false)
+        0 -> overdue(false, ", before it was sent to Python")
       end
     else
       receive do
@@ -108,12 +108,15 @@ defmodule Bridge.Waiting do
       {^alias, {:notes, _handle, _frames}} -> give_up(alias, began)
       {^alias, answer} -> answer
     after
-      0 -> overdue("the call took longer than its timeout", began)
+      0 -> overdue(began)
     end
   end
 
-  defp overdue(message, started) do
-    {:error, %Error{code: :deadline_exceeded, message: message, started: started}}
+  @doc "The error of a call whose time is over. `began` is as for `give_up/2`; `more` ends its message."
+  @spec overdue(began :: boolean | nil, more :: String.t()) :: {:error, Error.t()}
+  def overdue(began, more \\ "") do
+    message = "the call took longer than its timeout" <> more
+    {:error, %Error{code: :deadline_exceeded, message: message, started: began}}
   end
 
   @doc "Whether the tool may have begun: takes the call back, so that the answer stays true."
@@ -126,6 +129,11 @@ defmodule Bridge.Waiting do
   def down(client, :noproc, _began) do
     message = "the client #{inspect(client)} is not running"
     {:error, %Error{code: :unavailable, message: message, started: false}}
+  end
+
+  def down(client, :nonode, _began) do
+    {:error, error} = down(client, :noconnection, nil)
+    {:error, %{error | started: false}}
   end
 
   def down(client, :noconnection, _began) do

@@ -146,6 +146,33 @@ defmodule Bridge.ClientTimeTest do
     end
   end
 
+  # A client which answers no request before its time is over.
+  defp late_client(answer) do
+    spawn_link(fn ->
+      assert_receive {:bridge_request, key, caller, _claim, _body, _watch, _tag}, patience()
+      assert_receive {:bridge_timeout, ^caller, ^key}, patience()
+      send(key, {key, answer})
+    end)
+  end
+
+  describe "an answer that comes when the time is over" do
+    setup do
+      %{response: {:response, IO.iodata_to_binary(Bridge.Msgpack.encode!([1, 1, nil, "done"]))}}
+    end
+
+    test "is that of a call", %{response: response} do
+      # within the moment that there is for it, but not beside everything else that is tested
+      eventually(fn ->
+        Client.call(late_client(response), "echo", [1], timeout: 10) == {:ok, "done"}
+      end)
+    end
+
+    test "is no end of a stream, whose items nobody has kept", %{response: response} do
+      stream = Client.stream(late_client(response), "counts", [3], timeout: 10)
+      assert %Error{code: :deadline_exceeded} = catch_error(Enum.to_list(stream))
+    end
+  end
+
   describe ":max_queue holds" do
     test "while Python starts", %{tmp_dir: tmp_dir} do
       {client, file} = start_held(tmp_dir, max_queue: 3)

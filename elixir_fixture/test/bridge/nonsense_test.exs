@@ -119,6 +119,26 @@ defmodule Bridge.NonsenseTest do
   defp skip_nil(_frames, <<0xC0>>), do: [<<0x94, 1, 0xCE, "%%%%", 1, 0xC0>>]
   defp skip_nil(frames, _odd), do: frames
 
+  test "nothing that a process sends ends the client", %{client: client} do
+    {:ok, %{os_pid: os_pid}} = Bridge.info(client)
+
+    for n <- 1..200 do
+      term = RandomTerms.term()
+
+      case rem(n, 5) do
+        0 -> send(client, term)
+        1 -> GenServer.cast(client, term)
+        2 -> send(client, {:DOWN, make_ref(), :process, self(), term})
+        3 -> send(client, {:EXIT, spawn(fn -> :ok end), term})
+        4 -> assert {:error, %Error{}} = GenServer.call(client, term, patience())
+      end
+    end
+
+    for odd <- [:timeout, :flush, {self(), :close}, {make_ref(), {:ok, 1}}], do: send(client, odd)
+    assert call(client, []) == {:ok, 42}
+    assert {:ok, %{os_pid: ^os_pid}} = Bridge.info(client)
+  end
+
   describe "a batch" do
     defp batch(frames),
       do: for(frame <- frames, into: <<0xC1>>, do: <<byte_size(frame)::32, frame::binary>>)

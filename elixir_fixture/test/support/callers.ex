@@ -84,9 +84,12 @@ defmodule Bridge.Test.Callers do
   end
 
   defp outcome(client, %{call: :stream} = plan) do
-    {tool, args} = Enum.random([{"counts", [50]}, {"counts_slowly", [20, 0.002]}])
+    {tool, [count | _] = args} = Enum.random([{"counts", [50]}, {"counts_slowly", [20, 0.002]}])
     stream = Client.stream(client, tool, args, timeout: plan.timeout, tag: plan.tag)
-    {:ok, Enum.take(stream, Enum.random([1, 10, 100]))}
+    wanted = Enum.random([1, 10, 100])
+    items = Enum.take(stream, wanted)
+    # all of them, or an error
+    if items == Enum.take(0..(count - 1), wanted), do: {:ok, items}, else: {:cut_short, items}
   rescue
     error in Error -> {:error, error}
   end
