@@ -65,6 +65,8 @@ class Call(Running, NestableJob, CallView):
     metadata: Mapping[str, str] = {}
     #: Whether the tool may have begun; set before the worker looks for an answer.
     started = False
+    #: See ``CallView``; set when its tool begins.
+    waited_s = 0.0
     #: Why nobody waits for the call any more; None while somebody does.
     interruption: CallError | None = None
     #: Since when, an instant of ``time.monotonic()``.
@@ -131,6 +133,7 @@ class Call(Running, NestableJob, CallView):
         self.started = True
         if not self._claim:
             return now
+        waited = self.waited_s = now - self.arrived
         arguments = self._arguments
         if tool.wants_context:
             tool.tool.add_context(arguments[1], arguments[0], Context(self))
@@ -156,7 +159,7 @@ class Call(Running, NestableJob, CallView):
         stats = worker.stats.get(tool)
         if stats is None:
             stats = worker.stats[tool] = ToolStats()
-        waited, lasted = now - self.arrived, ended - now
+        lasted = ended - now
         stats.add(waited if waited > 0.0 else 0.0, lasted, failed)
         tool.latency.note(lasted)
         return ended

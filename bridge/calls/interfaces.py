@@ -25,7 +25,8 @@ class CallView(ABC):
     """What a transport sees of a call that runs: its key, and whether somebody still waits for it.
 
     ``key``: the number under which its peer knows the call. ``interruption``: why nobody waits any
-    more, None while somebody does. ``metadata``, ``session``: what the caller sent along.
+    more, None while somebody does. ``metadata``, ``session``: what the caller sent along. ``waited_s``:
+    how long it has waited for a worker, in seconds; a little below 0 if it has not.
     """
 
     __slots__ = ()
@@ -34,6 +35,7 @@ class CallView(ABC):
     interruption: CallError | None
     session: str | None
     metadata: Mapping[str, str]
+    waited_s: float
 
 
 class Sink(ABC):

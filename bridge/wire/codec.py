@@ -71,6 +71,13 @@ class Encoder(Packing):
     def __init__(self, max_bytes: int = MAX_ANSWER_BYTES, forms: Forms = PLAIN) -> None:
         super().__init__(max_bytes, forms)
 
+    def timed_result(self, msgid: int, result: Any, waited_s: float) -> Payload:
+        """``result`` for a peer that wants to know how long the call has waited in a queue."""
+        wire = [RESPONSE, msgid, None, result, round(waited_s * 1e6)]
+        if holds_large(result):
+            return self._scatter(wire, "result", result)
+        return self._pack(wire, "result", result)
+
     def result(self, msgid: int, result: Any) -> Payload:
         """The response of a call that succeeded."""
         if holds_large(result):

@@ -21,11 +21,12 @@ class Hello:
         extensions: Extension types that it takes beside those of protocol 1 in its first version,
             -1, 1 and 2; default: none.
         types: Names of classes whose objects it wants to have with the name; default: none.
+        queue_times: Whether results tell how long their calls have waited; default: False.
     """
 
     __slots__ = (
         *("max_answer_bytes", "signals", "requests", "plain_streams", "batches"),
-        *("extensions", "types"),
+        *("extensions", "types", "queue_times"),
     )
 
     def __init__(
@@ -37,6 +38,7 @@ class Hello:
         batches: bool = False,
         extensions: frozenset[int] = frozenset(),
         types: frozenset[str] = frozenset(),
+        queue_times: bool = False,
     ) -> None:
         self.max_answer_bytes = max_answer_bytes
         self.signals = signals
@@ -45,6 +47,7 @@ class Hello:
         self.batches = batches
         self.extensions = extensions
         self.types = types
+        self.queue_times = queue_times
 
     @classmethod
     def from_wire(cls, wire: object) -> Hello:
@@ -69,6 +72,7 @@ class Hello:
             _boolean(wire, "batches"),
             _extensions(wire.get("extensions", [])),
             _types(wire.get("types", [])),
+            _boolean(wire, "queue_times"),
         )
 
 

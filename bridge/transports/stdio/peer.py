@@ -13,6 +13,7 @@ from .writer import SMALL_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from ...calls import CallView
@@ -39,6 +40,8 @@ class StdioPeer(Peer):
         self._connection = channel.connection
         self._writer = channel.writer
         self._own = channel.own
+        #: Calls that run on workers, by key, if results are to tell how long they have waited.
+        self._timed: Mapping[int, CallView] | None = None
         #: Streams that wait for credit, by the key of their call.
         self._paused: dict[int, Stream] = {}
         self._counting = threading.Lock()
@@ -52,6 +55,10 @@ class StdioPeer(Peer):
     @property
     def plain_streams(self) -> bool:  # type: ignore[override]
         return self._channel.hello.plain_streams
+
+    def tell_queue_times(self, calls: Mapping[int, CallView]) -> None:
+        """Have results tell how long their calls have waited. ``calls``: those without an answer."""
+        self._timed = calls
 
     # -- of the process ---------------------------------------------------------------------
 
@@ -90,7 +97,11 @@ class StdioPeer(Peer):
     # -- of its calls (calls.interfaces.Peer) -----------------------------------------------
 
     def prepare_result(self, key: int, result: Any) -> Payload:
-        return self._own.encoder.result(key, result)
+        if self._timed is None:
+            return self._own.encoder.result(key, result)
+        call = self._timed.get(key)  # the thread that reads runs others, which have not waited
+        waited_s = 0.0 if call is None else max(0.0, call.waited_s)
+        return self._own.encoder.timed_result(key, result, waited_s)
 
     def send_result(self, key: int, result: Payload) -> None:
         message = self._connection.answered(key, result)

@@ -246,6 +246,8 @@ class StdioReader(Intake):
             self._peer.wake_stream(event.msgid)
         elif kind is HelloReceived:
             self._channel.receive_hello(event.hello)
+            if event.hello.queue_times:
+                self._peer.tell_queue_times(self._dispatcher.calls)
             if event.hello.requests:
                 self._peer.elixir = self._elixir
         elif kind is ResponseReceived or kind is ItemReceived:

@@ -21,11 +21,6 @@ defmodule Bridge.Answer do
 
   def with_decoders(error, _decoders), do: error
 
-  @doc "How many bytes of a frame there were."
-  @spec size(received(binary)) :: non_neg_integer
-  def size({frame, _decoders}), do: byte_size(frame)
-  def size(frame), do: byte_size(frame)
-
   @doc "The outcome of a call, in the response to it."
   @spec result(outcome) :: {:ok, term} | {:error, Error.t()}
   def result({:response, {frame, decoders}}), do: result(frame, decoders)
@@ -42,11 +37,36 @@ defmodule Bridge.Answer do
     end
   end
 
-  # Of any response, and of one that cannot be read.
-  defp outcome(frame, decoders) do
+  @doc """
+  The same, with the bytes of the response, if there is one, and the microseconds that the call was in
+  Python's queue; nil where that is not told.
+  """
+  @spec measured(outcome) ::
+          {{:ok, term} | {:error, Error.t()},
+           {bytes_in :: non_neg_integer, queued_us :: non_neg_integer | nil} | nil}
+  def measured({:response, {frame, decoders}}), do: measured(frame, decoders)
+  def measured({:response, frame}), do: measured(frame, %{})
+  def measured(error), do: {result(error), nil}
+
+  defp measured(<<0x95, _::binary>> = frame, decoders) do
     case decode(frame, decoders) do
-      {:ok, [_response, _id, nil, result]} -> {:ok, result}
-      {:ok, [_response, _id, error, _nil]} -> {:error, Error.from_wire(error)}
+      {:ok, [_response, _id, nil, result, queued]} when is_integer(queued) and queued >= 0 ->
+        {{:ok, result}, {byte_size(frame), queued}}
+
+      other ->
+        {outcome(other), {byte_size(frame), nil}}
+    end
+  end
+
+  defp measured(frame, decoders), do: {result(frame, decoders), {byte_size(frame), nil}}
+
+  # Of any response, and of one that cannot be read.
+  defp outcome(frame, decoders), do: frame |> decode(decoders) |> outcome()
+
+  defp outcome(decoded) do
+    case decoded do
+      {:ok, [_response, _id, nil, result | _queued]} -> {:ok, result}
+      {:ok, [_response, _id, error, _nil | _queued]} -> {:error, Error.from_wire(error)}
       {:error, error} -> {:error, error}
     end
   end

@@ -9,7 +9,8 @@ defmodule Bridge.Caller do
   # `{:error, error}`, or, when items or progress came first, with `{:notes, handle, frames}`. The
   # handle is what to ask with for more.
 
-  alias Bridge.{Admission, Answer, Body, Call, Claim, Connection, Error, Places, Waiting, Within}
+  alias Bridge.{Admission, Answer, Body, Call, Claim, Connection, Error, Places}
+  alias Bridge.{Telemetry, Waiting, Within}
 
   alias Bridge.Pool.{Attempts, Away, Questions, Routes}
 
@@ -44,7 +45,7 @@ defmodule Bridge.Caller do
     with {:ok, body} <- Body.encode(tool, args, opts) do
       case request(client, body, if(on_progress, do: :progress), opts) do
         {:pool, routes} ->
-          {{result, _bytes}, _process} = call_pool(routes, tool, body, opts)
+          {{result, _measured}, _process} = call_pool(routes, tool, body, opts)
           result
 
         outcome ->
@@ -54,12 +55,11 @@ defmodule Bridge.Caller do
   end
 
   @doc """
-  The same, with the bytes of the arguments and of the result, and the client of a pool that answered;
-  nil where there were none.
+  The same, with the bytes of the arguments and of the result, the microseconds in Python's queue, and
+  the client of a pool that answered; nil where there were none, or nobody has told.
   """
   @spec measured_call(Bridge.client(), Bridge.tool(), Bridge.args(), keyword) ::
-          {{:ok, term} | {:error, Error.t()}, non_neg_integer | nil, non_neg_integer | nil,
-           pid | nil}
+          {{:ok, term} | {:error, Error.t()}, Telemetry.measured(), pid | nil}
   def measured_call(client, tool, args, opts) do
     on_progress = opts[:on_progress]
     opts = Within.option(client, opts)
@@ -70,21 +70,18 @@ defmodule Bridge.Caller do
 
         case request(client, body, if(on_progress, do: :progress), opts) do
           {:pool, routes} ->
-            {{result, bytes_in}, process} = call_pool(routes, tool, body, opts)
-            {result, bytes_out, bytes_in, process}
+            {{result, received}, process} = call_pool(routes, tool, body, opts)
+            {result, Telemetry.measured(bytes_out, received), process}
 
           outcome ->
-            answer = last(outcome, on_progress)
-            {Answer.result(elem(answer, 0)), bytes_out, received(answer), nil}
+            {result, received} = outcome |> last(on_progress) |> elem(0) |> Answer.measured()
+            {result, Telemetry.measured(bytes_out, received), nil}
         end
 
       error ->
-        {error, nil, nil, nil}
+        {error, Telemetry.measured(nil, nil), nil}
     end
   end
-
-  defp received({{:response, frame}, _wait}), do: Answer.size(frame)
-  defp received(_error), do: nil
 
   ## Pools
 
@@ -108,9 +105,9 @@ defmodule Bridge.Caller do
             |> last(on_progress)
           end)
 
-        case Answer.result(elem(answer, 0)) do
-          {:error, error} = result -> {error, {result, received(answer)}}
-          result -> {nil, {result, received(answer)}}
+        case Answer.measured(elem(answer, 0)) do
+          {{:error, error}, _measured} = measured -> {error, measured}
+          measured -> {nil, measured}
         end
       end)
     end
@@ -266,7 +263,7 @@ defmodule Bridge.Caller do
 
     case Waiting.wait(process, message, timeout) do
       {:overdue, key} ->
-        {process |> Waiting.expire(key, key, claim) |> late(watch), nil}
+        {process |> Waiting.expire(key, key, claim) |> Waiting.late(watch), nil}
 
       {:down, _key, reason} ->
         {Waiting.down(client, reason, Waiting.began?(claim)), nil}
@@ -284,20 +281,18 @@ defmodule Bridge.Caller do
   defp await({pid, id}, wait) do
     answer =
       case Waiting.wait(pid, &{:bridge_await, &1, id}, Waiting.remaining(wait.until)) do
-        {:overdue, alias} -> pid |> Waiting.expire(wait.key, alias, nil) |> late(wait.watch)
-        {:down, _alias, reason} -> Waiting.down(pid, reason, true)
-        {answer, _alias} -> answer
+        {:overdue, alias} ->
+          pid |> Waiting.expire(wait.key, alias, nil) |> Waiting.late(wait.watch)
+
+        {:down, _alias, reason} ->
+          Waiting.down(pid, reason, true)
+
+        {answer, _alias} ->
+          answer
       end
 
     with {:error, error} <- answer, do: {:error, begun(%{error | started: true}, wait)}
   end
-
-  # Of a stream whose time is over the client drops what comes, so its good end is none.
-  defp late({:response, _frame} = answer, watch) when watch not in [nil, :progress] do
-    with {:ok, _value} <- Answer.result(answer), do: Waiting.overdue(true)
-  end
-
-  defp late(answer, _watch), do: answer
 
   # Whoever has a pool may expect that another process goes on.
   defp begun(%{code: :unavailable} = error, %{pooled: true}),

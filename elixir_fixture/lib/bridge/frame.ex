@@ -8,7 +8,7 @@ defmodule Bridge.Frame do
   # | message | shape |
   # | --- | --- |
   # | request | `[0, id, method, params, options]` |
-  # | response | `[1, id, error, result]` |
+  # | response | `[1, id, error, result]`, or with the microseconds in Python's queue as a fifth element |
   # | notification | `[2, method, params]` |
   #
   # Many frames may come as one, a batch: the byte 0xC1, with which no message begins, and each frame
@@ -100,6 +100,7 @@ defmodule Bridge.Frame do
           | {:other, term}
           | {:broken, String.t()}
   def peek(<<0x94, 1, rest::binary>> = frame), do: peek_id(rest, :response, frame)
+  def peek(<<0x95, 1, rest::binary>> = frame), do: peek_id(rest, :response, frame)
 
   def peek(<<0x93, 2, 0xA6, "$/item", 0x92, rest::binary>> = frame) do
     peek_id(rest, :item, frame)
@@ -170,6 +171,7 @@ defmodule Bridge.Frame do
   defp read(frame) do
     case Msgpack.decode(frame) do
       {:ok, [1, id, _error, _result]} -> {:response, id}
+      {:ok, [1, id, _error, _result, _waited]} -> {:response, id}
       {:ok, [0, id, name, params | _options]} when is_integer(id) -> asked(id, name, params)
       {:ok, [2, "$/item", [id, _item]]} -> {:item, id}
       {:ok, [2, "$/progress", [id, _done, _total, _text]]} -> {:progress, id}

@@ -7,7 +7,7 @@ defmodule Bridge.Python do
   # It is the child of a port, which belongs to the process that calls `open/2` and brings it one
   # message for each frame, and one for the end. That process traps exits.
 
-  alias Bridge.{Error, Lifecycle, Log, Msgpack, Options, Place}
+  alias Bridge.{Error, Lifecycle, Log, Msgpack, Options, Place, Telemetry}
 
   @protocol 1
 
@@ -239,6 +239,7 @@ defmodule Bridge.Python do
       signals: true,
       plain_streams: false,
       batches: true,
+      queue_times: Telemetry.loaded?(),
       # tables; the others are of the first version
       extensions: [3],
       types: Map.keys(settings.decoders)

@@ -5,7 +5,7 @@ defmodule Bridge.Telemetry do
   | event | measurements | metadata |
   | --- | --- | --- |
   | `[:bridge, :call, :start]` | `monotonic_time`, `system_time` | `client`, `node`, `tool`, `kind` |
-  | `[:bridge, :call, :stop]` | `duration`, `bytes_out`, `bytes_in`, `items` | the same, `code`, `error` and `process` |
+  | `[:bridge, :call, :stop]` | `duration`, `queue_time`, `bytes_out`, `bytes_in`, `items` | the same, `code`, `error` and `process` |
   | `[:bridge, :call, :exception]` | `duration` | the same, `reason` and `stacktrace` |
   | `[:bridge, :python, :start]` | `system_time` | `client`, `name`, `os_pid` |
   | `[:bridge, :python, :ready]` | `duration` of the start | the same |
@@ -20,7 +20,9 @@ defmodule Bridge.Telemetry do
   calls. `kind` is `:call` or `:stream`; a stream starts when it is enumerated, and stops when it is no
   more. `code` is `:ok`, or that of the `Bridge.Error` that `error` is; `:exception` is for what is
   raised in the caller's own process, by `:on_progress` or by wrong arguments. `bytes_out` and `bytes_in`
-  are those of the arguments and of the result, `nil` for streams, which count `items`. All events of one
+  are those of the arguments and of the result, `nil` for streams, which count `items`. `queue_time` is how
+  long the call has waited for a worker of Python, 0 for a quick tool that needs none; `nil` where Python has
+  not told: for errors and streams, and of versions before 0.2. All events of one
   call have the same `telemetry_span_context`.
 
   Of a `Bridge.Pool`, `client` is the pool and `process` the client of the process that served the call, the
@@ -34,19 +36,32 @@ defmodule Bridge.Telemetry do
 
   @typep span :: %{context: reference, began: integer, meta: map}
 
+  @typedoc "What was measured of a call; nil: it was not."
+  @type measured :: %{
+          bytes_out: non_neg_integer | nil,
+          bytes_in: non_neg_integer | nil,
+          queued_us: non_neg_integer | nil
+        }
+
   @doc "Whether anybody can listen."
   @spec loaded?() :: boolean
   def loaded?, do: function_exported?(:telemetry, :execute, 3)
 
+  @doc "What was measured of a call, with what `Bridge.Answer.measured/1` says of its response."
+  @spec measured(bytes_out :: non_neg_integer | nil, received) :: measured
+        when received: {bytes_in :: non_neg_integer, queued_us :: non_neg_integer | nil} | nil
+  def measured(bytes_out, nil),
+    do: %{bytes_out: bytes_out, bytes_in: nil, queued_us: nil}
+
+  def measured(bytes_out, {bytes_in, queued}),
+    do: %{bytes_out: bytes_out, bytes_in: bytes_in, queued_us: queued}
+
   @doc """
-  Makes a call, and tells of it. `call` returns its result, how many bytes went out and came in, and the
-  process of a pool.
+  Makes a call, and tells of it. `call` returns its result, what was measured, and the process of a pool.
   """
-  @spec call(Bridge.client(), Bridge.tool(), (... -> measured)) ::
-          {:ok, term} | {:error, Error.t()}
-        when measured:
-               {{:ok, term} | {:error, Error.t()}, bytes_out :: integer | nil,
-                bytes_in :: integer | nil, process :: pid | nil}
+  @spec call(Bridge.client(), Bridge.tool(), (... -> {result, measured, process :: pid | nil})) ::
+          result
+        when result: {:ok, term} | {:error, Error.t()}
   def call(client, tool, call) do
     span = start(client, tool, :call)
 
@@ -57,9 +72,8 @@ defmodule Bridge.Telemetry do
         failed(span, kind, reason, __STACKTRACE__)
         :erlang.raise(kind, reason, __STACKTRACE__)
     else
-      {result, bytes_out, bytes_in, process} ->
-        sizes = %{bytes_out: bytes_out, bytes_in: bytes_in, items: nil}
-        stop(span, result, process, sizes)
+      {result, measured, process} ->
+        stop(span, result, process, Map.put(measured, :items, nil))
         result
     end
   end
@@ -85,7 +99,8 @@ defmodule Bridge.Telemetry do
         close.(stream)
         # what ended it, if that was an error
         result = Process.delete(span.context) || {:ok, nil}
-        stop(span, result, process, %{bytes_out: nil, bytes_in: nil, items: items})
+        measured = %{bytes_out: nil, bytes_in: nil, queued_us: nil, items: items}
+        stop(span, result, process, measured)
       end
     )
   end
@@ -140,8 +155,10 @@ defmodule Bridge.Telemetry do
       end
 
     meta = Map.merge(span.meta, outcome)
-
-    execute([:bridge, :call, :stop], Map.put(measurements, :duration, since(span)), meta)
+    {queued, measurements} = Map.pop!(measurements, :queued_us)
+    queue_time = queued && System.convert_time_unit(queued, :microsecond, :native)
+    measurements = Map.merge(measurements, %{queue_time: queue_time, duration: since(span)})
+    execute([:bridge, :call, :stop], measurements, meta)
   end
 
   defp failed(span, kind, reason, stacktrace) do

@@ -4,7 +4,7 @@ defmodule Bridge.Waiting do
   # How a process waits for a client: at an alias of its own, until its deadline, whatever the client
   # does. What is sent to the alias later is dropped by the runtime.
 
-  alias Bridge.{Claim, Error}
+  alias Bridge.{Answer, Claim, Error}
 
   # When its time is over, a caller waits so long for Python's own word on whether the tool began.
   @last_word_ms 15
@@ -98,6 +98,18 @@ defmodule Bridge.Waiting do
       end
     end
   end
+
+  @doc """
+  What an answer that has come so late is for who watches for this.
+
+  Of a stream whose time is over the client drops what comes, so its good end is none.
+  """
+  @spec late(answer, watch :: term) :: answer
+  def late({:response, _frame} = answer, watch) when watch not in [nil, :progress] do
+    with {:ok, _value} <- Answer.result(answer), do: overdue(true)
+  end
+
+  def late(answer, _watch), do: answer
 
   @doc "Waits no more at an alias. `began` says whether the tool may have begun, as far as is known."
   @spec give_up(alias :: reference, began :: boolean | nil) :: answer

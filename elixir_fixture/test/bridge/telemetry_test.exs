@@ -31,7 +31,34 @@ defmodule Bridge.TelemetryTest do
     assert measurements.duration > 0
     assert measurements.bytes_out > 3
     assert measurements.bytes_in > 3
+    assert measurements.queue_time >= 0
+    assert measurements.queue_time < measurements.duration
     refute_received {[:bridge, :call, _event], _, %{client: ^client}, _}
+  end
+
+  test "a call tells how long it has waited in Python's queue, a quick one that it has not" do
+    client = start_supervised!({Bridge.Client, options(max_workers: 1)}, id: :one_worker)
+    running = Task.async(fn -> Bridge.call(client, "wait", [60], timeout: 60_000, tag: :wait) end)
+    eventually(fn -> match?({:ok, %{"busy" => 1}}, Bridge.health(client)) end)
+    waits = Task.async(fn -> Bridge.call(client, "echo", [1], timeout: 60_000) end)
+    eventually(fn -> match?({:ok, %{"queued" => 1}}, Bridge.health(client)) end)
+    Process.sleep(20)
+    Bridge.cancel(client, :wait)
+    assert {:error, _} = Task.await(running, patience())
+    assert {:ok, 1} = Task.await(waits, patience())
+    pid = waits.pid
+    assert_receive {[:bridge, :call, :stop], %{queue_time: waited} = measured, _, ^pid}
+    assert System.convert_time_unit(waited, :native, :millisecond) >= 20
+    assert waited < measured.duration
+
+    client = start_supervised!({Bridge.Client, options()}, id: :many_workers)
+
+    # as soon as it has proven to be quick, the thread that reads runs it
+    eventually(fn ->
+      assert {:ok, 1} = Bridge.call(client, "echo", [1])
+      assert_receive {[:bridge, :call, :stop], %{queue_time: waited}, %{client: ^client}, _}
+      waited == 0
+    end)
   end
 
   test "errors have their code, and what is raised here is an exception", %{client: client} do

@@ -463,3 +463,13 @@ def test_a_time_that_python_does_not_count_is_refused_in_words(seconds: int) -> 
     data = b"\xc7\x0c\xff" + bytes(4) + seconds.to_bytes(8, "big", signed=True)
     with pytest.raises(RemoteProtocolError, match="years 1 to 9999"):
         decode_value(data)
+
+
+@pytest.mark.parametrize("result", [[1, "two"], b"x" * (1 << 20)], ids=["small", "large"])
+def test_a_result_may_tell_how_long_its_call_has_waited(result: Any) -> None:
+    data = Encoder().timed_result(7, result, 0.0015)
+    assert decode_value(bytes(data) if isinstance(data, bytes) else b"".join(data.buffers)) == [
+        *[1, 7, None],
+        result,
+        1500,
+    ]

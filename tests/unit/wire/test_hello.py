@@ -48,6 +48,7 @@ def test_a_peer_that_says_nothing_of_it_takes_what_every_version_sends() -> None
         [{"types": "shop.Order"}],
         [{"types": [b"shop.Order\xff"]}],
         [{"types": [1]}],
+        [{"queue_times": 1}],
     ],
 )
 def test_what_is_malformed_is_a_fault_of_no_request(params: list[Any]) -> None:
