@@ -13,6 +13,7 @@ from .buffers import LARGE_BYTES, Payload
 from .codec import ITEM, MAX_ANSWER_BYTES, Encoder, decode_message, decode_value
 from .connection import Connection
 from .credit import Credit
+from .derived import exactly
 from .events import (
     CancelReceived,
     CreditReceived,
@@ -22,7 +23,6 @@ from .events import (
     ItemReceived,
     ResponseReceived,
 )
-from .exactly import exactly
 from .framing import BATCH_HEADER_BYTES, HEADER_BYTES, begin_batch, encode_header
 from .hello import Hello
 from .messages import CallOptions, Message, Notification, Request, Response

@@ -11,7 +11,7 @@ from msgpack import unpackb
 from ..errors import CallError, EncodeError, RemoteProtocolError, shorten
 from ..typing_names import Any
 from .buffers import CHANGED, Payload, holds_large, is_whole, scatter
-from .exactly import exactly
+from .derived import exactly
 from .keys import has_same_keys
 from .messages import (
     NOTIFICATION,

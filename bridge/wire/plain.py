@@ -14,7 +14,7 @@ from msgpack import ExtType, Timestamp
 
 from ..errors import class_name
 from ..typing_names import Any
-from .exactly import exact_items, exact_scalar
+from .derived import exact_items, exact_scalar
 from .loaded import loaded_class
 from .tables import is_of_tables, table_form
 from .tensors import encode_tensor, encode_torch

@@ -10,7 +10,7 @@ from msgpack import ExtType, Timestamp
 
 from ..errors import cut, shorten
 from ..typing_names import Any
-from .exactly import exact_items, exact_scalar
+from .derived import exact_items, exact_scalar
 from .values import to_wire, told_key
 
 #: Text that stands alone may be so long, in bytes; text within something shorter.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bridge.calls.failures import describe_failure
 from bridge.errors import CallError
 from bridge.wire import Encoder, decode_value, sendable
-from bridge.wire.exactly import exactly
+from bridge.wire.derived import exactly
 from tests.equality import deep_equal
 from tests.strategies import wire_values
 
