@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bridge.thread_safety.libraries import Effects, Libraries
+from scripts.stress.libraries.table import rows_of
 
 from .pairs import PAIRS, adapters, fault_of, fault_of_adapter, has_all, is_installed
 
@@ -29,6 +32,13 @@ def test_a_row_is_about_a_library_with_sources_and_stands_once():
 def test_a_row_is_tested_only_with_a_pair():
     with_pairs = {(pair["library"], pair["type"]) for pair in PAIRS}
     assert {(row.library, row.type) for row in ROWS if row.tested} <= with_pairs
+
+
+def test_the_guide_has_a_row_for_each_adapter_found_and_silent():
+    page = Path(__file__).parents[2] / "docs" / "thread-safety.md"
+    rows = [line for _, line in rows_of(page.read_text())]
+    assert len(rows) == len(adapters())
+    assert all("| exit 1 |" in row and "**" not in row for row in rows)
 
 
 def test_a_row_reads_and_writes_something():

@@ -343,6 +343,7 @@ def t_ext():
     c = box.c = sqlite3.connect(":memory:")
     c.row_factory = sqlite3.Row
     r = box.r = c.execute("select 1 as a, 2 as b").fetchone()
+    c.close()
     return (
         box.d,
         list(box.a),
