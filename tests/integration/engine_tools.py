@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -41,6 +42,14 @@ class Replicated(Adapter):
     def items(self, count: int) -> Iterator[int]:
         yield from range(count)
         return count
+
+    @tool
+    def endless(self, path: str) -> Iterator[int]:
+        """Leaves a byte in a file for each item."""
+        for number in itertools.count():
+            with open(path, "ab") as file:
+                file.write(b".")
+            yield number
 
     @tool
     def leave_at(self, directory: str, name: str) -> list[int]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bridge.engines.interfaces import WINDOW
 from bridge.errors import CallError, InvalidParams, ToolFailed, TransportClosed
 from bridge.testing import PortPeer
 from tests.processes import Processes, Shared
@@ -117,9 +118,15 @@ def test_a_stream_sends_its_items_and_what_it_returns(replicated):
     assert replicated.items[msgid] == list(range(100))
 
 
-def test_a_stream_that_nobody_takes_does_not_run_ahead(replicated):
-    msgid = replicated.request("items", [10**9], stream={"items": 3, "bytes": 1 << 20})
+def test_a_stream_that_nobody_takes_does_not_run_ahead(replicated, tmp_path):
+    path = tmp_path / "items"
+    msgid = replicated.request("endless", [str(path)], stream={"items": 3, "bytes": 1 << 20})
     wait_until(lambda: len(replicated.items.get(msgid, ())) == 3, "three items")
+    wait_until(lambda: path.stat().st_size >= WINDOW, "what may be on its way")
+    for _ in range(50):
+        replicated.call("add", [1])
+    # those that were taken here let as many more be sent, and one is in the hand of the tool
+    assert path.stat().st_size <= WINDOW + 5
     assert engine(replicated)["running"] == 1
     replicated.cancel(msgid)
     assert error_of(replicated, msgid).code == "cancelled"
