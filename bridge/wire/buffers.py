@@ -23,6 +23,8 @@ _MAX_CONTAINERS = 64
 #: Nothing below so many levels is searched.
 _MAX_LEVELS = 64
 _MAX_BYTES = 2**32 - 1
+#: What is no longer is looked at without a new ``Unpacker``.
+_SMALL_BYTES = 1 << 14
 #: What is wrong with a list that has become another while it was encoded, in the words of Python's dicts.
 CHANGED = "list changed size during iteration"
 #: What nearly all items are; and what holds others.
@@ -131,17 +133,41 @@ def count_large(value: Any) -> int:
     return sum(size for size in sizes if size >= LARGE_BYTES)
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether these bytes are exactly one value, as they are not if a list has changed meanwhile."""
-    unpacker = Unpacker(max_buffer_size=len(data))
-    unpacker.feed(data)
-    try:
-        unpacker.skip()
-    except StackError:
-        return True  # nested deeper than it looks
-    except Exception:
-        return False
-    return bool(unpacker.tell() == len(data))
+class WholeCheck:
+    """Looks whether bytes are exactly one value, as they are not if a list has changed meanwhile.
+
+    For one thread. It keeps an ``Unpacker`` for small ones: to make one costs more than to encode them,
+    and without a GIL every answer is looked at.
+    """
+
+    __slots__ = ("_unpacker", "_end")
+
+    def __init__(self) -> None:
+        self._unpacker: Unpacker | None = None
+        self._end = 0
+
+    def is_whole(self, data: bytes) -> bool:
+        """Whether these bytes are exactly one value."""
+        size = len(data)
+        unpacker = self._unpacker if size <= _SMALL_BYTES else None
+        begin = self._end
+        if unpacker is None:
+            unpacker = Unpacker(max_buffer_size=max(size, _SMALL_BYTES))
+            begin = 0
+        self._unpacker = None  # it is used again if all goes well
+        unpacker.feed(data)
+        try:
+            unpacker.skip()
+        except StackError:
+            return True  # nested deeper than it looks
+        except Exception:
+            return False
+        end: int = unpacker.tell()
+        if end - begin != size:
+            return False
+        if size <= _SMALL_BYTES:
+            self._unpacker, self._end = unpacker, end
+        return True
 
 
 def scatter(
@@ -218,7 +244,7 @@ def _scatter(
 
 def _pack_whole(packer: Packer, value: Any) -> bytes:
     data: bytes = packer.pack(value)
-    if type(value) is not str and not is_whole(data):
+    if type(value) is not str and not WholeCheck().is_whole(data):
         raise ValueError(CHANGED)
     return data
 

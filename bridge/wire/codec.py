@@ -10,7 +10,7 @@ from msgpack import unpackb
 
 from ..errors import CallError, EncodeError, RemoteProtocolError, shorten
 from ..typing_names import Any
-from .buffers import CHANGED, Payload, holds_large, is_whole, scatter
+from .buffers import CHANGED, Payload, holds_large, scatter
 from .derived import exactly
 from .keys import has_same_keys
 from .messages import (
@@ -160,7 +160,7 @@ class Encoder(Packing):
         conversions = self._conversions
         converted, keys = conversions.any, conversions.keys
         conversions.begin()
-        if converted and data is not None and not is_whole(data):
+        if converted and data is not None and not self._check.is_whole(data):
             raise self._explain(name, value, ValueError(CHANGED))
         if keys or form is not None:
             self._check_keys(name, value, form or self._forms.wire_key)

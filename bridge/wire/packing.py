@@ -3,7 +3,7 @@
 While it converts a value, code of the value's class runs, and other threads do. That code may log, or
 report progress, or call Elixir, all of which is encoded on the same thread: the packer is in the middle
 of a message then, and another one takes its place (``_Spare``). And a list may have changed when the
-packer comes back to it, after its length was written: see ``is_whole``.
+packer comes back to it, after its length was written: see ``WholeCheck``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from weakref import ref
 from msgpack import ExtType, Packer
 
 from ..typing_names import Any
-from .buffers import LARGE_BYTES, count_large
+from .buffers import LARGE_BYTES, WholeCheck, count_large
 from .keys import has_same_keys
 from .values import Forms
 
@@ -70,11 +70,12 @@ class Packing:
         forms: what values become.
     """
 
-    __slots__ = ("_packer", "_conversions", "_max_bytes", "_forms", "__weakref__")
+    __slots__ = ("_packer", "_conversions", "_max_bytes", "_forms", "_check", "__weakref__")
 
     def __init__(self, max_bytes: int, forms: Forms) -> None:
         self._max_bytes = max_bytes
         self._forms = forms
+        self._check = WholeCheck()
         self.renew()
 
     def renew(self) -> None:

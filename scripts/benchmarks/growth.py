@@ -97,7 +97,7 @@ GROWTH = (
         "µs each",
         ("bare", "bridge", "no-inline", "client"),
         {"marks": [10_000, 30_000, 100_000, 300_000, 1_000_000]},
-        {"marks": [10_000, 30_000, 100_000]},
+        {"marks": [3_000, 10_000, 30_000]},
         growth=True,
         cost_s=7.0,
     ),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bridge.errors import EncodeError
 from bridge.testing.connection_pair import frame
 from bridge.transports.stdio.writer import Writer
-from bridge.wire.buffers import LARGE_BYTES, Parts, holds_large
+from bridge.wire.buffers import LARGE_BYTES, Parts, WholeCheck, holds_large
 from bridge.wire.codec import Encoder, decode_message
 from bridge.wire.values import to_wire
 from tests.equality import deep_equal
@@ -171,3 +171,27 @@ def test_a_writer_takes_more_buffers_than_one_system_call_does():
     os.close(sink)
     join(reader)
     assert bytes(received) == frame(bytes(parts)) + frame(small)
+
+
+@given(st.lists(st.tuples(wire_values(), st.integers(-3, 3))))
+def test_one_check_tells_whole_values_from_others_whatever_came_before(values):
+    check = WholeCheck()
+    for value, change in values:
+        data = Encoder().value(value)
+        if change > 0:
+            data += b"\x01" * change
+        elif change < 0:
+            data = data[:change]
+        if data:
+            assert check.is_whole(data) is (change == 0), (value, change)
+
+
+def test_a_check_goes_on_after_a_long_value_and_one_that_is_nested_deeply():
+    check, small = WholeCheck(), msgpack.packb({"x": [1, 2]})
+    deep = b"\x91" * 5000 + b"\x01"
+    for data in (small, msgpack.packb(bytes(1 << 20)), small, deep, small, small):
+        assert check.is_whole(data)
+    assert not check.is_whole(small + small)
+    assert not check.is_whole(small[:-1])
+    assert check.is_whole(small)
+    assert [check.is_whole(small * count) for count in (1, 2, 1)] == [True, False, True]
