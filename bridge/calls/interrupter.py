@@ -8,6 +8,8 @@ interleavings here, each with its number where it is harmless and why (and its t
    (``test_with_the_option_all_others_are_ended_after_that_time``)
 2. The tool comes out of its region just as its time is up: whoever has the region's claim decides,
    and a call that is in no region is remembered as due (numbers 1 and 5 of ``region.py``).
+   (``test_what_is_noted_is_there_before_a_region_is_looked_for``,
+   ``test_deadlines_that_pass_just_as_tools_end_disturb_nothing``)
 3. A tool forks while an exception is being raised somewhere: in the child there is nobody who would
    say that it was, so ``forked`` does. (``test_in_a_forked_process_nobody_waits_for_what_will_not_be_raised``)
 4. No thread can be started: the main thread ends what is due, a moment later (``catch_up``), until
