@@ -83,6 +83,8 @@ class Call(Running, NestableJob, CallView):
     awaited: Any = None
     #: What a stream of the event loop has returned, if it runs elsewhere.
     returned: Any = None
+    #: What makes the tool that gets arguments in shared memory; None: there are none.
+    lent: Callable[[ServedTool], Any] | None = None
     _callbacks: list[Callable[[], object]] | None = None
     #: Whether the tool has ended after somebody else had claimed the answer.
     _elsewhere = False
@@ -114,6 +116,8 @@ class Call(Running, NestableJob, CallView):
             if options.timeout_s is not None:
                 self.deadline = arrived + options.timeout_s
             self.session = options.session
+            if options.lent is not None:
+                self.lent = options.lent
             if options.metadata is not None:
                 self.metadata = options.metadata
 
@@ -150,8 +154,9 @@ class Call(Running, NestableJob, CallView):
         if self._runtime.threads.copied:
             copy_values(variables, self._runtime.threads.copied)
         # popped into the call, so that nothing here keeps them
+        callee = tool if self.lent is None else self.lent(tool)
         failed = execute(
-            self, tool, arguments.pop(), arguments.pop(), variables, self.peer, self.key
+            self, callee, arguments.pop(), arguments.pop(), variables, self.peer, self.key
         )
         if self._callbacks is not None:
             self.forget_all()
@@ -176,7 +181,8 @@ class Call(Running, NestableJob, CallView):
         tool, arguments = self.tool, self._arguments
         if tool.wants_context:
             tool.tool.add_context(arguments[1], arguments[0], Context(self))
-        return tool.function(*arguments.pop(), **arguments.pop())
+        callee = tool if self.lent is None else self.lent(tool)
+        return callee.function(*arguments.pop(), **arguments.pop())
 
     def fail_unprepared(self, failure: BaseException) -> None:
         """Answer in the place of the tool: ``setup_worker()`` has failed on this thread."""

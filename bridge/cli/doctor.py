@@ -12,7 +12,7 @@ from ..gil import describe_python, is_free_threaded
 from ..loading import build, resolve
 from ..process.adapter_life import build_adapter, close, make_pool, set_up
 from ..process.engine import engine_of
-from ..process.settings import default_workers
+from ..process.settings import MEMORY_BYTES, default_workers
 from ..requirements import how_to_install, remedy, requirements
 from .command import CLEAN, FAILED
 
@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     _show("python", f"{python['version']} ({python['implementation']}, {kind}, {gil}) {python['executable']}")  # fmt: skip
     # without what everything needs, nothing can be started
     healthy = _show_packages() and _show_transports()
+    _show("shared memory", _shared_memory())
     _show("elixir", _elixir())
     _show("workers", f"{default_workers()} by default ({os.cpu_count()} cores)")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -126,6 +127,17 @@ def _show_transports() -> bool:
     if faulty and not trials[0].fault:
         print(f"To mend it: {remedy('grpc')}")
     return not faulty
+
+
+def _shared_memory() -> str:
+    from ..shared_memory import free_memory, why_unavailable
+
+    reason = why_unavailable()
+    if reason is not None:
+        return f"not available, large data goes through the pipe: {reason}"
+    limit = MEMORY_BYTES >> 20
+    free = free_memory() >> 20
+    return f"available beside the pipe, up to {limit} MiB (--shared-memory); {free} MiB of memory are free"
 
 
 def _elixir() -> str:

@@ -60,7 +60,7 @@ class WholeNumber(Kind):
 class Bytes(WholeNumber):
     """A size in bytes."""
 
-    def __init__(self, least: int, most: int) -> None:
+    def __init__(self, least: int, most: int | None = None) -> None:
         super().__init__(least, most, "BYTES")
 
     def describe(self, value: int) -> str:

@@ -9,10 +9,14 @@ from ..errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..calls import Dispatcher
+    from ..loading import LoadedAdapter
     from ..telemetry.server import MetricsServer
+    from ..thread_safety import ThreadSafetyChecker
+    from ..transports.stdio import StdioTransport
     from .settings import Settings
 
 PROTOCOL_VERSION = 1
@@ -29,13 +33,14 @@ def describe(
     return {
         "protocol": PROTOCOL_VERSION,
         "version": __version__,
-        "features": FEATURES,
+        "features": FEATURES + (["shared_memory"] if settings.memory[0] else []),
         "limits": {
             "max_message_bytes": settings.max_message_bytes,
             "max_message_items": settings.max_message_items,
             "max_answer_bytes": settings.max_answer_bytes,
             "max_workers": settings.max_workers,
             "max_queue": settings.max_queue,
+            "shared_memory_from": settings.memory[1] if settings.memory[0] else None,
         },
         "tools": sorted(dispatcher.tools),
         "idempotent": sorted(
@@ -46,6 +51,18 @@ def describe(
         "grpc_port": grpc_port,
         "metrics_port": None if metrics is None else metrics.port,
     }
+
+
+def reports(
+    adapter: LoadedAdapter,
+    checker: ThreadSafetyChecker | None,
+    stdio: StdioTransport | None,
+) -> dict[str, Callable[[], Any]]:
+    """What ``$/stats`` shows beside what the dispatcher counts, by name."""
+    told = {**adapter.reports} if checker is None else {"thread_safety": checker.get_report}
+    if stdio is not None:
+        told["shared_memory"] = stdio.describe_memory
+    return told
 
 
 def announce(settings: Settings, grpc_port: int | str) -> None:

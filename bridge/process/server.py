@@ -11,10 +11,11 @@ from ..calls import Dispatcher, Interrupter
 from ..errors import AdapterError, BridgeError, CallError, EncodeError, UsageError, shorten
 from ..gil import GilWatch, describe_python
 from ..loading import build, check_workers, trace_of
+from ..log import forgive_lost_output
 from ..threads import start_thread
 from ..transports.stdio import StdioTransport
 from .adapter_life import build_adapter, close, find, make_pool, max_async, set_up
-from .announcement import announce, announce_metrics, describe
+from .announcement import announce, announce_metrics, describe, reports
 from .engine import engage
 from .fork import Forks
 from .group import ProcessGroup
@@ -153,9 +154,7 @@ class Server:
                 pool,
                 elixir=self._elixir(tools),
                 python=describe_python(gil),
-                reports=adapter.reports
-                if checker is None
-                else {"thread_safety": checker.get_report},
+                reports=reports(adapter, checker, stdio),
                 stuck_after_s=settings.stuck_after_s,
                 # what looks for races has locks of its own in the code of the tools
                 interrupter=Interrupter(settings.interrupt_abandoned_s, allowed=checker is None),
@@ -214,9 +213,9 @@ class Server:
             pass  # there is no stderr
         if self._switches_often:
             sys.setswitchinterval(SWITCH_INTERVAL_S)
-        stdio = None
         if settings.descriptors is None:
             self._watch_starter()
+            stdio = None
         else:
             stdio = StdioTransport(
                 *settings.descriptors,
@@ -224,9 +223,8 @@ class Server:
                 self.end,
                 max_message_items=settings.max_message_items,
                 max_answer_bytes=settings.max_answer_bytes,
+                memory=settings.memory,
             )
-        from ..log import forgive_lost_output
-
         forgive_lost_output()
         return stdio
 
@@ -265,6 +263,8 @@ class Server:
             if reason is not None and (stdio is None or not stdio.hands_over(reason)):
                 return reason
             dispatcher.catch_up()
+            if stdio is not None:
+                stdio.let_go()
             status = dispatcher.stuck.look()
             if grpc is not None:
                 grpc.set_health(status == "serving")

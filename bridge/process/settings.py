@@ -33,6 +33,10 @@ LOGS = Group("Logs")
 THREAD_SAFETY = Group("Thread safety", "What is found is logged, and part of the stats.")
 
 
+#: So much memory may be shared unless ``--shared-memory`` says so.
+MEMORY_BYTES = 1 << 30
+
+
 def default_workers() -> int:
     """How many threads run tools unless ``--max-workers`` says so.
 
@@ -166,6 +170,20 @@ class Settings(Options):
         group=CALLS,
         default=2047 << 20,
     )
+    memory_bytes: int = option(
+        "--shared-memory",
+        Bytes(0),
+        "So much memory may hold large data of both directions beside the pipe; 0: none does.",
+        group=CALLS,
+        default=MEMORY_BYTES,
+    )
+    memory_from: int = option(
+        "--shared-memory-from",
+        Bytes(1 << 16),
+        "Smaller data stays in the pipe.",
+        group=CALLS,
+        default=1 << 20,
+    )
     engine: str | None = option(
         "--engine",
         Choice("NAME", "ray", "processes", "local"),
@@ -248,6 +266,11 @@ class Settings(Options):
     def descriptors(self) -> tuple[int, int] | None:
         """Where the peer of stdio writes and reads; None without ``stdio`` in ``transport``."""
         return self.fds if "stdio" in self.transport else None
+
+    @property
+    def memory(self) -> tuple[int, int]:
+        """How much memory may be shared with a peer of stdio, and from which size on data goes there."""
+        return self.memory_bytes if hasattr(os, "memfd_create") else 0, self.memory_from
 
     @property
     def ready_file(self) -> str | None:

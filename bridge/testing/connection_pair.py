@@ -13,7 +13,6 @@ from ..wire import (
     Encoder,
     Event,
     Fault,
-    Message,
     decode_message,
     encode_header,
 )
@@ -129,6 +128,6 @@ class ConnectionPair:
         self._written.clear()
         return written
 
-    def _write(self, payload: bytes) -> Message:
+    def _write(self, payload: bytes) -> Any:
         self._written += frame(payload)
         return decode_message(payload)

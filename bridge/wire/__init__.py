@@ -5,8 +5,9 @@ and reads the messages in them (``codec.py``, ``messages.py``). An ``Encoder`` m
 large parts stay where they are (``buffers.py``). What Python has and MessagePack lacks is in
 ``values.py`` and ``tensors.py``.
 
-Others import the names below, and three modules by their names, as the pipe needs none of them:
-``json_values`` and ``json_text``, for peers that speak JSON, and ``answers``, for peers in Python.
+Others import the names below, and five modules by their names, as not every pipe needs them:
+``json_values`` and ``json_text``, for peers that speak JSON, ``answers``, for peers in Python, and
+``collected`` and ``lending``, for those with shared memory.
 """
 
 from .buffers import LARGE_BYTES, Payload
@@ -21,6 +22,8 @@ from .events import (
     Fault,
     HelloReceived,
     ItemReceived,
+    LentReceived,
+    MemoryReceived,
     ResponseReceived,
 )
 from .framing import BATCH_HEADER_BYTES, HEADER_BYTES, begin_batch, encode_header
@@ -28,14 +31,15 @@ from .hello import Hello
 from .messages import CallOptions, Message, Notification, Request, Response
 from .reading import MAX_ITEMS, too_many_items
 from .requester import Requester
+from .shared import SHARED, LentMessage, Shared
 from .substitutes import MAX_TEXT_BYTES, sendable
 from .tables import TABLE
 from .times import is_missing, is_time
-from .values import NATIVE, Encoders, Forms, told_key
+from .values import NATIVE, Encoders, Forms, Lender, told_key
 
 __all__ = [
     "Connection", "Event", "CancelReceived", "CreditReceived", "Credit", "Fault",
-    "Hello", "HelloReceived",
+    "Hello", "HelloReceived", "LentReceived", "MemoryReceived", "SHARED", "LentMessage", "Lender", "Shared",
     "ResponseReceived", "ItemReceived", "Requester",
     "Message", "Request", "Response", "Notification", "CallOptions",
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",

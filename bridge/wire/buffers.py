@@ -8,11 +8,14 @@ from msgpack import Packer, StackError, Unpacker
 
 from ..typing_names import Any
 from .loaded import loaded_class
+from .shared import BYTES, TEXT
 from .tensors import TENSOR, split_tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container
+
+    from .collected import Collected
 
 #: From this size on, data is left where it is.
 LARGE_BYTES = 1 << 16
@@ -40,11 +43,13 @@ class Parts:
 
     Args:
         max_bytes: Beyond this, bytes are counted and not kept; default: there is no such limit.
+        collected: Takes what is large into shared memory; default: it stays in the message.
     """
 
-    __slots__ = ("buffers", "_size", "_small", "_max_bytes")
+    __slots__ = ("buffers", "collected", "_size", "_small", "_max_bytes")
 
-    def __init__(self, max_bytes: int = 2**63) -> None:
+    def __init__(self, max_bytes: int = 2**63, collected: Collected | None = None) -> None:
+        self.collected = collected
         self.buffers: list[bytes | bytearray | memoryview] = []
         self._max_bytes = max_bytes
         self._size = 0
@@ -171,7 +176,11 @@ class WholeCheck:
 
 
 def scatter(
-    packer: Packer, value: Any, max_bytes: int = 2**63, converted: Container[type] = ()
+    packer: Packer,
+    value: Any,
+    max_bytes: int = 2**63,
+    converted: Container[type] = (),
+    collected: Collected | None = None,
 ) -> Parts:
     """The value as MessagePack, its large parts where they are.
 
@@ -180,12 +189,13 @@ def scatter(
         value: What to encode.
         max_bytes: Of a message that is longer only the length is right; nothing is copied for it.
         converted: The classes whose values the packer makes something else of, however large.
+        collected: Takes what is large into shared memory; default: it stays in the message.
 
     Raises:
         ValueError: Something has more than 4 GiB, or a list has changed size meanwhile.
         Exception: What ``packer`` raises; it is of no use then.
     """
-    parts = Parts(max_bytes)
+    parts = Parts(max_bytes, collected)
     _scatter(packer, value, parts, 0, converted)
     return parts
 
@@ -228,14 +238,18 @@ def _scatter(
     elif not _is_large(value) or kind in converted:
         parts.add(_pack_whole(packer, value))
     elif kind is bytes:
-        _add_data(b"\xc6", value, parts)
+        _add_data(b"\xc6", BYTES, value, parts)
     elif kind is str:
         # not in one with what is to be asked: half a character raises, however long it all is
-        _add_data(b"\xdb", value.encode(), parts)
+        _add_data(b"\xdb", TEXT, value.encode(), parts)
     elif kind is not bytearray and kind is not memoryview:
         _add_tensor(value, parts)
     else:
-        size = memoryview(value).nbytes
+        view = memoryview(value)
+        size, collected = view.nbytes, parts.collected
+        if collected is not None and size >= collected.least and view.c_contiguous:
+            parts.add(collected.plain(BYTES, view, size))
+            return
         head = b"\xc6" + _size(size)
         if parts.has_room(len(head) + size):
             parts.add(head)
@@ -249,12 +263,20 @@ def _pack_whole(packer: Packer, value: Any) -> bytes:
     return data
 
 
-def _add_data(head: bytes, data: bytes, parts: Parts) -> None:
+def _add_data(head: bytes, kind: int, data: bytes, parts: Parts) -> None:
+    collected = parts.collected
+    if collected is not None and len(data) >= collected.least:
+        parts.add(collected.plain(kind, data, len(data)))
+        return
     parts.add(head + _size(len(data)))
     parts.add_large(data)
 
 
 def _add_tensor(array: Any, parts: Parts) -> None:
+    collected = parts.collected
+    if collected is not None and array.nbytes >= collected.least:
+        parts.add(collected.tensor(array))
+        return
     size = 16 + 8 * array.ndim + array.nbytes  # of the name, the rank and the shape, the elements
     head = b"\xc9" + _size(size) + bytes([TENSOR])
     if parts.has_room(len(head) + size):

@@ -26,10 +26,14 @@ from .messages import (
 from .packing import Packing, TooLarge
 from .peeking import peek_msgid
 from .reading import GUARDED_BYTES, MAX_ITEMS, explain_unreadable, read_value
+from .shared import Lent, OutOfPlace
 from .values import PLAIN, Forms, decode_extension, explain_unencodable, told_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .collected import Collected
     from .keys import Form
 
 ITEM = "$/item"
@@ -88,7 +92,7 @@ class Encoder(Packing):
         except Exception as error:
             raise self._explain("result", result, error) from error
         if self._conversions.any:
-            self._check_converted("result", result, data)
+            return self._checked([RESPONSE, msgid, None, result], "result", result, data)
         if len(data) > _CHECKED_BYTES:
             self._check_size("result", len(data))
         return data
@@ -102,7 +106,14 @@ class Encoder(Packing):
         """The next item of a stream."""
         if holds_large(item):
             return self._scatter([NOTIFICATION, ITEM, [msgid, item]], "item", item)
-        return self._pack([NOTIFICATION, ITEM, [msgid, item]], "item", item)
+        wire = [NOTIFICATION, ITEM, [msgid, item]]
+        if self._forms.lender is None:
+            return self._pack(wire, "item", item)
+        try:
+            data: bytes = self._packer.pack(wire)
+        except Exception as error:
+            raise self._explain("item", item, error) from error
+        return self._checked(wire, "item", item, data)
 
     def notification(self, method: str, params: list[Any], form: Form | None = None) -> bytes:
         """A notification. With a ``form`` of keys no two in a map are the same there.
@@ -133,14 +144,45 @@ class Encoder(Packing):
         return self._pack(value, name, value)
 
     def _scatter(self, wire: Any, name: str, value: Any) -> Payload:
+        collected = self._conversions.collect()
         try:
-            parts = scatter(self._packer, wire, self._max_bytes, self._forms.encoders)
+            parts = scatter(self._packer, wire, self._max_bytes, self._forms.encoders, collected)
         except Exception as error:
             raise self._explain(name, value, error) from error
         if self._conversions.any:
             self._check_converted(name, value, None)
+        self._conversions.collected = None
+        if collected is not None and collected.parts:
+            return self._lend(wire, name, value, parts, collected, self._scatter)
         self._check_size(name, len(parts))
         return parts
+
+    def _checked(self, wire: Any, name: str, value: Any, data: bytes) -> Payload:
+        """A message of which something may have been converted, and may be large."""
+        if self._conversions.any:
+            collected = self._conversions.collected
+            self._check_converted(name, value, data)
+            if collected is not None and collected.parts:
+                return self._lend(wire, name, value, data, collected, self._pack)
+        if len(data) > _CHECKED_BYTES:
+            self._check_size(name, len(data))
+        return data
+
+    def _lend(
+        self,
+        wire: Any,
+        name: str,
+        value: Any,
+        message: Payload,
+        collected: Collected,
+        encode: Callable[[Any, str, Any], Payload],
+    ) -> Payload:
+        """A message with references, once its parts lie in shared memory; else the one with all in it."""
+        self._check_size(name, len(message) + collected.size)
+        lender = self._forms.lender
+        lent = None if lender is None else lender.lend(bytes(message), collected)
+        whole: Payload = self.whole(encode, wire, name, value) if lent is None else lent
+        return whole
 
     def _pack(self, wire: Any, name: str, value: Any, form: Form | None = None) -> bytes:
         try:
@@ -148,6 +190,9 @@ class Encoder(Packing):
         except Exception as error:
             raise self._explain(name, value, error) from error
         if form is not None or self._conversions.any:
+            if self._conversions.collected is not None:  # only results and items have places
+                whole: bytes = self.whole(self._pack, wire, name, value, form)
+                return whole
             self._check_converted(name, value, data, form)
         if len(data) > _CHECKED_BYTES:
             self._check_size(name, len(data))
@@ -213,13 +258,15 @@ def decode_value(data: bytes | memoryview, max_items: int = MAX_ITEMS) -> Any:
     try:
         return _unpack(data, max_items)
     except UnicodeDecodeError:
-        return _decode_with_bytes(data, max_items)
+        from .mixed_text import decode_mixed  # few messages have any
+
+        return decode_mixed(data, max_items)
     except Exception as error:
         raise explain_unreadable(error) from None
 
 
-def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Message:
-    """The message in a frame. Any thread.
+def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Message | Lent:
+    """The message in a frame; with its place, if parts of it lie in shared memory. Any thread.
 
     Args:
         frame: The bytes of it.
@@ -237,6 +284,11 @@ def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Mes
                 )
             else:
                 fields = read_value(frame, max_items)
+        except OutOfPlace:
+            from .lending import decode_lent
+
+            fields, place = decode_lent(frame, max_items)
+            return Lent(make_message(fields), place)
         except RemoteProtocolError:
             raise
         except Exception:
@@ -302,48 +354,3 @@ def make_message(fields: object) -> Message:
         "[0, id, method, params, options], a response [1, id, error, result], a notification "
         "[2, method, params]"
     )
-
-
-def _decode_with_bytes(data: bytes | memoryview, max_items: int) -> Any:
-    """The value of data in which some text is not UTF-8: that text becomes bytes, the rest stays.
-
-    Msgpax, for one, sends every binary as text.
-    """
-    try:
-        return _restore_bytes(_unpack(data, max_items, "surrogateescape"))
-    except Exception as error:
-        raise explain_unreadable(error) from None
-
-
-def _restore_bytes(value: Any) -> Any:
-    """Texts with surrogate escapes back to the bytes that they were, in place."""
-    outermost = [value]
-    todo: list[Any] = [outermost]
-    while todo:  # not by recursion: a message may be nested deeper than that goes
-        container = todo.pop()
-        if type(container) is dict:
-            pairs = [(_restore_text(key), item) for key, item in container.items()]
-            container.clear()
-            container.update(pairs)
-            if len(container) < len(pairs):
-                raise RemoteProtocolError("a map has a key twice, as text and as bytes")
-            places: Any = container
-        else:
-            places = range(len(container))
-        for place in places:
-            item = container[place]
-            if type(item) is str:
-                container[place] = _restore_text(item)
-            elif type(item) is list or type(item) is dict:
-                todo.append(item)
-    return outermost[0]
-
-
-def _restore_text(value: Any) -> Any:
-    if type(value) is not str:
-        return value
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-8", "surrogateescape")
-    return value

@@ -11,27 +11,32 @@ request by one thread at a time.
 from __future__ import annotations
 
 from ..errors import (
-    MAX_ERROR_BYTES,
     CallError,
     LocalProtocolError,
     RemoteProtocolError,
-    cut,
-    cut_lines,
     shorten,
-    text_of,
 )
 from ..typing_names import Any
 from .buffers import Payload
 from .codec import ITEM, Encoder, decode_message
 from .credit import Credit
-from .events import CancelReceived, CreditReceived, Event, Fault, HelloReceived
+from .events import (
+    CancelReceived,
+    CreditReceived,
+    Event,
+    Fault,
+    HelloReceived,
+    LentReceived,
+    MemoryReceived,
+)
 from .framing import FrameDecoder, OversizedFrame
 from .hello import Hello
-from .messages import Notification, Request, check_credit
+from .messages import CallOptions, Notification, Request, check_credit
 from .peeking import peek_msgid
 from .reading import MAX_ITEMS
 from .requester import Requester
-from .substitutes import sendable
+from .shared import PLACE_BYTES, Lent, LentMessage, peek_place
+from .substitutes import encode_error
 
 OPEN, DRAINING, CLOSED = "open", "draining", "closed"
 #: Which states may follow which. A missing entry raises.
@@ -41,11 +46,9 @@ TRANSITIONS = {
     (DRAINING, CLOSED),
 }
 
-_MAX_TYPE_BYTES = 1000
-#: Of an error that is longer with its details, these are cut.
-_MAX_DETAILS_BYTES = 1 << 20
-
 CANCEL, CREDIT, HELLO = "$/cancelRequest", "$/credit", "$/hello"
+#: What the peer says about places in shared memory.
+MEMORY = ("$/release", "$/memory")
 
 
 class Connection:
@@ -102,6 +105,8 @@ class Connection:
                     event: Event | None = self._duplicate(msgid)
                 elif isinstance(message, Notification):
                     event = self._notification(message, len(frame))
+                elif type(message) is Lent:
+                    event = self._lent(message)
                 else:
                     event = self.requester.response(message)  # type: ignore[arg-type]
             except RemoteProtocolError as error:
@@ -163,7 +168,7 @@ class Connection:
         Raises:
             LocalProtocolError: The request was answered before.
         """
-        data = _encode_error(encoder, msgid, error)
+        data = encode_error(encoder, msgid, error)
         if self._in_flight.pop(msgid, self) is self:
             raise _second_response(msgid)
         return data
@@ -189,13 +194,13 @@ class Connection:
         data = encoder.item(msgid, item)
         if credit is None or self._in_flight.get(msgid) is not credit:
             raise LocalProtocolError(f"an item for {msgid}, which is not a stream in flight")
-        credit.spend(len(data))
+        credit.spend(data.weight if type(data) is LentMessage else len(data))
         return data
 
     def fault(self, encoder: Encoder, fault: Fault) -> bytes:
         """The answer to a fault that ends no request in flight."""
         if fault.msgid is not None:
-            return _encode_error(encoder, fault.msgid, fault.error)
+            return encode_error(encoder, fault.msgid, fault.error)
         return encoder.notification("$/error", [fault.error.to_wire()])
 
     def drain(self) -> None:
@@ -219,6 +224,9 @@ class Connection:
         self.state = state
 
     def _fault(self, frame: memoryview | OversizedFrame, error: RemoteProtocolError) -> Event:
+        place = None if isinstance(frame, OversizedFrame) else peek_place(frame)
+        if place is not None:
+            return self._lent_fault(place, frame[PLACE_BYTES:], error)  # type: ignore[index]
         answer = self.requester.unreadable(_prefix(frame), error)
         if answer is not None:
             return answer
@@ -226,6 +234,28 @@ class Connection:
             # its id belongs to another request: answering would end that one
             return self._duplicate(error.msgid)
         return Fault(error.msgid, error.to_call_error())
+
+    def _lent(self, lent: Lent) -> LentReceived:
+        message = lent.message
+        if type(message) is not Request:
+            error = CallError("only a request may have a place here", code="invalid_argument")
+            return LentReceived(Fault(None, error), lent.place)
+        msgid, options = message.msgid, message.options
+        if msgid in self._in_flight:
+            return LentReceived(self._duplicate(msgid), lent.place)
+        if options is None:
+            options = message.options = CallOptions()
+        self._in_flight[msgid] = None if options.credit is None else Credit(*options.credit)
+        self.has_streamed |= options.credit is not None
+        return LentReceived(message, lent.place)
+
+    def _lent_fault(
+        self, place: tuple[int, int, int], rest: memoryview, error: RemoteProtocolError
+    ) -> LentReceived:
+        msgid = error.msgid = peek_msgid(rest)
+        if msgid in self._in_flight:
+            return LentReceived(self._duplicate(msgid), place)
+        return LentReceived(Fault(msgid, error.to_call_error()), place)
 
     def _duplicate(self, msgid: int) -> Fault:
         error = CallError(
@@ -259,6 +289,8 @@ class Connection:
             if len(params) == 1 and type(params) is list:
                 return HelloReceived(Hello.from_wire(params[0]))
             error = f"{HELLO} takes [map]"
+        elif method in MEMORY:
+            return MemoryReceived(method, params) if type(params) is list else None
         elif method.startswith("$/"):
             return None
         else:
@@ -294,24 +326,3 @@ def _unreadable(frame: memoryview | OversizedFrame, error: Exception) -> RemoteP
 
 def _second_response(msgid: int) -> LocalProtocolError:
     return LocalProtocolError(f"a second response to request {msgid}")
-
-
-def _encode_error(encoder: Encoder, msgid: int, error: CallError) -> bytes:
-    wire = error.to_wire()
-    # a tool's own words: of any length, half characters, things that are no text
-    wire["message"] = cut(text_of(wire["message"]), MAX_ERROR_BYTES)
-    if "type" in wire:
-        wire["type"] = cut(text_of(wire["type"]), _MAX_TYPE_BYTES)
-    if "traceback" in wire:
-        wire["traceback"] = cut_lines(wire["traceback"])
-    if "details" not in wire:
-        return encoder.error(msgid, wire)
-    try:
-        data = encoder.error(msgid, wire)
-        if len(data) <= _MAX_DETAILS_BYTES:
-            return data
-    except BaseException:
-        pass  # code of the tool's classes, SystemExit included: the error is worth more than its details
-    details = sendable(wire["details"])
-    wire["details"] = details if type(details) is dict else {"details": details}
-    return encoder.error(msgid, wire)

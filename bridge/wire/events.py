@@ -35,6 +35,26 @@ class HelloReceived:
         self.hello = hello
 
 
+class MemoryReceived:
+    """The peer gives a place in shared memory back, or has looked whether it can open it."""
+
+    __slots__ = ("method", "params")
+
+    def __init__(self, method: str, params: list[Any]) -> None:
+        self.method = method
+        self.params = params
+
+
+class LentReceived:
+    """A message has come of which parts lie in a place: number, offset and size. ``what``: what it is."""
+
+    __slots__ = ("what", "place")
+
+    def __init__(self, what: Request | Fault, place: tuple[int, int, int]) -> None:
+        self.what = what
+        self.place = place
+
+
 class Fault:
     """Something arrived that is wrong.
 
@@ -79,5 +99,7 @@ Event = (
     | CancelReceived
     | CreditReceived
     | HelloReceived
+    | MemoryReceived
+    | LentReceived
     | Fault
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import RemoteProtocolError, shorten
+from .shared import SHARED
 from .tables import TABLE
 
 #: A peer that takes less could not even read an error.
@@ -88,7 +89,7 @@ def _extensions(codes: object) -> frozenset[int]:
             f"$/hello: extensions must be a list of integers, got {shorten(codes)}"
         )
     # one that this version does not know is never sent
-    return frozenset(code for code in codes if code == TABLE)
+    return frozenset(code for code in codes if code in (TABLE, SHARED))
 
 
 def _boolean(wire: dict[object, object], key: str, *, default: bool = False) -> bool:

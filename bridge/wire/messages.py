@@ -48,9 +48,11 @@ class CallOptions(_Fields):
         metadata: Passed to the tool; default: None.
         credit: The first items and bytes of a stream; default: None, not a streaming call.
         within: The id of the caller's request on whose behalf this one is made; default: None.
+
+    ``lent``: what makes the tool that gets arguments in shared memory, None: they are in the message.
     """
 
-    __slots__ = ("timeout_s", "session", "metadata", "credit", "within")
+    __slots__ = ("timeout_s", "session", "metadata", "credit", "within", "lent")
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class CallOptions(_Fields):
         self.metadata = metadata
         self.credit = credit
         self.within = within
+        self.lent: Any = None
 
     @classmethod
     def from_wire(cls, wire: object) -> CallOptions:

@@ -20,6 +20,9 @@ from .values import Forms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .collected import Collected
     from .keys import Form
 
 #: What becomes a list without a dict in it.
@@ -40,26 +43,41 @@ class Conversions:
     ``any``: whether something; then somebody must look whether the message is whole.
     ``keys``: whether something that may be a key; then somebody must look at the keys in the value.
     ``large_bytes``: how much large data. ``named``: whether objects may travel with the names of their
-    classes.
+    classes. ``collected``: what goes into shared memory, None: nothing does, as always where ``lends``
+    is False.
 
     Args:
         max_bytes: if there is more large data, packing ends with ``TooLarge``.
         forms: what values become.
     """
 
-    __slots__ = ("any", "keys", "large_bytes", "named", "max_bytes", "forms")
+    collected: Collected | None
+
+    __slots__ = (
+        *("any", "keys", "large_bytes", "named", "max_bytes", "forms"),
+        *("lends", "collected"),
+    )
 
     def __init__(self, max_bytes: int, forms: Forms) -> None:
         self.max_bytes = max_bytes
         self.forms = forms
         self.large_bytes = 0
         self.named = True
+        self.lends = True
         self.begin()
 
     def begin(self) -> None:
         """Begin with another message, but for its large data."""
         self.any = _CHANGES_AT_ANY_TIME
         self.keys = False
+        self.collected = None
+
+    def collect(self) -> Collected | None:
+        """What takes large data of this message into shared memory; None: nothing does."""
+        lender = self.forms.lender
+        if self.collected is None and lender is not None and self.lends:
+            self.collected = lender.collect()
+        return self.collected
 
 
 class Packing:
@@ -88,6 +106,16 @@ class Packing:
         own = self._packer, self._conversions
         self._packer = _Spare(self)
         return own
+
+    def whole(self, encode: Callable[..., Any], *args: Any) -> Any:
+        """Encode with everything in the message itself."""
+        self._conversions.begin()
+        self._conversions.large_bytes = 0
+        self._conversions.lends = False
+        try:
+            return encode(*args)
+        finally:
+            self._conversions.lends = True
 
     def take_back(self, own: tuple[Any, Conversions]) -> None:
         """Go on with what was lent."""
@@ -150,6 +178,9 @@ def _new_packer(packing: Packing) -> Packer:
             conversions.large_bytes += size
             if conversions.large_bytes > conversions.max_bytes:
                 raise TooLarge
+            collected = conversions.collect()
+            if collected is not None:
+                plain = collected.converted(plain)
         if type(value).__hash__ is not None:
             conversions.keys = True
         return plain

@@ -26,6 +26,10 @@ from ..errors import RemoteProtocolError
 from ..typing_names import Any
 from .values import decode_extension
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: A smaller message can cost no more than some microseconds, whatever is in it.
 GUARDED_BYTES = 1 << 12
 #: So many lists and maps may be in one message, unless ``--max-message-items`` says so.
@@ -49,13 +53,19 @@ _BLOCK_BYTES = 1 << 20
 _BEGINNINGS = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
 
 
-def read_value(data: bytes | memoryview, max_items: int, unicode_errors: str | None = None) -> Any:
+def read_value(
+    data: bytes | memoryview,
+    max_items: int,
+    unicode_errors: str | None = None,
+    decode: Callable[[int, bytes], Any] = decode_extension,
+) -> Any:
     """The value of at least ``GUARDED_BYTES`` of MessagePack.
 
     Args:
         data: One value.
         max_items: So many lists and maps may be in it.
         unicode_errors: As of ``bytes.decode``; default: ``strict``.
+        decode: Makes the values of extensions.
 
     Raises:
         RemoteProtocolError: It would cost too much; or an extension is malformed.
@@ -63,12 +73,12 @@ def read_value(data: bytes | memoryview, max_items: int, unicode_errors: str | N
     """
     try:
         few = min(_FEW_ITEMS, max_items) if len(data) > max_items else None
-        return _read(data, few, unicode_errors)
+        return _read(data, few, unicode_errors, decode)
     except _TooManyItems:
         pass
     try:
         exact = max_items if _may_hold_more(data, max_items) else None
-        return _read(data, exact, unicode_errors)
+        return _read(data, exact, unicode_errors, decode)
     except _TooManyItems:
         raise too_many_items(max_items) from None
 
@@ -95,14 +105,19 @@ def _may_hold_more(data: bytes | memoryview, max_items: int) -> bool:
     return count > max_items
 
 
-def _read(data: bytes | memoryview, max_items: int | None, unicode_errors: str | None) -> Any:
+def _read(
+    data: bytes | memoryview,
+    max_items: int | None,
+    unicode_errors: str | None,
+    decode: Callable[[int, bytes], Any],
+) -> Any:
     """As ``read_value``. Without ``max_items`` lists and maps are not counted.
 
     Raises:
         _TooManyItems: There is one too many; not all were made.
     """
     options: dict[str, Any] = {
-        "ext_hook": decode_extension,
+        "ext_hook": decode,
         "timestamp": 3,
         "unicode_errors": unicode_errors,
     }

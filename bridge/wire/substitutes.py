@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from msgpack import ExtType, Timestamp
 
-from ..errors import cut, shorten
+from ..errors import MAX_ERROR_BYTES, cut, cut_lines, shorten, text_of
 from ..typing_names import Any
 from .derived import exact_items, exact_scalar
 from .values import to_wire, told_key
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..errors import CallError
+    from .codec import Encoder
 
 #: Text that stands alone may be so long, in bytes; text within something shorter.
 MAX_TEXT_BYTES = 1 << 16
@@ -22,6 +27,9 @@ _MAX_ITEMS = 100
 _MAX_LEVELS = 16
 _MAX_SHOWN = 200
 _MAX_BITS = 4096
+#: Of an error: the name of its class may be so long, and with more in all its details are cut.
+_MAX_TYPE_BYTES = 1000
+_MAX_DETAILS_BYTES = 1 << 20
 
 
 def sendable(value: Any) -> Any:
@@ -109,3 +117,25 @@ def _count(value: Any) -> int:
 def _more(value: Any) -> list[str]:
     more = _count(value) - _MAX_ITEMS
     return [f"… ({more} more)"] if more > 0 else []
+
+
+def encode_error(encoder: Encoder, msgid: int, error: CallError) -> bytes:
+    """The response of a call that failed. Long texts are cut, what cannot travel is described."""
+    wire = error.to_wire()
+    # a tool's own words: of any length, half characters, things that are no text
+    wire["message"] = cut(text_of(wire["message"]), MAX_ERROR_BYTES)
+    if "type" in wire:
+        wire["type"] = cut(text_of(wire["type"]), _MAX_TYPE_BYTES)
+    if "traceback" in wire:
+        wire["traceback"] = cut_lines(wire["traceback"])
+    if "details" not in wire:
+        return encoder.error(msgid, wire)
+    try:
+        data = encoder.error(msgid, wire)
+        if len(data) <= _MAX_DETAILS_BYTES:
+            return data
+    except BaseException:
+        pass  # code of the tool's classes, SystemExit included: the error is worth more than its details
+    details = sendable(wire["details"])
+    wire["details"] = details if type(details) is dict else {"details": details}
+    return encoder.error(msgid, wire)

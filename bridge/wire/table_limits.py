@@ -19,7 +19,7 @@ _MAX_VALUES, _FREE_VALUES = 8, 4096
 _RECORD_BATCH, _DICTIONARY_BATCH = 3, 2
 
 
-def check_table(pyarrow: Any, data: bytes) -> None:
+def check_table(pyarrow: Any, data: bytes | memoryview) -> None:
     """See that a stream becomes no more than its size allows.
 
     Raises:

@@ -61,7 +61,7 @@ def table_form(value: Any) -> Any:
     raise no_form(value)
 
 
-def decode_table(data: bytes) -> Any:
+def decode_table(data: bytes | memoryview) -> Any:
     """The ``pyarrow.Table`` in the payload of an extension type: views of ``data``.
 
     Raises:
@@ -70,7 +70,7 @@ def decode_table(data: bytes) -> Any:
     pyarrow = _pyarrow_to_read()
     from .table_limits import check_table
 
-    if data.startswith(b"ARROW1"):
+    if data[:6] == b"ARROW1":
         raise RemoteProtocolError(
             "a table is a stream of Arrow IPC, and this is a file of it (Feather): write it with "
             "Explorer.DataFrame.dump_ipc_stream!/1, or pyarrow.ipc.new_stream"

@@ -88,8 +88,17 @@ def split_tensor(array: numpy.ndarray[Any, Any]) -> tuple[bytes, memoryview]:
     return header, elements.data
 
 
-def decode_tensor(data: bytes) -> numpy.ndarray[Any, Any]:
+def split_whole(array: numpy.ndarray[Any, Any]) -> tuple[bytes, numpy.ndarray[Any, Any]]:
+    """The same for elements that are copied at once: what they are now, as an array of bytes."""
+    return _split(array)
+
+
+def decode_tensor(data: bytes, elements: Any = None) -> numpy.ndarray[Any, Any]:
     """The array in the payload of an extension type: a read-only view of ``data``.
+
+    Args:
+        data: The payload.
+        elements: Where the elements are if they do not stand in ``data``; it is a view of these then.
 
     Of bf16, which NumPy lacks, it is one of the package ml_dtypes; without that a tensor of torch, if
     the program has imported it.
@@ -112,15 +121,18 @@ def decode_tensor(data: bytes) -> numpy.ndarray[Any, Any]:
     size = dtype.itemsize
     for dimension in shape:
         size *= dimension
-    if len(data) - start != size:
+    given = len(data) - start if elements is None else len(data) - start + len(elements)
+    if given != size or (elements is not None and len(data) > start):
         raise RemoteProtocolError(
-            f"a tensor {name} of shape {list(shape)} has {size} bytes of elements, "
-            f"got {len(data) - start}"
+            f"a tensor {name} of shape {list(shape)} has {size} bytes of elements, got {given}"
         )
     import numpy
 
     # a read-only view of the message: no copy
-    array = numpy.frombuffer(data, dtype, offset=start).reshape(shape)
+    if elements is None:
+        array = numpy.frombuffer(data, dtype, offset=start).reshape(shape)
+    else:
+        array = numpy.frombuffer(elements, dtype).reshape(shape)
     return bfloat16_of_torch(array) if name == "bf16" and dtype.kind == "i" else array
 
 

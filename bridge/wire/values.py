@@ -15,6 +15,7 @@ from ..typing_names import Any
 from .keys import explain_same_keys
 from .loaded import loaded_class
 from .plain import BIG_INTEGER, exact, one_step
+from .shared import SHARED, OutOfPlace
 from .tables import TABLE, decode_table
 from .tensors import TENSOR, decode_tensor
 
@@ -22,7 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from .collected import Collected
     from .keys import Form
+    from .shared import LentMessage
 
     Check = Callable[[ExtType | Timestamp], object]
 
@@ -53,12 +56,25 @@ NAMED = 4
 _MAX_CLASSES = 4096
 
 
+class Lender:
+    """Brings large parts of messages to the peer through memory that both have."""
+
+    def collect(self) -> Collected:
+        """What takes the parts of the next message; any thread."""
+        raise NotImplementedError
+
+    def lend(self, message: bytes, collected: Collected) -> LentMessage | None:
+        """The message with its parts in shared memory; None: there is no room for them."""
+        raise NotImplementedError
+
+
 class Forms:
     """What values become: by the functions of an adapter, and by what the peer takes.
 
     ``tables``: whether the peer takes extension 3; may change at any time. ``exact``: whether
     a function gives a form to a class derived from one of MessagePack's own. ``named``: the names of
-    the classes that the peer wants to be told of (``named_after``).
+    the classes that the peer wants to be told of (``named_after``). ``lender``: where large data goes,
+    None: into the message; may change at any time.
 
     Args:
         encoders: the adapter's functions by class; default: none.
@@ -66,7 +82,7 @@ class Forms:
         named: default: none.
     """
 
-    __slots__ = ("encoders", "tables", "exact", "named", "_names")
+    __slots__ = ("encoders", "tables", "exact", "named", "_names", "lender")
 
     def __init__(
         self,
@@ -76,6 +92,7 @@ class Forms:
     ) -> None:
         self.encoders: Encoders = dict(encoders or {})
         self.tables = tables
+        self.lender: Lender | None = None
         self.exact = any(issubclass(kind, NATIVE) for kind in self.encoders)
         self.named_after(named)
 
@@ -221,6 +238,8 @@ def decode_extension(code: int, data: bytes) -> Any:
         return decode_tensor(data)
     if code == TABLE:
         return decode_table(data)
+    if code == SHARED:
+        raise OutOfPlace
     known = f"-1, {BIG_INTEGER}, {TENSOR}, {TABLE}"
     raise RemoteProtocolError(f"unknown extension type {code}; known: {known}")
 

@@ -41,7 +41,7 @@ OPEN = {
         # what Snakepit's service is made of
         *("behavior", "caller", "exchange", "sender", "service", "status"),
     },
-    "bridge.wire": {"answers", "json_text", "json_values"},
+    "bridge.wire": {"answers", "collected", "json_text", "json_values", "lending"},
 }
 
 

@@ -12,6 +12,7 @@ from bridge.errors import CODES
 from bridge.wire.codec import Encoder, decode_message, decode_value
 from bridge.wire.framing import HEADER_BYTES, FrameDecoder, encode_header
 from bridge.wire.messages import CallOptions, Notification, Request, Response
+from bridge.wire.shared import Lent
 from bridge.wire.tensors import DTYPES, MAX_RANK
 from tests.equality import deep_equal
 from tests.wire_vectors import literal
@@ -63,6 +64,18 @@ def test_a_value_is_what_it_says(data: bytes, text: str) -> None:
 @pytest.mark.parametrize(("data", "text"), examples("values"))
 def test_a_value_is_made_as_it_says(data: bytes, text: str) -> None:
     assert Encoder().value(literal(text)).hex(" ") == data.hex(" ")
+
+
+def test_a_message_with_a_place_is_what_it_says() -> None:
+    (block,) = re.findall(r"^```lent\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+    data = bytes.fromhex(block)
+    assert data[:HEADER_BYTES] == encode_header(len(data) - HEADER_BYTES)
+    lent = decode_message(data[HEADER_BYTES:])
+    assert isinstance(lent, Lent)
+    assert lent.place == (7, 65536, 2 << 20)
+    assert (lent.message.msgid, lent.message.method) == (1, "echo")
+    (shared,) = lent.message.params
+    assert (shared.kind, shared.offset, shared.length, shared.head) == (0, 0, 2 << 20, b"")
 
 
 def table(title: str) -> list[list[str]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 
-from ...wire import MAX_ANSWER_BYTES, TABLE, Encoder, Forms, Hello
+from ...wire import MAX_ANSWER_BYTES, SHARED, TABLE, Encoder, Forms, Hello
+from .memory import StdioMemory
 from .writer import Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from ...wire import Connection, Encoders
 
@@ -51,9 +53,11 @@ class Channel:
         connection: the state of the protocol; the reader's too.
         closed: called once, by the thread that finds that nobody reads any more.
         max_answer_bytes: a longer message is refused before it is queued; default: 2047 MiB.
+        memory: how much of both directions may be in shared memory, default: 0, nothing; what is smaller
+            than the second number stays in the message.
     """
 
-    __slots__ = ("connection", "writer", "order", "own", "hello", "_limit")
+    __slots__ = ("connection", "writer", "order", "own", "hello", "memory", "_limit")
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class Channel:
         connection: Connection,
         closed: Callable[[], object],
         max_answer_bytes: int = MAX_ANSWER_BYTES,
+        memory: tuple[int, int] = (0, 0),
     ) -> None:
         self.connection = connection
         self.writer = Writer(descriptor, closed)
@@ -69,6 +74,10 @@ class Channel:
         self.own = PerThread(self._limit)
         #: What the peer has said that it takes.
         self.hello = Hello()
+        #: What goes beside the pipe; None: nothing does.
+        self.memory: StdioMemory | None = None
+        if memory[0]:
+            self.memory = StdioMemory(self._notify, *memory, connection.max_message_bytes)
 
     def receive_hello(self, hello: Hello) -> None:
         """Heed what the peer takes. The reader calls it, before calls that came later.
@@ -83,12 +92,17 @@ class Channel:
             self.own.encoder = self._limit.new_encoder()
         self._limit.forms.tables = TABLE in hello.extensions
         self._limit.forms.named_after(hello.types)
+        self._limit.forms.lender = self.memory if SHARED in hello.extensions else None
 
     def use_encoders(self, encoders: Encoders) -> None:
         """Have the functions of an adapter make what its types become. Before there are calls."""
         forms = self._limit.forms
         self._limit.forms = Forms(encoders, forms.tables, forms.named)
         self.own.encoder = self._limit.new_encoder()
+
+    def _notify(self, method: str, params: list[Any]) -> None:
+        self.writer.send(self.own.encoder.notification(method, params))
+        self.writer.flush()
 
     @property
     def is_flooded(self) -> bool:

@@ -7,7 +7,7 @@ import time
 
 from ...calls import EXHAUSTED, Peer
 from ...errors import CallError
-from ...wire import exactly, sendable, told_key
+from ...wire import LentMessage, exactly, sendable, told_key
 from .stream import Stream
 from .writer import SMALL_BYTES
 
@@ -105,6 +105,8 @@ class StdioPeer(Peer):
 
     def send_result(self, key: int, result: Payload) -> None:
         message = self._connection.answered(key, result)
+        if type(message) is LentMessage:
+            message.loan.hand_over()
         try:
             self._writer.send(message)
         except MemoryError:

@@ -19,13 +19,15 @@ import threading
 from collections import deque
 
 from ...calls import QUICK, InlineRunner, Intake, Watchdog, unhandled
-from ...errors import BridgeError
+from ...errors import BridgeError, CallError
 from ...wire import (
     CancelReceived,
     CreditReceived,
     Fault,
     HelloReceived,
     ItemReceived,
+    LentReceived,
+    MemoryReceived,
     Request,
     ResponseReceived,
 )
@@ -85,7 +87,7 @@ class StdioReader(Intake):
         self._writer = channel.writer
         self._peer = peer
         self._dispatcher = dispatcher
-        self._requests = BridgeRequests(dispatcher, peer, shutdown)
+        self._requests = BridgeRequests(dispatcher, peer, shutdown, channel.memory)
         self._elixir = StdioElixir(channel, dispatcher)
         self._gone = gone
         self._watchdog = Watchdog(self._read, _NAME, ended=threads.end)
@@ -250,12 +252,36 @@ class StdioReader(Intake):
                 self._peer.tell_queue_times(self._dispatcher.calls)
             if event.hello.requests:
                 self._peer.elixir = self._elixir
+        elif kind is LentReceived:
+            self._handle_lent(event)
+        elif kind is MemoryReceived:
+            if self._channel.memory is not None:
+                self._channel.memory.receive(event.method, event.params)
         elif kind is ResponseReceived or kind is ItemReceived:
             self._elixir.receive(event)
         elif event.in_flight:
             self._dispatcher.fail(event.msgid, event.error)
         else:
             self._peer.fault(event)
+
+    def _handle_lent(self, event: LentReceived) -> None:
+        request, memory = event.what, self._channel.memory
+        try:
+            if memory is None:
+                raise CallError("there is no shared memory here", code="invalid_argument")
+            held = memory.accept(event)  # in any case: it is to be given back
+            if type(request) is Request:
+                memory.put_into(request, held)
+        except CallError as error:
+            if type(request) is Request:
+                self._peer.send_error(request.msgid, error)
+                return
+        if type(request) is not Request:
+            self._handle(request)
+        elif request.method.startswith("$/") and request.method not in self._dispatcher.tools:
+            self._requests.serve(request)
+        else:
+            self._dispatcher.dispatch(request, self._peer)
 
 
 def _is_stream(request: Request) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ...errors import CallError, EncodeError, InvalidParams, Unimplemented, shorten
 
 TYPE_CHECKING = False
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
 
     from ...calls import Dispatcher
     from ...wire import Request
+    from .memory import StdioMemory
     from .peer import StdioPeer
 
 
@@ -20,12 +23,18 @@ class BridgeRequests:
     Args:
         dispatcher: what they ask about.
         peer: who asks.
+        memory: where it gets places for its messages; None: nowhere.
         shutdown: called when it asks the bridge to end.
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, peer: StdioPeer, shutdown: Callable[[], object]
+        self,
+        dispatcher: Dispatcher,
+        peer: StdioPeer,
+        shutdown: Callable[[], object],
+        memory: StdioMemory | None = None,
     ) -> None:
+        self._memory = memory
         self._dispatcher = dispatcher
         self._peer = peer
         self._shutdown = shutdown
@@ -43,6 +52,9 @@ class BridgeRequests:
         peer, method = self._peer, request.method
         try:
             answer = self._methods.get(method)
+            if method == "$/reserve" and self._memory is not None:
+                self._memory.reserve(request, partial(self._answer_later, request.msgid))
+                return
             if answer is None:
                 known = ", ".join(self._methods)
                 raise Unimplemented(
@@ -56,6 +68,10 @@ class BridgeRequests:
         if method == "$/shutdown":
             peer.flush()
             self._shutdown()
+
+    def _answer_later(self, msgid: int, result: Any) -> None:
+        self._peer.answer(msgid, result)
+        self._peer.flush()
 
     def _ping(self, request: Request) -> Any:
         params = request.params

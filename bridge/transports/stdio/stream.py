@@ -26,6 +26,7 @@ from __future__ import annotations
 import threading
 
 from ...calls import Sink
+from ...wire import LentMessage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,5 +84,7 @@ class Stream(Sink):
         with channel.order:
             if connection.credit(key) is not credit:  # (3)
                 return  # nobody waits for the item
+            if type(message) is LentMessage:
+                message.loan.hand_over()
             writer.send(message)
         writer.nudge()

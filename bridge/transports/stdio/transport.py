@@ -11,6 +11,7 @@ from .reader import StdioReader
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from ...calls import Dispatcher, Output
     from ...wire import Encoders
@@ -27,6 +28,8 @@ class StdioTransport:
         max_message_bytes: longer messages are refused.
         max_message_items: so are those with more lists and maps.
         max_answer_bytes: a longer message to the peer is an error of its call.
+        memory: how much of both directions may be in shared memory, 0: nothing; what is smaller than the
+            second number stays in the message.
         end: called with a reason for the process to end: ``peer gone`` or ``shutdown``.
 
     Raises:
@@ -42,11 +45,16 @@ class StdioTransport:
         *,
         max_message_items: int,
         max_answer_bytes: int,
+        memory: tuple[int, int],
     ) -> None:
         self._pipes = PrivatePipes(source, sink)
         self._connection = Connection(max_message_bytes, max_message_items)
         self._channel = Channel(
-            self._pipes.writer, self._connection, lambda: end("peer gone"), max_answer_bytes
+            self._pipes.writer,
+            self._connection,
+            lambda: end("peer gone"),
+            max_answer_bytes,
+            memory,
         )
         self._end = end
         self.peer = StdioPeer(self._channel)
@@ -92,6 +100,18 @@ class StdioTransport:
             return False
         self.peer.signal(reason)
         return True
+
+    def describe_memory(self) -> dict[str, Any]:
+        """What went beside the pipe, as ``$/stats`` shows it. Any thread."""
+        memory = self._channel.memory
+        if memory is None:
+            return {"available": False, "trouble": "it is off (--shared-memory 0)"}
+        return memory.describe()
+
+    def let_go(self) -> None:
+        """Give memory back that nothing has needed for long. The main thread, now and then."""
+        if self._channel.memory is not None:
+            self._channel.memory.let_go()
 
     def drain(self) -> None:
         """Note that new requests are refused from now on."""

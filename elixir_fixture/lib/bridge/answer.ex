@@ -9,7 +9,7 @@ defmodule Bridge.Answer do
   @typedoc "A frame, or some, with the functions that its objects of Python are for."
   @type received(frames) :: frames | {frames, Decoder.decoders()}
 
-  @typep outcome :: {:response, received(binary)} | {:error, Error.t()}
+  @typep outcome :: {:response, received(Frame.t())} | {:error, Error.t()}
 
   @doc "What a client says to a caller, with the client's decoders."
   @spec with_decoders(answer, Decoder.decoders()) :: answer when answer: tuple
@@ -27,6 +27,8 @@ defmodule Bridge.Answer do
   def result({:response, frame}), do: result(frame, %{})
   def result({:error, error}), do: {:error, error}
 
+  defp result({:lent, _frame, _data} = lent, decoders), do: outcome(lent, decoders)
+
   defp result(frame, decoders) do
     case Frame.result(frame) do
       {:ok, encoded} ->
@@ -43,22 +45,28 @@ defmodule Bridge.Answer do
   """
   @spec measured(outcome) ::
           {{:ok, term} | {:error, Error.t()},
-           {bytes_in :: non_neg_integer, queued_us :: non_neg_integer | nil} | nil}
+           {bytes_in :: non_neg_integer, queued_us :: non_neg_integer | nil,
+            shared_in :: non_neg_integer}
+           | nil}
   def measured({:response, {frame, decoders}}), do: measured(frame, decoders)
   def measured({:response, frame}), do: measured(frame, %{})
   def measured(error), do: {result(error), nil}
 
-  defp measured(<<0x95, _::binary>> = frame, decoders) do
+  defp measured(<<0x95, _::binary>> = frame, decoders), do: measure(frame, decoders)
+  defp measured({:lent, _frame, _data} = lent, decoders), do: measure(lent, decoders)
+  defp measured(frame, decoders), do: {result(frame, decoders), {byte_size(frame), nil, 0}}
+
+  defp measure(frame, decoders) do
+    {size, shared} = {Frame.size(frame), Frame.shared(frame)}
+
     case decode(frame, decoders) do
       {:ok, [_response, _id, nil, result, queued]} when is_integer(queued) and queued >= 0 ->
-        {{:ok, result}, {byte_size(frame), queued}}
+        {{:ok, result}, {size, queued, shared}}
 
       other ->
-        {outcome(other), {byte_size(frame), nil}}
+        {outcome(other), {size, nil, shared}}
     end
   end
-
-  defp measured(frame, decoders), do: {result(frame, decoders), {byte_size(frame), nil}}
 
   # Of any response, and of one that cannot be read.
   defp outcome(frame, decoders), do: frame |> decode(decoders) |> outcome()
@@ -73,13 +81,16 @@ defmodule Bridge.Answer do
 
   # What a decoder raises is an internal error already.
   defp decode(frame, decoders) do
-    with {:error, %{code: :invalid_argument} = error} <- Msgpack.decode(frame, decoders) do
+    with {:error, %{code: :invalid_argument} = error} <- decode_any(frame, decoders) do
       {:error, %{error | code: :internal, message: "an answer of Python is #{error.message}"}}
     end
   end
 
+  defp decode_any({:lent, frame, data}, decoders), do: Msgpack.decode_lent(frame, data, decoders)
+  defp decode_any(frame, decoders), do: Msgpack.decode(frame, decoders)
+
   @doc "The messages in frames. Raises if there is none in one."
-  @spec decode!(received([binary])) :: [term]
+  @spec decode!(received([Frame.t()])) :: [term]
   def decode!({frames, decoders}), do: Enum.map(frames, &decode!(&1, decoders))
   def decode!(frames), do: Enum.map(frames, &decode!(&1, %{}))
 

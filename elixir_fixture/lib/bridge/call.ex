@@ -8,6 +8,7 @@ defmodule Bridge.Call do
   #   * `notes` are the frames of those that it has not seen, newest first. All items are kept, but
   #     only the newest progress.
   #   * `outcome` is how the call ended, as soon as it is known.
+  #   * `place` is where its request is in shared memory, until Python has the request.
   #   * `flow` is of a stream whose window grows: how many items may wait, how many more Python may
   #     send, and whether it had sent all that it might when some were handed over.
   #   * `overdue`: the caller's time is over. It waits a moment longer for Python's word, no more.
@@ -15,7 +16,7 @@ defmodule Bridge.Call do
   # `take/1` says what the caller gets now; it gets all notes before the outcome. A caller that got
   # notes waits no more until it asks again (`await/2`).
 
-  alias Bridge.{Claim, Error}
+  alias Bridge.{Claim, Error, Frame}
 
   @enforce_keys [:key, :from, :caller, :claim, :watch, :tag]
   defstruct [
@@ -27,6 +28,7 @@ defmodule Bridge.Call do
     :tag,
     notes: [],
     outcome: nil,
+    place: nil,
     flow: nil,
     overdue: false
   ]
@@ -41,7 +43,8 @@ defmodule Bridge.Call do
           claim: Claim.t(),
           watch: watch,
           tag: {:ok, term} | :error,
-          notes: [binary],
+          notes: [Frame.t()],
+          place: non_neg_integer | nil,
           outcome: outcome | nil,
           flow: flow | nil,
           overdue: boolean
@@ -51,7 +54,7 @@ defmodule Bridge.Call do
 
   @type flow :: {window :: pos_integer, left :: integer, spent :: boolean}
 
-  @type outcome :: {:response, frame :: binary} | {:error, Error.t()}
+  @type outcome :: {:response, Frame.t()} | {:error, Error.t()}
 
   @typedoc "How many items the caller took, and their bytes: so much more may Python send."
   @type credit :: {items :: pos_integer, bytes :: pos_integer}
@@ -66,7 +69,7 @@ defmodule Bridge.Call do
   def window(watch), do: {watch, nil}
 
   @doc "Items have arrived, here newest first. Who does not watch for them gets none."
-  @spec note_items(t, [binary, ...]) :: t
+  @spec note_items(t, [Frame.t(), ...]) :: t
   def note_items(%{watch: :item, outcome: nil, overdue: false} = call, frames) do
     flow = with {window, left, spent} <- call.flow, do: {window, left - length(frames), spent}
     %{call | notes: frames ++ call.notes, flow: flow}
@@ -98,7 +101,7 @@ defmodule Bridge.Call do
   def widen(_call), do: nil
 
   @doc "A notification has arrived. One that the caller does not watch for changes nothing."
-  @spec note(t, :item | :progress, frame :: binary) :: t
+  @spec note(t, :item | :progress, frame :: Frame.t()) :: t
   def note(call, :item, frame), do: note_items(call, [frame])
 
   def note(%{watch: :progress, outcome: nil, overdue: false} = call, :progress, frame) do
@@ -133,7 +136,7 @@ defmodule Bridge.Call do
       {:outcome, {:response, "end"}}
 
   """
-  @spec take(t) :: {:notes, [binary], credit | nil, t} | {:outcome, outcome} | :nothing
+  @spec take(t) :: {:notes, [Frame.t()], credit | nil, t} | {:outcome, outcome} | :nothing
   def take(%{from: nil}), do: :nothing
 
   def take(%{notes: [_ | _] = notes} = call) do
@@ -146,7 +149,7 @@ defmodule Bridge.Call do
   def take(%{outcome: outcome}), do: {:outcome, outcome}
 
   defp credit(%{watch: :item, outcome: nil, notes: notes}) do
-    {length(notes), notes |> Enum.map(&byte_size/1) |> Enum.sum()}
+    {length(notes), notes |> Enum.map(&Frame.size/1) |> Enum.sum()}
   end
 
   defp credit(_call), do: nil

@@ -9,7 +9,8 @@ defmodule Bridge.Caller do
   # `{:error, error}`, or, when items or progress came first, with `{:notes, handle, frames}`. The
   # handle is what to ask with for more.
 
-  alias Bridge.{Admission, Answer, Body, Call, Claim, Connection, Error, Places}
+  alias Bridge.{Admission, Answer, Body, Call, Claim, Connection, Error, Frame, Places}
+  alias Bridge.SharedMemory.Writer
   alias Bridge.{Telemetry, Waiting, Within}
 
   alias Bridge.Pool.{Attempts, Away, Questions, Routes}
@@ -18,18 +19,20 @@ defmodule Bridge.Caller do
   @type handle :: {pid, Connection.id()}
 
   @typep answer ::
-           {:notes, handle, Answer.received([binary])}
-           | {:response, Answer.received(binary)}
+           {:notes, handle, Answer.received([Frame.t()])}
+           | {:response, Answer.received(Frame.t())}
            | {:error, Error.t()}
 
   # A call that goes on: `key` is the alias at which it was asked for, `until` the deadline, `pooled`
-  # whether another process might have answered it, had it not begun, `where` its place in the pool.
+  # whether another process might have answered it, had it not begun, `where` its place in the pool,
+  # `shared` how many bytes of the request were in shared memory.
   @typep wait :: %{
            key: reference,
            until: integer | :infinity,
            pooled: boolean,
            where: term,
-           watch: Call.watch() | {:item, pos_integer}
+           watch: Call.watch() | {:item, pos_integer},
+           shared: non_neg_integer
          }
 
   @typedoc "Where a stream is: what the client answered last, or that its items were all taken."
@@ -66,7 +69,7 @@ defmodule Bridge.Caller do
 
     case Body.encode(tool, args, opts) do
       {:ok, body} ->
-        bytes_out = :erlang.iolist_size(body)
+        bytes_out = Body.size(body)
 
         case request(client, body, if(on_progress, do: :progress), opts) do
           {:pool, routes} ->
@@ -74,12 +77,20 @@ defmodule Bridge.Caller do
             {result, Telemetry.measured(bytes_out, received), process}
 
           outcome ->
-            {result, received} = outcome |> last(on_progress) |> elem(0) |> Answer.measured()
+            {result, received} = outcome |> last(on_progress) |> measured()
             {result, Telemetry.measured(bytes_out, received), nil}
         end
 
       error ->
         {error, Telemetry.measured(nil, nil), nil}
+    end
+  end
+
+  # With how many bytes of the request were in shared memory.
+  defp measured({answer, wait}) do
+    case Answer.measured(answer) do
+      {result, nil} -> {result, nil}
+      {result, received} -> {result, Tuple.append(received, if(wait, do: wait.shared, else: 0))}
     end
   end
 
@@ -105,7 +116,7 @@ defmodule Bridge.Caller do
             |> last(on_progress)
           end)
 
-        case Answer.measured(elem(answer, 0)) do
+        case measured(answer) do
           {{:error, error}, _measured} = measured -> {error, measured}
           measured -> {nil, measured}
         end
@@ -259,6 +270,9 @@ defmodule Bridge.Caller do
     until = if watch, do: Waiting.deadline(timeout)
     kind = if pooled and claim != nil, do: :bridge_pooled, else: :bridge_request
     tag = Keyword.fetch(opts, :tag)
+    {body, timeout} = sendable(process, claim, body, timeout)
+    shared = with({:lent, {_number, _offset, size}, _lent, _inline} <- body, do: size)
+    shared = if is_integer(shared), do: shared, else: 0
     message = &{kind, &1, self(), claim, body, watch, tag}
 
     case Waiting.wait(process, message, timeout) do
@@ -273,9 +287,19 @@ defmodule Bridge.Caller do
         exchange(there, there, nil, body, watch, timeout, opts, false)
 
       {answer, key} ->
-        {answer, %{key: key, until: until, pooled: pooled, where: nil, watch: watch}}
+        {answer,
+         %{key: key, until: until, pooled: pooled, where: nil, watch: watch, shared: shared}}
     end
   end
+
+  # What nearly all requests are is sent as it is. To another node there is only the pipe.
+  defp sendable(process, claim, body, timeout) when is_tuple(body) do
+    if claim,
+      do: Writer.lend(process, body, timeout),
+      else: {Body.inline(body), timeout}
+  end
+
+  defp sendable(_process, _claim, body, timeout), do: {body, timeout}
 
   # There is a handle only when the tool has begun.
   defp await({pid, id}, wait) do

@@ -13,10 +13,13 @@ defmodule Bridge.Connection do
 
   require Logger
 
-  alias Bridge.{Admission, Call, Callers, Claim, Error, Frame, Outbox, Places}
+  alias Bridge.{Admission, Body, Call, Callers, Claim, Error, Frame, Outbox, Places}
   alias Bridge.Connection.Sending
   alias Bridge.Msgpack.Decoder
   alias Bridge.Pool.Seat
+  alias Bridge.SharedMemory.Lending
+
+  import Lending, only: [is_reading: 2]
 
   import Bridge.Connection.Answers
 
@@ -34,6 +37,7 @@ defmodule Bridge.Connection do
     next_id: 1,
     calls: %{},
     callers: Callers.new(),
+    lending: %Lending{},
     late_replies: 0
   ]
 
@@ -47,6 +51,7 @@ defmodule Bridge.Connection do
           next_id: id,
           calls: %{optional(id) => Call.t()},
           callers: Callers.t(),
+          lending: Lending.t(),
           late_replies: non_neg_integer
         }
 
@@ -59,7 +64,7 @@ defmodule Bridge.Connection do
   `{:item, n}` is a stream whose window of so many items may grow; `tag` is as `Keyword.fetch/2` finds it.
   """
   @type request ::
-          {:bridge_request | :bridge_pooled, reference, pid, Claim.t() | nil, Frame.body(),
+          {:bridge_request | :bridge_pooled, reference, pid, Claim.t() | nil, Body.sendable(),
            Call.watch() | {:item, pos_integer}, tag :: {:ok, term} | :error}
 
   @doc "A connection that holds requests until there is a Python."
@@ -111,6 +116,8 @@ defmodule Bridge.Connection do
           held == :answer or not Outbox.held?(connection.outbox, id),
           do: {id, call}
 
+    connection = Lending.reset(connection)
+
     connection =
       for {id, call} <- gone, reduce: %{connection | port: nil} do
         connection ->
@@ -146,6 +153,7 @@ defmodule Bridge.Connection do
     has_place = claim != nil
     claim = claim || Claim.new(Places.take_anyway(connection.places))
     if kind == :bridge_request, do: Seat.admit(connection.seat, claim)
+    {body, place, connection} = Lending.take(connection, body)
 
     case Admission.admit(connection.places, connection.refusal, pid, has_place) do
       :ok ->
@@ -160,6 +168,7 @@ defmodule Bridge.Connection do
           claim: claim,
           watch: watch,
           flow: flow,
+          place: place,
           tag: tag
         }
 
@@ -175,12 +184,12 @@ defmodule Bridge.Connection do
         }
 
       :gone ->
-        leave(connection, claim)
+        connection |> leave(claim) |> Lending.release(place)
 
       {:error, error} ->
         leave(connection, claim)
         reply(key, {:error, error})
-        connection
+        Lending.release(connection, place)
     end
   end
 
@@ -229,7 +238,7 @@ defmodule Bridge.Connection do
 
       cond do
         Claim.withdraw(call.claim) ->
-          connection = %{connection | outbox: Outbox.delete(connection.outbox, id)}
+          connection = unsent(connection, id)
           fail(connection, id, :deadline_exceeded, "the call took longer than its timeout")
 
         call.outcome ->
@@ -270,7 +279,10 @@ defmodule Bridge.Connection do
   ## What Python sends
 
   @doc "A response, an item or a progress report has arrived: `kind` and `id` are those of the frame."
-  @spec receive_frame(t, Frame.kind(), id, binary) :: t
+  @spec receive_frame(t, Frame.kind(), id, Frame.t()) :: t
+  def receive_frame(connection, kind, id, frame) when is_reading(connection, id),
+    do: Lending.later(connection, id, {kind, frame})
+
   def receive_frame(connection, :response, id, frame) do
     case connection.calls do
       %{^id => %{outcome: nil, notes: [], from: from} = call} when from != nil ->
@@ -286,7 +298,8 @@ defmodule Bridge.Connection do
         hand_over(connection, id, Call.finish(call, {:response, frame}))
 
       _over ->
-        %{connection | late_replies: connection.late_replies + 1}
+        with :unknown <- Lending.answered(connection, id, frame),
+             do: %{connection | late_replies: connection.late_replies + 1}
     end
   end
 
@@ -299,10 +312,28 @@ defmodule Bridge.Connection do
 
   @doc "Items of one stream have arrived together, here newest first."
   @spec receive_items(t, id, [binary, ...]) :: t
+  def receive_items(connection, id, frames) when is_reading(connection, id) do
+    Enum.reduce(Enum.reverse(frames), connection, &Lending.later(&2, id, {:item, &1}))
+  end
+
   def receive_items(connection, id, frames) do
     case connection.calls do
       %{^id => call} -> hand_over(connection, id, Call.note_items(call, frames))
       _over -> connection
+    end
+  end
+
+  @doc "What Python has sent for a call cannot be read, which ends the call."
+  @spec fail_reading(t, :response | :item, id, Error.t()) :: t
+  def fail_reading(connection, kind, id, error) do
+    case connection.calls do
+      %{^id => %{outcome: nil}} ->
+        connection = if kind == :item, do: elem(withdraw(connection, id), 1), else: connection
+
+        end_call(connection, id, connection.calls[id], {:error, error})
+
+      _over ->
+        connection
     end
   end
 
@@ -311,10 +342,20 @@ defmodule Bridge.Connection do
   # Takes a request back: out of the outbox, or from Python, which may have begun with it.
   defp withdraw(connection, id) do
     if Claim.withdraw(connection.calls[id].claim) do
-      {:unsent, %{connection | outbox: Outbox.delete(connection.outbox, id)}}
+      {:unsent, unsent(connection, id)}
     else
       {:sent, Sending.send_message(connection, [2, "$/cancelRequest", [id]])}
     end
+  end
+
+  # The request will never be written.
+  defp unsent(connection, id) do
+    call = connection.calls[id]
+    connection = %{connection | outbox: Outbox.delete(connection.outbox, id)}
+
+    if call.place,
+      do: connection |> put_call(id, %{call | place: nil}) |> Lending.release(call.place),
+      else: connection
   end
 
   # One that never became a call.

@@ -22,6 +22,9 @@ defmodule Bridge.Frame do
   @typedoc "All of a request but its id: `method`, `params` and `options`, each encoded."
   @type body :: iodata
 
+  @typedoc "A frame, with what it had in shared memory."
+  @type t :: binary | {:lent, binary, data :: binary}
+
   @type kind :: :response | :item | :progress
 
   @typedoc "What a request asks for: the name, and how many arguments there are (1 if by name)."
@@ -36,7 +39,10 @@ defmodule Bridge.Frame do
       {:ok, [0, 7, "echo", [42], %{}]}
 
   """
-  @spec request(pos_integer, body) :: iodata
+  @spec request(pos_integer, body | {:lent, Bridge.SharedMemory.place(), body}) :: iodata
+  def request(id, {:lent, {number, offset, size}, body}),
+    do: [<<0xC7, 24, 5, number::64, offset::64, size::64>> | request(id, body)]
+
   def request(id, body) when id <= 0xFFFF_FFFF, do: [<<0x95, 0x00, 0xCE, id::32>> | body]
   def request(id, body), do: [<<0x95, 0x00, 0xCF, id::64>> | body]
 
@@ -97,6 +103,7 @@ defmodule Bridge.Frame do
   @spec peek(binary) ::
           {kind, id :: term}
           | {:request, id :: non_neg_integer, head}
+          | {:lent, Bridge.SharedMemory.place(), frame :: binary}
           | {:other, term}
           | {:broken, String.t()}
   def peek(<<0x94, 1, rest::binary>> = frame), do: peek_id(rest, :response, frame)
@@ -112,7 +119,21 @@ defmodule Bridge.Frame do
 
   def peek(<<n, 0, rest::binary>> = frame) when n in [0x94, 0x95], do: peek_head(rest, frame)
 
+  def peek(<<0xC7, 24, 5, number::64, offset::64, size::64, frame::binary>>)
+      when size > 0,
+      do: {:lent, {number, offset, size}, frame}
+
   def peek(frame), do: read(frame)
+
+  @doc "How many bytes a message has, with those that it had in shared memory."
+  @spec size(t) :: non_neg_integer
+  def size({:lent, frame, data}), do: byte_size(frame) + byte_size(data)
+  def size(frame), do: byte_size(frame)
+
+  @doc "How many of them were there."
+  @spec shared(t) :: non_neg_integer
+  def shared({:lent, _frame, data}), do: byte_size(data)
+  def shared(_frame), do: 0
 
   @doc """
   The result in a response, still encoded; `:other` if it is an error, or written in another way.

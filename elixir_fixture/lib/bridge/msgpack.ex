@@ -124,7 +124,18 @@ defmodule Bridge.Msgpack do
   @spec decode(binary, %{optional(String.t()) => (term -> term)}) ::
           {:ok, term} | {:error, Error.t()}
   def decode(binary, decoders \\ %{}) when is_binary(binary) do
-    case Decoder.decode(binary, @max_depth, decoders) do
+    binary |> Decoder.decode(@max_depth, decoders) |> decoded()
+  end
+
+  @doc false
+  # With references into data that came through shared memory.
+  @spec decode_lent(binary, data :: binary, %{optional(String.t()) => (term -> term)}) ::
+          {:ok, term} | {:error, Error.t()}
+  def decode_lent(binary, data, decoders),
+    do: binary |> Decoder.decode_lent(@max_depth, data, decoders) |> decoded()
+
+  defp decoded(result) do
+    case result do
       {:ok, value} ->
         {:ok, value}
 
@@ -156,6 +167,16 @@ defmodule Bridge.Msgpack do
       message: "the decoder of #{name} failed: #{Exception.message(exception)}",
       started: true
     }
+  end
+
+  @doc false
+  # A term in whose iodata each large part stands by itself, if there is one: see the encoder.
+  @spec encode_parts(term, String.t()) ::
+          {:ok, iodata} | {:parts, Encoder.parts()} | {:error, Error.t()}
+  def encode_parts(term, name) do
+    with {:error, reason} <- Encoder.encode_parts(term, name, @max_depth) do
+      {:error, %Error{code: :invalid_argument, message: reason, started: false}}
+    end
   end
 
   @doc """

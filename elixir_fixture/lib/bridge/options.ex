@@ -53,6 +53,7 @@ defmodule Bridge.Options do
           grace_ms: non_neg_integer,
           watched: Path.t() | nil,
           decoders: %{optional(String.t()) => (term -> term)},
+          shared_memory: boolean,
           functions: Bridge.Functions.offered(),
           max_elixir_calls: pos_integer,
           processes: %{optional(String.t()) => GenServer.server()},
@@ -78,7 +79,7 @@ defmodule Bridge.Options do
       python: interpreter(filled[:python] || of_environment() || @python),
       venv: match?({:venv, _place}, filled[:python]),
       # -P: a file queue.py or bridge.py where the BEAM runs is not what Python imports
-      arguments: ["-P", "-m", "bridge" | flags(filled)] ++ stuck_after(opts) ++ filled[:args],
+      arguments: ["-P", "-m", "bridge" | flags(filled)] ++ own_flags(opts) ++ filled[:args],
       env: for({name, value} <- filled[:env], do: variable(name, value)),
       cd: filled[:cd] && Place.path(filled[:cd]),
       title: title(opts[:name], filled[:adapter]),
@@ -92,6 +93,7 @@ defmodule Bridge.Options do
       grace_ms: milliseconds(filled[:grace]),
       watched: if(filled[:reload], do: Place.expand(filled[:app_dir] || filled[:cd] || ".")),
       decoders: filled[:decoders],
+      shared_memory: filled[:shared_memory] not in [false, 0],
       functions: filled[:functions] || %{},
       max_elixir_calls: filled[:max_elixir_calls],
       processes: filled[:processes],
@@ -209,7 +211,12 @@ defmodule Bridge.Options do
   defp variable(name, nil), do: {Place.characters(name), false}
   defp variable(name, value), do: {Place.characters(name), Place.characters(value)}
 
-  # Only if it is asked for: a bridge of version 0.1 does not know it.
+  # Only if they are asked for: a bridge of version 0.1 does not know them.
+  defp own_flags(opts), do: stuck_after(opts) ++ shared_memory(opts[:shared_memory])
+
+  defp shared_memory(bytes) when is_integer(bytes), do: ["--shared-memory=#{bytes}"]
+  defp shared_memory(_on_or_off), do: []
+
   defp stuck_after(opts) do
     case Keyword.fetch(opts, :stuck_after) do
       {:ok, :infinity} -> ["--stuck-after=off"]
@@ -267,6 +274,7 @@ defmodule Bridge.Options do
   defp words(:map), do: "a map"
   defp words({:function, arity}), do: "a function of #{arity} arguments"
   defp words(:credit), do: "[items: n, bytes: m], both positive"
+  defp words(:shared_memory), do: "a number of bytes, true or false"
   defp words(:boolean), do: "true or false"
   defp words(:functions), do: "a map of functions by name, or a module that uses Bridge.Functions"
   defp words(:decoders), do: "a map of functions of one argument by the names of Python classes"
@@ -304,6 +312,7 @@ defmodule Bridge.Options do
   defp valid?(:map, value), do: is_map(value)
   defp valid?({:function, arity}, value), do: is_function(value, arity)
   defp valid?(:credit, value), do: Keyword.keyword?(value) and Enum.all?(value, &credit?/1)
+  defp valid?(:shared_memory, value), do: is_boolean(value) or (is_integer(value) and value >= 0)
   defp valid?(:boolean, value), do: is_boolean(value)
   defp valid?(:functions, value), do: Bridge.Functions.valid?(value)
 

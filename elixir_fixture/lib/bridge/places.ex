@@ -13,6 +13,7 @@ defmodule Bridge.Places do
 
   @limit 4
   @moving 5
+  @lends_from 6
 
   # What an atomic integer holds, and more than there are processes.
   @most 0x7FFF_FFFF
@@ -28,7 +29,7 @@ defmodule Bridge.Places do
   @spec open(limit :: non_neg_integer) :: t
   def open(limit) do
     forget_the_dead()
-    places = Occupancy.new(2)
+    places = Occupancy.new(3)
     :atomics.put(places, @limit, min(limit, @most))
     :persistent_term.put({__MODULE__, self()}, places)
     places
@@ -52,6 +53,14 @@ defmodule Bridge.Places do
     :atomics.put(places, @limit, min(limit, @most))
     :atomics.put(places, @moving, if(moving, do: 1, else: 0))
   end
+
+  @doc "From so many bytes on data may go to Python through shared memory; 0: it never does."
+  @spec lends_from(t) :: non_neg_integer
+  def lends_from(places), do: :atomics.get(places, @lends_from)
+
+  @doc "Changes that."
+  @spec lend_from(t, non_neg_integer) :: :ok
+  def lend_from(places, bytes), do: :atomics.put(places, @lends_from, min(bytes, @most))
 
   @doc """
   Takes a place, or says how many there are when all are taken.

@@ -80,6 +80,15 @@ defmodule Bridge.Python do
 
   def batch_bytes(_ready), do: 0
 
+  @doc "From so many bytes on it gives places in shared memory; 0: it gives none."
+  @spec lends_from(ready :: map) :: non_neg_integer
+  def lends_from(%{"features" => features, "limits" => %{"shared_memory_from" => least}})
+      when is_list(features) and is_integer(least) and least > 0 do
+    if "shared_memory" in features, do: least, else: 0
+  end
+
+  def lends_from(_ready), do: 0
+
   @doc "Closes the port; Python sees the end of its input. A port that is closed may be named."
   @spec close(port) :: true
   def close(port) do
@@ -240,8 +249,8 @@ defmodule Bridge.Python do
       plain_streams: false,
       batches: true,
       queue_times: Telemetry.loaded?(),
-      # tables; the others are of the first version
-      extensions: [3],
+      # tables, shared memory; the others are of the first version
+      extensions: if(settings.shared_memory, do: [3, 5], else: [3]),
       types: Map.keys(settings.decoders)
     }
 

@@ -24,6 +24,7 @@ defmodule Bridge.Server do
 
   alias Bridge.Connection.Sending
   alias Bridge.Server.{Messages, Transitions}
+  alias Bridge.SharedMemory.Lending
 
   # `starter` is told of the first start. `ending` waits for the last lines of the standard error;
   # `overdue` is why Python is being ended; `health` is the id of the question for its health.
@@ -146,7 +147,8 @@ defmodule Bridge.Server do
        when elem(request, 0) in [:bridge_request, :bridge_pooled] and tuple_size(request) == 7 do
     state = %{state | connection: Connection.request(state.connection, request)}
     # one that is large comes in parts
-    {:noreply, if(is_list(elem(request, 4)), do: let_go(state), else: state)}
+    {:noreply,
+     if(is_list(elem(request, 4)) or is_tuple(elem(request, 4)), do: let_go(state), else: state)}
   end
 
   defp take({port, {:data, frame}}, %{connection: %{port: port}} = state) do
@@ -178,6 +180,25 @@ defmodule Bridge.Server do
   defp take(:bridge_settle, state) do
     Connection.settle(state.connection)
     settle_later()
+    {:noreply, state}
+  end
+
+  defp take({:bridge_reserve, writer, size}, state),
+    do: {:noreply, %{state | connection: Lending.reserve(state.connection, writer, size)}}
+
+  defp take({:bridge_read, reader, result}, state),
+    do: {:noreply, %{state | connection: Lending.read(state.connection, reader, result)}}
+
+  defp take({:bridge_memory, file, opened}, state),
+    do: {:noreply, %{state | connection: Lending.checked(state.connection, file, opened)}}
+
+  defp take({:bridge_memory_down, monitor, :process, pid, reason}, state),
+    do: {:noreply, %{state | connection: Lending.down(state.connection, monitor, pid, reason)}}
+
+  # It is not the file that Python has: it is in another container, or on another machine.
+  defp take({:bridge_unwritable, reason}, state) do
+    Places.lend_from(state.places, 0)
+    Logger.warning("#{state.life.name}: no shared memory with Python: #{inspect(reason)}")
     {:noreply, state}
   end
 

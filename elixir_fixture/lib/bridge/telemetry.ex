@@ -5,7 +5,7 @@ defmodule Bridge.Telemetry do
   | event | measurements | metadata |
   | --- | --- | --- |
   | `[:bridge, :call, :start]` | `monotonic_time`, `system_time` | `client`, `node`, `tool`, `kind` |
-  | `[:bridge, :call, :stop]` | `duration`, `queue_time`, `bytes_out`, `bytes_in`, `items` | the same, `code`, `error` and `process` |
+  | `[:bridge, :call, :stop]` | `duration`, `queue_time`, `bytes_out`, `bytes_in`, `shared_out`, `shared_in`, `items` | the same, `code`, `error` and `process` |
   | `[:bridge, :call, :exception]` | `duration` | the same, `reason` and `stacktrace` |
   | `[:bridge, :python, :start]` | `system_time` | `client`, `name`, `os_pid` |
   | `[:bridge, :python, :ready]` | `duration` of the start | the same |
@@ -20,7 +20,8 @@ defmodule Bridge.Telemetry do
   calls. `kind` is `:call` or `:stream`; a stream starts when it is enumerated, and stops when it is no
   more. `code` is `:ok`, or that of the `Bridge.Error` that `error` is; `:exception` is for what is
   raised in the caller's own process, by `:on_progress` or by wrong arguments. `bytes_out` and `bytes_in`
-  are those of the arguments and of the result, `nil` for streams, which count `items`. `queue_time` is how
+  are those of the arguments and of the result, `shared_out` and `shared_in` how many of them went through shared
+  memory; `nil` for streams, which count `items`. `queue_time` is how
   long the call has waited for a worker of Python, 0 for a quick tool that needs none; `nil` where Python has
   not told: for errors and streams, and of versions before 0.2. All events of one
   call have the same `telemetry_span_context`.
@@ -40,6 +41,8 @@ defmodule Bridge.Telemetry do
   @type measured :: %{
           bytes_out: non_neg_integer | nil,
           bytes_in: non_neg_integer | nil,
+          shared_out: non_neg_integer | nil,
+          shared_in: non_neg_integer | nil,
           queued_us: non_neg_integer | nil
         }
 
@@ -49,12 +52,22 @@ defmodule Bridge.Telemetry do
 
   @doc "What was measured of a call, with what `Bridge.Answer.measured/1` says of its response."
   @spec measured(bytes_out :: non_neg_integer | nil, received) :: measured
-        when received: {bytes_in :: non_neg_integer, queued_us :: non_neg_integer | nil} | nil
+        when received:
+               {bytes_in :: non_neg_integer, queued_us :: non_neg_integer | nil,
+                shared_in :: non_neg_integer, shared_out :: non_neg_integer}
+               | nil
   def measured(bytes_out, nil),
-    do: %{bytes_out: bytes_out, bytes_in: nil, queued_us: nil}
+    do: measured(bytes_out, {nil, nil, nil, nil})
 
-  def measured(bytes_out, {bytes_in, queued}),
-    do: %{bytes_out: bytes_out, bytes_in: bytes_in, queued_us: queued}
+  def measured(bytes_out, {bytes_in, queued, shared_in, shared_out}) do
+    %{
+      bytes_out: bytes_out,
+      bytes_in: bytes_in,
+      shared_out: shared_out,
+      shared_in: shared_in,
+      queued_us: queued
+    }
+  end
 
   @doc """
   Makes a call, and tells of it. `call` returns its result, what was measured, and the process of a pool.
@@ -99,7 +112,7 @@ defmodule Bridge.Telemetry do
         close.(stream)
         # what ended it, if that was an error
         result = Process.delete(span.context) || {:ok, nil}
-        measured = %{bytes_out: nil, bytes_in: nil, queued_us: nil, items: items}
+        measured = Map.put(measured(nil, nil), :items, items)
         stop(span, result, process, measured)
       end
     )

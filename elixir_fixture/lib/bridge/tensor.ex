@@ -125,6 +125,20 @@ defmodule Bridge.Tensor do
     {:error, "the header of a tensor is cut short"}
   end
 
+  @doc false
+  # The same where the elements stand elsewhere.
+  @spec decode(head :: binary, elements :: binary) :: {:ok, t} | {:error, String.t()}
+  def decode(
+        <<name::binary-size(8), rank::little-64, dimensions::binary-size(rank)-unit(64)>>,
+        elements
+      )
+      when rank <= @max_rank and is_map_key(@type_of_name, name) do
+    shape = List.to_tuple(for <<size::little-64 <- dimensions>>, do: size)
+    new(@type_of_name[name], shape, elements)
+  end
+
+  def decode(_head, _elements), do: {:error, "the header of a tensor is malformed"}
+
   defp new(type, shape, data)
        when is_map_key(@name_of_type, type) and is_tuple(shape) and is_binary(data) do
     sizes = Tuple.to_list(shape)

@@ -8,7 +8,8 @@ defmodule Bridge.Msgpack.Decoder do
   # binary is matched in one go. `room` is how many more levels there may be.
   #
   # A part of a binary keeps all of it in memory. So parts of at most `small` bytes are copied: what is
-  # kept of a large frame holds no more than a few times its own size.
+  # kept of a large frame holds no more than a few times its own size. With data that came through shared
+  # memory it is `{data}` instead, and all parts of the frame are copied.
   #
   # The outermost of `stack` has the decoders, which are looked for when a named object is there. What
   # such a function makes stands in the place of the map that brought it.
@@ -36,7 +37,18 @@ defmodule Bridge.Msgpack.Decoder do
   def decode(binary, max_depth, decoders) do
     size = byte_size(binary)
     small = if size >= @large_bytes, do: div(size, @share), else: -1
+    decode(binary, size, max_depth, small, decoders)
+  end
 
+  @doc "The same with references into data that came through shared memory."
+  @spec decode_lent(binary, pos_integer, data :: binary, decoders) ::
+          {:ok, term}
+          | {:error, reason :: String.t(), place :: non_neg_integer}
+          | {:raised, name :: String.t(), Exception.t()}
+  def decode_lent(binary, max_depth, data, decoders),
+    do: decode(binary, byte_size(binary), max_depth, {data}, decoders)
+
+  defp decode(binary, size, max_depth, small, decoders) do
     with {:error, reason, rest} <- value(binary, {:end, decoders}, max_depth, small) do
       {:error, text(reason, max_depth), size - byte_size(rest)}
     end
@@ -228,6 +240,13 @@ defmodule Bridge.Msgpack.Decoder do
 
   defp map(<<rest::bits>>, n, stack, room, small) do
     value(rest, {:key, n, [], stack}, room - 1, small)
+  end
+
+  defp extension(<<rest::bits>>, stack, room, {shared} = small, 5, reference) do
+    case Extension.resolve(reference, shared, div(byte_size(shared), @share)) do
+      {:ok, value} -> next(rest, stack, room, small, value)
+      {:error, reason} -> {:error, reason, rest}
+    end
   end
 
   # The one key of a map that stands for an object.

@@ -16,6 +16,21 @@ defmodule Bridge.Msgpack.Encoder do
   # Each takes a byte at least, and no message has more bytes by default.
   @max_range 64 * 1024 * 1024
 
+  # What is smaller never goes through shared memory, so that nobody has to find it.
+  @large_bytes 65_536
+
+  # Under which a process that encodes notes whether large parts are to stand by themselves.
+  @parts :"$bridge_parts"
+
+  @typedoc """
+  iodata in which a large part stands by itself: `kind` is 0 for bytes, 1 for text, 2 for a tensor, 3 for
+  a table; `header` what is in front of `head` and `data` in MessagePack.
+  """
+  @type parts ::
+          binary
+          | {:large, kind :: 0..3, header :: binary, head :: iodata, data :: iodata}
+          | maybe_improper_list
+
   @typep path :: {non_neg_integer, [term]}
 
   @doc """
@@ -29,6 +44,32 @@ defmodule Bridge.Msgpack.Encoder do
   catch
     {:cannot_encode, keys, reason} -> {:error, "#{keys |> Enum.reverse() |> place()} #{reason}"}
   end
+
+  @doc "The same; `:parts` if there are large parts, which stand by themselves."
+  @spec encode_parts(term, String.t(), pos_integer) ::
+          {:ok, iodata} | {:parts, parts} | {:error, String.t()}
+  def encode_parts(term, name, max_depth) do
+    Process.put(@parts, :wanted)
+
+    with {:ok, iodata} <- encode(term, name, max_depth) do
+      if Process.get(@parts) == :found, do: {:parts, iodata}, else: {:ok, iodata}
+    end
+  after
+    Process.delete(@parts)
+  end
+
+  # A part that goes through shared memory if there is room.
+  defp part(kind, size, header, head, data) when size >= @large_bytes do
+    if Process.get(@parts) do
+      Process.put(@parts, :found)
+      {:large, kind, header, head, data}
+    else
+      part(kind, 0, header, head, data)
+    end
+  end
+
+  defp part(_kind, _size, header, [], data), do: [header, data]
+  defp part(_kind, _size, header, head, data), do: [header, head | data]
 
   @doc """
   Whether a list is a keyword list that gives things by name.
@@ -143,8 +184,12 @@ defmodule Bridge.Msgpack.Encoder do
     end
   end
 
+  # What is encoded meanwhile is another's.
   defp attempt(encode, value) do
-    {:ok, encode.(value)}
+    parts = Process.delete(@parts)
+    result = {:ok, encode.(value)}
+    if parts, do: Process.put(@parts, parts)
+    result
   rescue
     error -> {:error, Exception.message(error)}
   catch
@@ -183,7 +228,12 @@ defmodule Bridge.Msgpack.Encoder do
 
   # Of two keys that are one to Python, at least one is neither a binary nor an integer. So these
   # cost nothing; each of the others looks for the keys that it may equal.
-  defp map_key(key, _map, path) when is_binary(key) or is_integer(key), do: pack(key, key, path)
+  defp map_key(key, _map, path) when is_integer(key), do: pack(key, key, path)
+
+  defp map_key(key, _map, path) when is_binary(key) and byte_size(key) < @large_bytes,
+    do: pack(key, key, path)
+
+  defp map_key(key, _map, path) when is_binary(key), do: whole(key, path)
   defp map_key(nil, _map, path), do: pack(nil, nil, path)
 
   defp map_key(key, map, path) when is_float(key) or is_boolean(key) do
@@ -198,13 +248,21 @@ defmodule Bridge.Msgpack.Encoder do
   end
 
   defp map_key({:bytes, iodata} = key, map, path) do
-    packed = pack(key, key, path)
+    packed = whole(key, path)
     refuse_any(equal_bytes(IO.iodata_to_binary(iodata)), key, map, path)
     packed
   end
 
   defp map_key(key, _map, path) do
     stop(path, "has the key #{inspect(key)}; keys are text, bytes, numbers, booleans or nil")
+  end
+
+  # A key never stands by itself.
+  defp whole(key, path) do
+    parts = Process.delete(@parts)
+    packed = pack(key, key, path)
+    if parts, do: Process.put(@parts, parts)
+    packed
   end
 
   defp refuse_any(equal_keys, key, map, path) do
@@ -249,7 +307,7 @@ defmodule Bridge.Msgpack.Encoder do
     case byte_size(text) do
       size when size <= 0xFF -> [<<0xD9, size>>, text]
       size when size <= 0xFFFF -> [<<0xDA, size::16>>, text]
-      size when size <= 0xFFFF_FFFF -> [<<0xDB, size::32>>, text]
+      size when size <= 0xFFFF_FFFF -> part(1, size, <<0xDB, size::32>>, [], text)
       size -> refuse(key, path, "has #{size} bytes, too many")
     end
   end
@@ -258,7 +316,7 @@ defmodule Bridge.Msgpack.Encoder do
     case iodata_length(iodata) do
       size when size <= 0xFF -> [<<0xC4, size>>, iodata]
       size when size <= 0xFFFF -> [<<0xC5, size::16>>, iodata]
-      size when size <= 0xFFFF_FFFF -> [<<0xC6, size::32>>, iodata]
+      size when size <= 0xFFFF_FFFF -> part(0, size, <<0xC6, size::32>>, [], iodata)
       :error -> refuse(key, path, "is {:bytes, ...} around what is no iodata")
       size -> refuse(key, path, "has #{size} bytes, too many")
     end
@@ -284,10 +342,19 @@ defmodule Bridge.Msgpack.Encoder do
 
   defp extension({type, payload}, key, path) do
     case IO.iodata_length(payload) do
-      size when size <= 0xFFFF_FFFF -> [extension_header(type, size), payload]
+      size when size <= 0xFFFF_FFFF -> extension_part(type, size, payload)
       size -> refuse(key, path, "has #{size} bytes, too many")
     end
   end
+
+  # Of a tensor, name, rank and shape come before the elements.
+  defp extension_part(2, size, [name, rank, dimensions | data]) when size >= @large_bytes,
+    do: part(2, size, extension_header(2, size), [name, rank | dimensions], data)
+
+  defp extension_part(3, size, payload),
+    do: part(3, size, extension_header(3, size), [], payload)
+
+  defp extension_part(type, size, payload), do: [extension_header(type, size), payload]
 
   defp extension_header(type, 1), do: <<0xD4, type>>
   defp extension_header(type, 2), do: <<0xD5, type>>

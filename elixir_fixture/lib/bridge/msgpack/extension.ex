@@ -70,6 +70,27 @@ defmodule Bridge.Msgpack.Extension do
     {:error, "extension type #{type} with #{byte_size(data)} bytes, unknown or malformed"}
   end
 
+  @doc """
+  The value that a reference stands for. Of the data it refers to, a part of at most `small` bytes is
+  copied.
+  """
+  @spec resolve(reference :: binary, data :: binary, small :: integer) ::
+          {:ok, term} | {:error, String.t()}
+  def resolve(<<kind, offset::64, length::64, head::binary>>, data, small)
+      when offset + length <= byte_size(data) do
+    part = binary_part(data, offset, length)
+    refer(kind, head, if(length > small, do: part, else: :binary.copy(part)))
+  end
+
+  def resolve(_reference, data, _small) do
+    {:error, "a reference that is malformed, or leads out of #{byte_size(data)} bytes"}
+  end
+
+  defp refer(kind, _head, part) when kind in [0, 1], do: {:ok, part}
+  defp refer(2, head, part), do: Tensor.decode(head, part)
+  defp refer(3, _head, part), do: {:ok, %Table{ipc: part}}
+  defp refer(kind, _head, _part), do: {:error, "a reference of the unknown kind #{kind}"}
+
   defp time(seconds, nanoseconds) when nanoseconds < 1_000_000_000 do
     case DateTime.from_unix(seconds * 1_000_000 + div(nanoseconds, 1000), :microsecond) do
       {:ok, time} -> {:ok, time}

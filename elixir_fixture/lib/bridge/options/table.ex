@@ -148,6 +148,13 @@ defmodule Bridge.Options.Table do
             "decoder, and runs in the process that calls; what it raises is the call's error. Holds for " <>
             "classes derived from that one, too"
       ],
+      shared_memory: [
+        is: :shared_memory,
+        without: "`true`, up to 1 GiB",
+        doc:
+          "whether large data goes through memory that this machine's Python has as well, beside the pipe, and " <>
+            "how many bytes of both directions may be there; `false` or 0: all goes through the pipe"
+      ],
       functions: [
         is: :functions,
         without: "none",

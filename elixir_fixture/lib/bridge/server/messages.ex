@@ -9,6 +9,7 @@ defmodule Bridge.Server.Messages do
   alias Bridge.{Connection, Frame, Log, Python, Requests, Server}
   alias Bridge.Connection.Sending
   alias Bridge.Server.Transitions
+  alias Bridge.SharedMemory.Lending
 
   @type result :: Transitions.result()
 
@@ -53,12 +54,27 @@ defmodule Bridge.Server.Messages do
       {:response, id} when id == state.health ->
         {:noreply, Transitions.health(frame, %{state | health: nil})}
 
+      {:lent, place, inner} ->
+        {:noreply, %{state | connection: receive_lent(inner, place, state.connection)}}
+
       {kind, id} when kind in [:response, :item, :progress] ->
         connection = Connection.receive_frame(state.connection, kind, id, frame)
         {:noreply, %{state | connection: connection}}
 
       other ->
         receive_message(other, frame, state)
+    end
+  end
+
+  # Of anything else nothing may be in shared memory.
+  defp receive_lent(frame, place, connection) do
+    case Frame.peek(frame) do
+      {kind, id} when kind in [:response, :item] ->
+        Lending.receive_frame(connection, kind, id, frame, place)
+
+      _other ->
+        Log.nonsense("a message with a place in shared memory that may have none")
+        Lending.release(connection, elem(place, 0))
     end
   end
 
@@ -100,6 +116,10 @@ defmodule Bridge.Server.Messages do
   defp receive_message([2, "$/bye", [reason]], state) do
     Transitions.send_overdue(state, {:bye, reason}, Python.exit_ms())
     {:noreply, state}
+  end
+
+  defp receive_message([2, "$/memory", file], state) do
+    {:noreply, %{state | connection: Lending.announced(state.connection, file)}}
   end
 
   defp receive_message([2, "$/cancelRequest", [id]], state) do

@@ -85,6 +85,7 @@ defmodule Bridge.Server.Transitions do
     Places.change(state.places, max_queue(ready, settings), true)
     if settings.seat, do: send(self(), :bridge_health), else: ask_health_later(settings)
     Python.send_hello(state.life.python.port, settings)
+    if settings.shared_memory, do: Places.lend_from(state.places, Python.lends_from(ready))
 
     connection = Connection.open(state.connection, Python.batch_bytes(ready))
     Seat.open(settings.seat, ready, state.life.python.os_pid)
@@ -182,6 +183,7 @@ defmodule Bridge.Server.Transitions do
     {life, pause} = Lifecycle.failed(before, answer)
     stops = state.starter != nil or life.settings.on_failure == :stop
     Places.change(state.places, life.settings.max_queue, false)
+    Places.lend_from(state.places, 0)
     tell(:down, %{pause_ms: pause}, before, %{error: error})
     Seat.shut(life.settings.seat, {:down, answer, pause})
 

@@ -1,0 +1,100 @@
+defmodule Bridge.SharedMemory.Writer do
+  @moduledoc false
+
+  # Brings the large parts of a request to Python through shared memory, before the request itself.
+  #
+  # It runs in a process of its own, and not in the caller: whoever kills a caller ends it in the midst of
+  # a write that goes on in the runtime, and the place would be another's already. This process is known
+  # to nobody, and ends by itself: when the client has taken the place over with the request
+  # (`:bridge_taken`), or the caller has given up, or has died. The client watches it, and gives the place
+  # back to Python if it ends without that.
+
+  alias Bridge.{Body, Places, SharedMemory, Waiting}
+
+  # So long a place is waited for.
+  @patience_ms 1_000
+
+  @doc """
+  The body of a request as it can be sent to a client: with its large parts in shared memory if there is
+  room, else with all of it in the pipe. Waits no longer than `timeout`, and says how much of it is left.
+  """
+  @spec lend(pid, Body.t(), timeout) :: {Body.sendable(), timeout}
+  def lend(client, {:large, _parts, _options} = body, timeout) do
+    with least when least > 0 <- least(client),
+         {lent, parts, size} when size > 0 <- Body.lend(body, least) do
+      until = Waiting.deadline(timeout)
+      caller = self()
+      writer = spawn(fn -> run(client, caller, parts, size) end)
+      answer = Waiting.wait(writer, &{:write, &1}, timeout)
+      left = Waiting.remaining(until)
+
+      case answer do
+        {{:written, place}, _alias} ->
+          {{:lent, place, Body.shorten(lent, left), body |> Body.inline() |> Body.shorten(left)},
+           left}
+
+        {:overdue, alias} ->
+          :erlang.demonitor(alias, [:flush])
+          receive do: ({^alias, _late} -> :ok), after: (0 -> :ok)
+          send(writer, :give_up)
+          {Body.inline(body), left}
+
+        _no_room ->
+          {body |> Body.inline() |> Body.shorten(left), left}
+      end
+    else
+      _pipe -> {Body.inline(body), timeout}
+    end
+  end
+
+  def lend(_client, body, timeout), do: {body, timeout}
+
+  defp least(client) do
+    case Places.of(client) do
+      places when is_reference(places) -> Places.lends_from(places)
+      _no_client -> 0
+    end
+  end
+
+  ## In its own process
+
+  defp run(client, caller, parts, size) do
+    alias = receive do: ({:write, alias} -> alias)
+    Process.monitor(caller)
+    Process.monitor(client)
+    send(client, {:bridge_reserve, self(), size})
+
+    receive do
+      {:bridge_granted, {file, number, offset}} ->
+        case SharedMemory.write(file, offset, parts) do
+          :ok ->
+            send(alias, {alias, {:written, {number, offset, size}}})
+            await_end()
+
+          {:error, reason} ->
+            send(client, {:bridge_unwritable, reason})
+            send(alias, {alias, :no_room})
+        end
+
+      {:bridge_granted, nil} ->
+        send(alias, {alias, :no_room})
+
+      :give_up ->
+        :ok
+
+      {:DOWN, _monitor, :process, _pid, _reason} ->
+        :ok
+    after
+      # a Python that does not read; the request waits for it where it can be cancelled
+      @patience_ms -> send(alias, {alias, :no_room})
+    end
+  end
+
+  defp await_end do
+    receive do
+      :bridge_taken -> :ok
+      :give_up -> :ok
+      {:DOWN, _monitor, :process, _pid, _reason} -> :ok
+    end
+  end
+end

@@ -1,0 +1,250 @@
+defmodule Bridge.SharedMemoryTest do
+  use Bridge.TestCase, async: true
+
+  alias Bridge.{Client, Tensor}
+  alias Bridge.SharedMemory
+  alias Bridge.SharedMemory.Lending
+
+  @tools [
+    adapter: "memory_tools:Tools",
+    app_dir: Path.expand("../../../tests/integration", __DIR__)
+  ]
+  @mib 1_048_576
+
+  defp start(opts \\ []), do: start_client(Keyword.merge(@tools, opts))
+
+  defp memory(client) do
+    {:ok, stats} = Client.stats(client)
+    stats["shared_memory"]
+  end
+
+  defp free?(client), do: match?(%{"places" => 0, "used_bytes" => 0}, memory(client))
+
+  defp lending(client), do: :sys.get_state(client).connection.lending
+
+  defp idle?(client) do
+    free?(client) and
+      match?(
+        %{granted: g, asked: a, readers: r, reading: d}
+        when g == %{} and a == %{} and r == %{} and d == %{},
+        lending(client)
+      )
+  end
+
+  defp data(mib), do: :crypto.strong_rand_bytes(mib * @mib)
+
+  # A machine where it does not work has the pipe, which other tests try.
+  @moduletag skip:
+               if(File.exists?("/proc/self/fd") and match?({:unix, :linux}, :os.type()),
+                 do: false,
+                 else: "no /proc"
+               )
+
+  describe "both directions" do
+    test "bytes, text, tensors and tables, nested anywhere" do
+      client = start()
+      bytes = data(3)
+      text = String.duplicate("ü", @mib)
+      tensor = Tensor.new!({:f, 32}, {2, div(@mib, 2)}, data(4))
+      value = %{"a" => [bytes, 1, %{"t" => tensor}], "b" => text, "small" => "x"}
+      given = %{"a" => [{:bytes, bytes}, 1, %{"t" => tensor}], "b" => text, "small" => "x"}
+
+      for _ <- 1..3, do: assert({:ok, ^value} = Client.call(client, "echo", [given]))
+      assert %{"sent" => sent, "received" => received} = memory(client)
+      assert %{"messages" => 3, "refused" => 0} = sent
+      assert %{"messages" => 3, "refused" => 0} = received
+      assert received["bytes"] >= 3 * 9 * @mib
+      eventually(fn -> idle?(client) end)
+    end
+
+    test "iodata of many parts, by name" do
+      client = start()
+      parts = [data(1), ["between", [data(1)]], <<7>>]
+      joined = IO.iodata_to_binary(parts)
+      assert {:ok, ^joined} = Client.call(client, "echo", value: {:bytes, parts})
+      assert memory(client)["received"]["messages"] == 1
+    end
+
+    test "what is small, or a key of a map, stays in the pipe" do
+      client = start()
+      key = String.duplicate("k", 2 * @mib)
+      assert {:ok, %{^key => 1}} = Client.call(client, "echo", [%{key => 1}])
+      assert {:ok, _} = Client.call(client, "echo", [{:bytes, :binary.copy(<<1>>, @mib - 1)}])
+      assert %{"received" => %{"messages" => 0}, "sent" => %{"messages" => 0}} = memory(client)
+    end
+
+    test "items of a stream, in their order" do
+      client = start()
+      items = client |> Client.stream("items", [8, 2 * @mib]) |> Enum.to_list()
+
+      assert items ==
+               for(n <- 0..7, do: if(rem(n, 2) == 0, do: :binary.copy(<<n>>, 2 * @mib), else: n))
+
+      assert client |> Client.stream("items", [100, 2 * @mib]) |> Enum.take(3) |> length() == 3
+      assert memory(client)["sent"]["messages"] >= 6
+      eventually(fn -> idle?(client) end)
+    end
+
+    test "an array that a tool keeps is not overwritten" do
+      client = start()
+      ones = Tensor.new!({:f, 32}, {@mib}, :binary.copy(<<1.0::float-32-little>>, @mib))
+      assert {:ok, false} = Client.call(client, "keep", [ones])
+      for _ <- 1..4, do: Client.call!(client, "digest", [{:bytes, data(4)}])
+      assert {:ok, 1_048_575.0} = Client.call(client, "kept_sum")
+      assert memory(client)["places"] == 1
+      Client.call!(client, "drop")
+      eventually(fn -> idle?(client) end)
+    end
+  end
+
+  describe "the pipe instead" do
+    test "when it is switched off" do
+      client = start(shared_memory: false)
+      bytes = data(2)
+      assert {:ok, ^bytes} = Client.call(client, "echo", [{:bytes, bytes}])
+      assert %{"received" => %{"messages" => 0}, "sent" => %{"messages" => 0}} = memory(client)
+      client = start_supervised!({Client, options(@tools ++ [shared_memory: 0])}, id: :zero)
+      assert {:ok, ^bytes} = Client.call(client, "echo", [{:bytes, bytes}])
+      assert %{"available" => false} = memory(client)
+    end
+
+    test "when the arena is full" do
+      client = start(shared_memory: 6 * @mib)
+      ones = Tensor.new!({:u, 8}, {2 * @mib}, :binary.copy(<<1>>, 2 * @mib))
+      for _ <- 1..4, do: Client.call!(client, "keep", [ones])
+      bytes = data(5)
+      assert {:ok, ^bytes} = Client.call(client, "echo", [{:bytes, bytes}])
+      assert memory(client)["received"]["refused"] >= 1
+      assert {:ok, 8_388_604.0} = Client.call(client, "kept_sum")
+    end
+
+    test "when what /proc shows is another file" do
+      assert {:error, {:another_file, _}} =
+               SharedMemory.check({String.to_integer(System.pid()), 1, "no such token"})
+
+      assert {:error, :enoent} = SharedMemory.check({4_000_000, 1, "token"})
+      assert {:error, {:no_file, _}} = SharedMemory.check({"1", nil, ""})
+    end
+
+    test "for a message that is larger than the limit, whose error is the same" do
+      client = start(max_message_bytes: 2 * @mib)
+      assert {:error, error} = Client.call(client, "size", [{:bytes, data(3)}])
+      assert error.code == :resource_exhausted
+      assert error.message =~ "--max-message-bytes"
+    end
+  end
+
+  describe "ends" do
+    test "a caller that is killed in the midst of it leaves no place" do
+      client = start()
+      bytes = data(8)
+
+      for n <- 1..30 do
+        caller = spawn(fn -> Client.call(client, "echo", [{:bytes, bytes}]) end)
+        Process.sleep(rem(n, 10))
+        Process.exit(caller, :kill)
+      end
+
+      eventually(fn -> idle?(client) end)
+      assert {:ok, ^bytes} = Client.call(client, "echo", [{:bytes, bytes}])
+    end
+
+    test "a call without time is over at once, and leaves no place" do
+      client = start()
+      bytes = data(8)
+
+      for timeout <- [0, 1, 2, 5, 10] do
+        case Client.call(client, "echo", [{:bytes, bytes}], timeout: timeout) do
+          {:ok, ^bytes} -> :ok
+          {:error, error} -> assert error.code == :deadline_exceeded
+        end
+      end
+
+      eventually(fn -> idle?(client) end)
+    end
+
+    test "Python that is killed, again and again: no wrong byte, and the next one serves" do
+      client = start()
+
+      callers =
+        for n <- 1..3 do
+          Task.async(fn ->
+            bytes = :binary.copy(<<n>>, 5 * @mib)
+
+            for _ <- 1..12 do
+              case Client.call(client, "echo", [{:bytes, bytes}], timeout: 20_000) do
+                {:ok, result} -> assert result == bytes
+                {:error, error} -> assert error.code == :unavailable
+              end
+            end
+          end)
+        end
+
+      for _ <- 1..4 do
+        Process.sleep(100)
+
+        with {:ok, %{os_pid: pid}} when pid != nil <- Client.status(client),
+             do: System.cmd("kill", ["-KILL", "#{pid}"], stderr_to_stdout: true)
+      end
+
+      Task.await_many(callers, :infinity)
+      eventually(fn -> match?({:ok, %{state: :ready}}, Client.status(client)) end)
+      eventually(fn -> idle?(client) end)
+      bytes = data(2)
+      assert {:ok, ^bytes} = Client.call(client, "echo", [{:bytes, bytes}])
+    end
+
+    test "a restart: what was written for the old Python goes to the next one whole" do
+      client = start()
+      bytes = data(4)
+
+      callers =
+        for _ <- 1..8,
+            do:
+              Task.async(fn -> Client.call(client, "echo", [{:bytes, bytes}], timeout: 20_000) end)
+
+      Client.restart(client)
+      for result <- Task.await_many(callers, :infinity), do: assert({:ok, ^bytes} = result)
+      eventually(fn -> idle?(client) end)
+    end
+
+    test "a request whose place is not known any more is sent with everything in it" do
+      connection = Bridge.Connection.new(Bridge.Places.open(1))
+      place = {7, 65_536, 100}
+      assert {"inline", nil, _} = Lending.take(connection, {:lent, place, "lent", "inline"})
+    end
+
+    test "a writer that is killed keeps its place from everybody" do
+      client = start()
+      Client.call!(client, "echo", [{:bytes, data(1)}])
+
+      writer =
+        spawn(fn ->
+          send(client, {:bridge_reserve, self(), @mib})
+          receive do: (:never -> :ok)
+        end)
+
+      eventually(fn -> map_size(lending(client).granted) == 1 end)
+      Process.exit(writer, :kill)
+      eventually(fn -> map_size(lending(client).granted) == 0 end)
+      assert memory(client)["places"] == 1
+    end
+  end
+
+  test "a pool: each process has its own" do
+    pool = start_supervised!({Bridge.Pool, [processes: 2] ++ options(@tools)})
+    bytes = data(2)
+
+    results =
+      1..12
+      |> Task.async_stream(fn _ -> Bridge.call(pool, "echo", [{:bytes, bytes}]) end,
+        max_concurrency: 6,
+        timeout: 60_000
+      )
+      |> Enum.map(fn {:ok, result} -> result end)
+
+    assert Enum.all?(results, &(&1 == {:ok, bytes}))
+    {:ok, stats} = Bridge.stats(pool)
+    assert stats["shared_memory"]["received"]["messages"] == 12
+  end
+end
