@@ -55,8 +55,7 @@ class Call(Running, NestableJob, CallView):
         args: the bound arguments by position, without a context.
         kwargs: those by name.
         peer: who gets the answer.
-        arrived: when the request came, an instant of ``time.monotonic()``; its timeout counts
-            from there.
+        arrived: when the request came, an instant of ``time.monotonic()``, and its timeout began.
     """
 
     # what most calls leave as it is, so that making one stays cheap
@@ -116,8 +115,7 @@ class Call(Running, NestableJob, CallView):
             if options.timeout_s is not None:
                 self.deadline = arrived + options.timeout_s
             self.session = options.session
-            if options.lent is not None:
-                self.lent = options.lent
+            self.lent = options.lent
             if options.metadata is not None:
                 self.metadata = options.metadata
 
@@ -155,9 +153,8 @@ class Call(Running, NestableJob, CallView):
             copy_values(variables, self._runtime.threads.copied)
         # popped into the call, so that nothing here keeps them
         callee = tool if self.lent is None else self.lent(tool)
-        failed = execute(
-            self, callee, arguments.pop(), arguments.pop(), variables, self.peer, self.key
-        )
+        take = arguments.pop
+        failed = execute(self, callee, take(), take(), variables, self.peer, self.key)
         if self._callbacks is not None:
             self.forget_all()
         ended = time.monotonic()
@@ -181,8 +178,8 @@ class Call(Running, NestableJob, CallView):
         tool, arguments = self.tool, self._arguments
         if tool.wants_context:
             tool.tool.add_context(arguments[1], arguments[0], Context(self))
-        callee = tool if self.lent is None else self.lent(tool)
-        return callee.function(*arguments.pop(), **arguments.pop())
+        tool = tool if self.lent is None else self.lent(tool)
+        return tool.function(*arguments.pop(), **arguments.pop())
 
     def fail_unprepared(self, failure: BaseException) -> None:
         """Answer in the place of the tool: ``setup_worker()`` has failed on this thread."""

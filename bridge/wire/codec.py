@@ -31,8 +31,6 @@ from .values import PLAIN, Forms, decode_extension, explain_unencodable, told_ke
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .collected import Collected
     from .keys import Form
 
@@ -78,9 +76,7 @@ class Encoder(Packing):
     def timed_result(self, msgid: int, result: Any, waited_s: float) -> Payload:
         """``result`` for a peer that wants to know how long the call has waited in a queue."""
         wire = [RESPONSE, msgid, None, result, round(waited_s * 1e6)]
-        if holds_large(result):
-            return self._scatter(wire, "result", result)
-        return self._pack(wire, "result", result)
+        return self._value(wire, "result", result)
 
     def result(self, msgid: int, result: Any) -> Payload:
         """The response of a call that succeeded."""
@@ -104,16 +100,16 @@ class Encoder(Packing):
 
     def item(self, msgid: int, item: Any) -> Payload:
         """The next item of a stream."""
-        if holds_large(item):
-            return self._scatter([NOTIFICATION, ITEM, [msgid, item]], "item", item)
-        wire = [NOTIFICATION, ITEM, [msgid, item]]
-        if self._forms.lender is None:
-            return self._pack(wire, "item", item)
+        return self._value([NOTIFICATION, ITEM, [msgid, item]], "item", item)
+
+    def _value(self, wire: Any, name: str, value: Any) -> Payload:
+        if holds_large(value):
+            return self._scatter(wire, name, value)
         try:
             data: bytes = self._packer.pack(wire)
         except Exception as error:
-            raise self._explain("item", item, error) from error
-        return self._checked(wire, "item", item, data)
+            raise self._explain(name, value, error) from error
+        return self._checked(wire, name, value, data)
 
     def notification(self, method: str, params: list[Any], form: Form | None = None) -> bytes:
         """A notification. With a ``form`` of keys no two in a map are the same there.
@@ -153,7 +149,7 @@ class Encoder(Packing):
             self._check_converted(name, value, None)
         self._conversions.collected = None
         if collected is not None and collected.parts:
-            return self._lend(wire, name, value, parts, collected, self._scatter)
+            return self._lend(wire, name, value, parts, collected)
         self._check_size(name, len(parts))
         return parts
 
@@ -163,25 +159,22 @@ class Encoder(Packing):
             collected = self._conversions.collected
             self._check_converted(name, value, data)
             if collected is not None and collected.parts:
-                return self._lend(wire, name, value, data, collected, self._pack)
+                return self._lend(wire, name, value, data, collected)
         if len(data) > _CHECKED_BYTES:
             self._check_size(name, len(data))
         return data
 
     def _lend(
-        self,
-        wire: Any,
-        name: str,
-        value: Any,
-        message: Payload,
-        collected: Collected,
-        encode: Callable[[Any, str, Any], Payload],
+        self, wire: Any, name: str, value: Any, message: Payload, collected: Collected
     ) -> Payload:
         """A message with references, once its parts lie in shared memory; else the one with all in it."""
         self._check_size(name, len(message) + collected.size)
         lender = self._forms.lender
         lent = None if lender is None else lender.lend(bytes(message), collected)
-        whole: Payload = self.whole(encode, wire, name, value) if lent is None else lent
+        if lent is not None:
+            return lent
+        encode = self._pack if type(message) is bytes else self._scatter
+        whole: Payload = self.whole(encode, wire, name, value)
         return whole
 
     def _pack(self, wire: Any, name: str, value: Any, form: Form | None = None) -> bytes:
