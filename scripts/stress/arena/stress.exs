@@ -131,7 +131,6 @@ defmodule Arena do
       # elixir is a script that becomes the runtime
       System.cmd("kill", ["-KILL", "#{beam}"], stderr_to_stdout: true)
       gone!(python, 200)
-      Port.close(port)
       if rem(n, max(div(count, 10), 1)) == 0, do: IO.puts("#{n} kills of the BEAM")
     end
   end
