@@ -22,6 +22,7 @@ def test_ready_says_what_the_bridge_is(start):
         "max_answer_bytes": 2047 << 20,
         "max_workers": 3,
         "max_queue": 5,
+        "shared_memory_from": 1 << 20,
     }
     assert "echo" in peer.ready["tools"]
     assert peer.ready["idempotent"] == ["echo"]

@@ -11,7 +11,7 @@ defmodule Bridge.SharedMemoryTest do
   ]
   @mib 1_048_576
 
-  defp start(opts \\ []), do: start_client(Keyword.merge(@tools, opts))
+  defp start(opts \\ []), do: start_client(@tools ++ Keyword.put_new(opts, :shared_memory, true))
 
   defp memory(client) do
     {:ok, stats} = Client.stats(client)
@@ -232,7 +232,9 @@ defmodule Bridge.SharedMemoryTest do
   end
 
   test "a pool: each process has its own" do
-    pool = start_supervised!({Bridge.Pool, [processes: 2] ++ options(@tools)})
+    pool =
+      start_supervised!({Bridge.Pool, [processes: 2] ++ options(@tools ++ [shared_memory: true])})
+
     bytes = data(2)
 
     results =

@@ -150,10 +150,11 @@ defmodule Bridge.Options.Table do
       ],
       shared_memory: [
         is: :shared_memory,
-        without: "`true`, up to 1 GiB",
+        without: "`false`",
         doc:
           "whether large data goes through memory that this machine's Python has as well, beside the pipe, and " <>
-            "how many bytes of both directions may be there; `false` or 0: all goes through the pipe"
+            "how many bytes of both directions may be there (`true`: up to 1 GiB); `false` or 0: all goes " <>
+            "through the pipe"
       ],
       functions: [
         is: :functions,
