@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -75,8 +76,12 @@ def _run(words: list[str]) -> int:
 
     # before all else is imported: it is a copy of this process, and stays small
     watcher = start_watcher(settings)
+    gc.disable()  # modules are no garbage: looking for some takes a twentieth of the start
     from ..process.server import Server
 
+    gc.enable()
+    if watcher is not None:
+        watcher.settle()  # it has come up meanwhile
     return Server(settings, watcher=watcher).run()
 
 

@@ -80,6 +80,8 @@ class Watcher:
     ) -> None:
         self.group = group
         self._life = -1
+        #: Who forks the watcher, and where it says which process that is; None: it has.
+        self._forked: tuple[int, int] | None = None
         main, parent = os.getpid(), os.getppid() if watch_parent else None
         reader, life = os.pipe()
         answer, tell = os.pipe()
@@ -101,14 +103,20 @@ class Watcher:
                 os._exit(0)
         os.close(reader)
         os.close(tell)
+        self._life, self._forked = life, (child, answer)
+
+    def settle(self) -> None:
+        """Wait until it is there. On the main thread, before others may wait for child processes."""
+        if self._forked is None:
+            return
+        (child, answer), self._forked = self._forked, None
         os.waitpid(child, 0)
         pid = os.read(answer, 32)
         os.close(answer)
-        if not pid:
-            os.close(life)
-            return
-        group.spared.add(int(pid))
-        self._life = life
+        if pid:
+            self.group.spared.add(int(pid))
+        else:
+            self.forked()
 
     def dismiss(self) -> None:
         """Have it leave: there is nothing more to watch. The process ends in order."""
