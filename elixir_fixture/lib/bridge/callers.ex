@@ -47,7 +47,8 @@ defmodule Bridge.Callers do
     for {pid, {monitor, ids}} <- callers, reduce: callers do
       callers ->
         if in_flight(ids, calls) == [] do
-          Process.demonitor(monitor, [:flush])
+          # without :flush, which looks through all messages: who has died has no calls here
+          Process.demonitor(monitor)
           Map.delete(callers, pid)
         else
           callers

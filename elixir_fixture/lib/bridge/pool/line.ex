@@ -230,7 +230,8 @@ defmodule Bridge.Pool.Line do
     case state.waiters do
       %{^from => {key, number}} ->
         {waiter, queue} = :gb_trees.take(number, Map.fetch!(state.queues, key))
-        Process.demonitor(waiter.monitor, [:flush])
+        # without :flush, which looks through all messages: what comes of it finds nobody here
+        Process.demonitor(waiter.monitor)
         :atomics.sub(state.routes.waiting, 1, 1)
 
         queues =
