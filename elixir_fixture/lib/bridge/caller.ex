@@ -5,38 +5,18 @@ defmodule Bridge.Caller do
   #
   # All of it runs in the caller's own process, which keeps its own time: it waits at an alias of
   # itself until its deadline, whatever the client is doing. What is sent to the alias later is
-  # dropped by the runtime. The client answers a request with `{:response, frame}`, with
-  # `{:error, error}`, or, when items or progress came first, with `{:notes, handle, frames}`. The
-  # handle is what to ask with for more.
+  # dropped by the runtime. One request and its answers are in `Bridge.Caller.Exchange`; here is what is
+  # made of them, and who is asked in a pool.
 
-  alias Bridge.{Admission, Answer, Body, Call, Claim, Connection, Error, Frame, Places}
-  alias Bridge.SharedMemory.Writer
-  alias Bridge.{Telemetry, Waiting, Within}
-
-  alias Bridge.Pool.{Attempts, Away, Questions, Routes}
-
-  @typedoc "The process, not the client's name: its successor would not know the call."
-  @type handle :: {pid, Connection.id()}
-
-  @typep answer ::
-           {:notes, handle, Answer.received([Frame.t()])}
-           | {:response, Answer.received(Frame.t())}
-           | {:error, Error.t()}
-
-  # A call that goes on: `key` is the alias at which it was asked for, `until` the deadline, `pooled`
-  # whether another process might have answered it, had it not begun, `where` its place in the pool,
-  # `shared` how many bytes of the request were in shared memory.
-  @typep wait :: %{
-           key: reference,
-           until: integer | :infinity,
-           pooled: boolean,
-           where: term,
-           watch: Call.watch() | {:item, pos_integer},
-           shared: non_neg_integer
-         }
+  alias Bridge.{Answer, Body, Claim, Error, Lookup, Places, Telemetry, Waiting, Within}
+  alias Bridge.Caller.Exchange
+  alias Bridge.Pool.{Attempts, Away, Questions}
 
   @typedoc "Where a stream is: what the client answered last, or that its items were all taken."
-  @type stream :: {answer, wait} | {:more, handle, wait} | :ended
+  @type stream ::
+          {Exchange.answer(), Exchange.wait()}
+          | {:more, Exchange.handle(), Exchange.wait()}
+          | :ended
 
   @doc "Calls a tool with checked options, and waits for its result."
   @spec call(Bridge.client(), Bridge.tool(), Bridge.args(), keyword) ::
@@ -46,7 +26,7 @@ defmodule Bridge.Caller do
     opts = Within.option(client, opts)
 
     with {:ok, body} <- Body.encode(tool, args, opts) do
-      case request(client, body, if(on_progress, do: :progress), opts) do
+      case Exchange.request(client, body, if(on_progress, do: :progress), opts) do
         {:pool, routes} ->
           {{result, _measured}, _process} = call_pool(routes, tool, body, opts)
           result
@@ -71,7 +51,7 @@ defmodule Bridge.Caller do
       {:ok, body} ->
         bytes_out = Body.size(body)
 
-        case request(client, body, if(on_progress, do: :progress), opts) do
+        case Exchange.request(client, body, if(on_progress, do: :progress), opts) do
           {:pool, routes} ->
             {{result, received}, process} = call_pool(routes, tool, body, opts)
             {result, Telemetry.measured(bytes_out, received), process}
@@ -100,7 +80,7 @@ defmodule Bridge.Caller do
     if Questions.for_all?(tool) do
       answer =
         Questions.ask(routes, tool, fn member ->
-          member |> request(body, nil, opts) |> elem(0) |> Answer.result()
+          member |> Exchange.request(body, nil, opts) |> elem(0) |> Answer.result()
         end)
 
       {{answer, nil}, nil}
@@ -157,7 +137,7 @@ defmodule Bridge.Caller do
 
   # The place in the pool is taken, which is less than there is in the client.
   defp ask_member({client, {:away, _, _, _}}, body, watch, opts, timeout),
-    do: exchange(client, client, nil, body, watch, timeout, opts, true)
+    do: Exchange.run(client, client, nil, body, watch, timeout, opts, true)
 
   defp ask_member({client, {_counters, seat}}, body, watch, opts, timeout) do
     case Places.of(client) do
@@ -166,7 +146,7 @@ defmodule Bridge.Caller do
 
       places ->
         claim = Claim.new(Places.take_anyway(places), seat)
-        exchange(client, client, claim, body, watch, timeout, opts, true)
+        Exchange.run(client, client, claim, body, watch, timeout, opts, true)
     end
   end
 
@@ -183,7 +163,7 @@ defmodule Bridge.Caller do
     opts = Within.option(client, opts)
 
     with {:ok, body} <- Body.encode(tool, args, opts) do
-      case request(client, body, items(opts), opts) do
+      case Exchange.request(client, body, items(opts), opts) do
         {:pool, routes} -> open_pool(routes, tool, body, opts)
         stream -> {stream, nil}
       end
@@ -206,7 +186,7 @@ defmodule Bridge.Caller do
     {items, {:more, handle, wait}}
   end
 
-  def next_items({:more, handle, wait}), do: {await(handle, wait), wait} |> next_items()
+  def next_items({:more, handle, wait}), do: {Exchange.await(handle, wait), wait} |> next_items()
 
   def next_items(outcome) do
     give_back(outcome)
@@ -227,7 +207,7 @@ defmodule Bridge.Caller do
 
   defp forget(handle, wait) do
     give_back({nil, wait})
-    forget(handle)
+    Exchange.forget(handle)
   end
 
   # A stream keeps its place on another node until its end.
@@ -242,7 +222,7 @@ defmodule Bridge.Caller do
   """
   @spec ask(Bridge.client(), (reference -> term), timeout) :: term | {:error, Error.t()}
   def ask(client, message, timeout) do
-    with {:ok, process} <- find(client) do
+    with {:ok, process} <- Lookup.find(client) do
       case Waiting.wait(process, message, timeout) do
         {:down, _alias, reason} -> Waiting.down(client, reason, nil)
         {:overdue, alias} -> Waiting.give_up(alias, nil)
@@ -251,112 +231,12 @@ defmodule Bridge.Caller do
     end
   end
 
-  ## Requests
-
-  defp request(client, body, watch, opts) do
-    timeout = Keyword.fetch!(opts, :timeout)
-
-    with {:ok, process} <- find(client),
-         {:ok, claim} <- enter(process, timeout) do
-      exchange(client, process, claim, body, watch, timeout, opts, false)
-    else
-      {:pool, routes} -> {:pool, routes}
-      error -> {error, nil}
-    end
-  end
-
-  defp exchange(client, process, claim, body, watch, timeout, opts, pooled) do
-    # only who asks again has to know when it began
-    until = if watch, do: Waiting.deadline(timeout)
-    kind = if pooled and claim != nil, do: :bridge_pooled, else: :bridge_request
-    tag = Keyword.fetch(opts, :tag)
-    {body, timeout} = sendable(process, claim, body, timeout)
-    shared = with({:lent, {_number, _offset, size}, _lent, _inline} <- body, do: size)
-    shared = if is_integer(shared), do: shared, else: 0
-    message = &{kind, &1, self(), claim, body, watch, tag}
-
-    case Waiting.wait(process, message, timeout) do
-      {:overdue, key} ->
-        {process |> Waiting.expire(key, key, claim) |> Waiting.late(watch), nil}
-
-      {:down, _key, reason} ->
-        {Waiting.down(client, reason, Waiting.began?(claim)), nil}
-
-      # a pool on another node
-      {{:redirect, there}, _key} ->
-        exchange(there, there, nil, body, watch, timeout, opts, false)
-
-      {answer, key} ->
-        {answer,
-         %{key: key, until: until, pooled: pooled, where: nil, watch: watch, shared: shared}}
-    end
-  end
-
-  # What nearly all requests are is sent as it is. To another node there is only the pipe.
-  defp sendable(process, claim, body, timeout) when is_tuple(body) do
-    if claim,
-      do: Writer.lend(process, body, timeout),
-      else: {Body.inline(body), timeout}
-  end
-
-  defp sendable(_process, _claim, body, timeout), do: {body, timeout}
-
-  # There is a handle only when the tool has begun.
-  defp await({pid, id}, wait) do
-    answer =
-      case Waiting.wait(pid, &{:bridge_await, &1, id}, Waiting.remaining(wait.until)) do
-        {:overdue, alias} ->
-          pid |> Waiting.expire(wait.key, alias, nil) |> Waiting.late(wait.watch)
-
-        {:down, _alias, reason} ->
-          Waiting.down(pid, reason, true)
-
-        {answer, _alias} ->
-          answer
-      end
-
-    with {:error, error} <- answer, do: {:error, begun(%{error | started: true}, wait)}
-  end
-
-  # Whoever has a pool may expect that another process goes on.
-  defp begun(%{code: :unavailable} = error, %{pooled: true}),
-    do: %{error | message: "it had begun, so no other process goes on with it: " <> error.message}
-
-  defp begun(error, _wait), do: error
-
-  defp forget({pid, id}) do
-    send(pid, {:bridge_forget, id})
-    :ok
-  end
-
-  # A place in the client. On another node the client looks for itself.
-  defp enter(process, timeout) do
-    with true <- is_pid(process) and node(process) == node(),
-         places when is_reference(places) <- Places.of(process),
-         {:full, limit} <- Places.take(places, timeout) do
-      {:error, Admission.full(limit)}
-    else
-      {:ok, period} -> {:ok, Claim.new(period)}
-      %Routes{} = routes -> {:pool, routes}
-      _elsewhere -> {:ok, nil}
-    end
-  end
-
-  defp find(client) when is_pid(client), do: {:ok, client}
-
-  defp find(client) do
-    case GenServer.whereis(client) do
-      nil -> Waiting.down(client, :noproc, false)
-      process -> {:ok, process}
-    end
-  end
-
   ## The answer
 
   # Reports what comes before the end of a call.
   defp last({{:notes, handle, frames}, wait}, on_progress) do
     report(handle, frames, on_progress)
-    last({await(handle, wait), wait}, on_progress)
+    last({Exchange.await(handle, wait), wait}, on_progress)
   end
 
   defp last(answer, _on_progress), do: answer
@@ -368,7 +248,7 @@ defmodule Bridge.Caller do
     end
   catch
     kind, reason ->
-      forget(handle)
+      Exchange.forget(handle)
       :erlang.raise(kind, reason, __STACKTRACE__)
   end
 end

@@ -25,7 +25,9 @@ defmodule Bridge.Client do
       it is still there a second later, it is killed together with its child processes.
 
   Every error is a `Bridge.Error`, also the one of a client that is not running. Its `started`
-  field tells whether the tool may have begun.
+  field tells whether the tool may have begun. A process of another kind, a supervisor for example, is
+  `:invalid_argument`. What cannot be right whatever runs raises `ArgumentError`: neither pid nor name where a
+  client is asked for, neither text nor atom where a tool is, an option that is unknown or wrong.
 
   ## When Python does not read
 
@@ -36,13 +38,13 @@ defmodule Bridge.Client do
   Applications call the functions of `Bridge`, which lead here.
   """
 
-  # Where things are: `Options` checks the options. `Caller` is the caller's side: it encodes, waits
+  # Where things are: `Options` checks the options, `Lookup` who is asked. `Caller` is the caller's side: it encodes, waits
   # and decodes. `Server` is the process: `Lifecycle` which Python there is, and when the next one
   # comes; `Python` starts it and makes it go, `Stderr` has its last words. `Connection` is the calls,
   # and what each event does to them; `Call` is one in flight, `Claim` whether it is Python's, `Places`
   # how many wait, `Frame` what a frame is, `Outbox` the frames that wait.
 
-  alias Bridge.{Caller, Error, Options, Python, Server, Telemetry}
+  alias Bridge.{Caller, Error, Lookup, Options, Python, Server, Telemetry}
 
   @typedoc "See `t:Bridge.client/0`."
   @type client :: Bridge.client()
@@ -75,10 +77,12 @@ defmodule Bridge.Client do
   @doc "See `Bridge.child_spec/1`."
   @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(opts) do
+    settings = Options.start!(opts)
+
     %{
       id: Keyword.get(opts, :name, __MODULE__),
       start: {__MODULE__, :start_link, [opts]},
-      shutdown: Options.start!(opts).grace_ms + 2 * Python.exit_ms()
+      shutdown: settings.grace_ms + 2 * Python.exit_ms()
     }
   end
 
@@ -86,8 +90,19 @@ defmodule Bridge.Client do
   @spec stop(client, reason :: term, timeout) :: :ok
   def stop(client, reason \\ :normal, timeout \\ :infinity) do
     Options.timeout!(timeout)
-    process = GenServer.whereis(client)
-    unless process, do: exit({:noproc, {__MODULE__, :stop, [client, reason, timeout]}})
+
+    process =
+      case Lookup.find(client) do
+        {:ok, process} ->
+          process
+
+        {:error, %{code: :unavailable}} ->
+          exit({:noproc, {__MODULE__, :stop, [client, reason, timeout]}})
+
+        {:error, error} ->
+          raise ArgumentError, error.message
+      end
+
     monitor = Process.monitor(process)
     send(process, {:bridge_stop, reason})
 
@@ -124,12 +139,7 @@ defmodule Bridge.Client do
 
   @doc "See `Bridge.restart/1`."
   @spec restart(client) :: :ok
-  def restart(client) do
-    with process when process != nil <- GenServer.whereis(client),
-         do: send(process, :bridge_restart)
-
-    :ok
-  end
+  def restart(client), do: Lookup.order(client, &send(&1, :bridge_restart))
 
   ## Calls
 
@@ -137,6 +147,8 @@ defmodule Bridge.Client do
   @spec call(client, tool, args, keyword) :: {:ok, term} | {:error, Error.t()}
   def call(client, tool, args \\ [], opts \\ []) do
     opts = Options.call!(opts)
+    Lookup.check!(client)
+    Options.tool!(tool)
 
     if Telemetry.loaded?() do
       Telemetry.call(client, tool, fn -> Caller.measured_call(client, tool, args, opts) end)
@@ -158,6 +170,8 @@ defmodule Bridge.Client do
   @spec stream(client, tool, args, keyword) :: Enumerable.t()
   def stream(client, tool, args \\ [], opts \\ []) do
     opts = Options.stream!(opts)
+    Lookup.check!(client)
+    Options.tool!(tool)
 
     if Telemetry.loaded?() do
       open = fn -> Caller.measured_open(client, tool, args, opts) end
@@ -170,7 +184,7 @@ defmodule Bridge.Client do
 
   @doc "See `Bridge.cancel/2`."
   @spec cancel(client, tag :: term) :: :ok
-  def cancel(client, tag), do: GenServer.cast(client, {:cancel, tag})
+  def cancel(client, tag), do: Lookup.order(client, &GenServer.cast(&1, {:cancel, tag}))
 
   ## Questions
 

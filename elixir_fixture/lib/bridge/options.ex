@@ -5,7 +5,7 @@ defmodule Bridge.Options do
   # Python and the lists in the documentation. Everything here raises `ArgumentError` for an option
   # that is unknown or wrong, in the process that gave it.
 
-  alias Bridge.Options.Table
+  alias Bridge.Options.{Table, Types}
   alias Bridge.Place
 
   # What the runtime's timers can count.
@@ -108,7 +108,7 @@ defmodule Bridge.Options do
       [timeout: 5000, session: "s1"]
 
       iex> Bridge.Options.call!(timeout: -1)
-      ** (ArgumentError) expected :timeout to be milliseconds or :infinity, got: -1
+      ** (ArgumentError) expected :timeout to be milliseconds, at most 4294967295, or :infinity, got: -1
 
   """
   @spec call!(keyword) :: keyword
@@ -137,17 +137,35 @@ defmodule Bridge.Options do
   Checks a timeout that is an argument of its own.
 
       iex> Bridge.Options.timeout!(-1)
-      ** (ArgumentError) expected the timeout to be milliseconds or :infinity, got: -1
+      ** (ArgumentError) expected the timeout to be milliseconds, at most 4294967295, or :infinity, got: -1
 
   """
   @spec timeout!(timeout) :: :ok
   def timeout!(value) do
-    unless valid?(:timeout, value) do
+    unless Types.valid?(:timeout, value) do
       raise ArgumentError,
-            "expected the timeout to be #{words(:timeout)}, got: #{inspect(value)}"
+            "expected the timeout to be #{Types.words(:timeout)}, got: #{inspect(value)}"
     end
 
     :ok
+  end
+
+  @doc """
+  Checks the name of a tool. Whether there is one of that name is Python's to say, whatever the text is.
+
+      iex> Bridge.Options.tool!(:add)
+      :ok
+
+      iex> Bridge.Options.tool!(nil)
+      ** (ArgumentError) expected the name of a tool, text or an atom, got: nil
+
+  """
+  @spec tool!(Bridge.tool()) :: :ok
+  def tool!(tool) when is_binary(tool), do: :ok
+  def tool!(tool) when is_atom(tool) and tool != nil, do: :ok
+
+  def tool!(tool) do
+    raise ArgumentError, "expected the name of a tool, text or an atom, got: #{inspect(tool)}"
   end
 
   @doc """
@@ -162,9 +180,8 @@ defmodule Bridge.Options do
 
   """
   @spec pool!(keyword) :: {pool :: keyword, client :: keyword}
-  def pool!(opts) when not is_list(opts), do: check!(opts, :pool)
-
   def pool!(opts) do
+    keyword!(opts)
     {mine, client} = Keyword.split(opts, Keyword.keys(@table[:pool]))
     known = Keyword.keys(@table[:start] ++ @table[:pool]) -- [:on_failure]
 
@@ -181,7 +198,7 @@ defmodule Bridge.Options do
   @spec docs(Table.function_name()) :: String.t()
   def docs(function) do
     Enum.map_join(@table[function], "\n", fn {name, row} ->
-      "  * `#{inspect(name)}` (#{words(row[:is])}; #{default(Map.new(row))}) - #{row[:doc]}"
+      "  * `#{inspect(name)}` (#{Types.words(row[:is])}; #{default(Map.new(row))}) - #{row[:doc]}"
     end)
   end
 
@@ -234,19 +251,16 @@ defmodule Bridge.Options do
 
   ## Checks
 
-  defp check!(opts, _function) when not is_list(opts) do
-    raise ArgumentError, "expected options in a keyword list, got: #{inspect(opts)}"
-  end
-
   defp check!(opts, function) do
+    keyword!(opts)
     types = @types[function]
 
     for {name, value} <- opts do
       case types do
         %{^name => type} ->
-          unless valid?(type, value) do
+          unless Types.valid?(type, value) do
             raise ArgumentError,
-                  "expected #{inspect(name)} to be #{words(type)}, got: #{inspect(value)}"
+                  "expected #{inspect(name)} to be #{Types.words(type)}, got: #{inspect(value)}"
           end
 
         _unknown ->
@@ -258,97 +272,9 @@ defmodule Bridge.Options do
     Keyword.merge(@defaults[function], opts)
   end
 
-  # What each type is called, and which values are of it.
-
-  defp words(:text), do: "text, not empty and without a zero byte"
-  defp words({:integer, least}), do: "an integer, at least #{least}"
-  defp words(:seconds), do: "seconds, an integer or a float"
-  defp words({:one_of, values}), do: "one of #{Enum.map_join(values, ", ", &inspect/1)}"
-  defp words(:texts), do: "a list of text"
-  defp words(:env), do: "a map or list of pairs of text: names without \"=\", no zero bytes"
-  defp words(:place), do: "a path, or {:app, :my_app, \"priv/python\"} in an application"
-  defp words(:interpreter), do: "a path, a name on the PATH, or {:venv, place}"
-  defp words(:seconds_or_infinity), do: "seconds, or :infinity"
-  defp words(:milliseconds), do: "milliseconds"
-  defp words(:timeout), do: "milliseconds or :infinity"
-  defp words(:map), do: "a map"
-  defp words({:function, arity}), do: "a function of #{arity} arguments"
-  defp words(:credit), do: "[items: n, bytes: m], both positive"
-  defp words(:shared_memory), do: "a number of bytes, true or false"
-  defp words(:boolean), do: "true or false"
-  defp words(:functions), do: "a map of functions by name, or a module that uses Bridge.Functions"
-  defp words(:decoders), do: "a map of functions of one argument by the names of Python classes"
-  defp words(:processes), do: "a map of processes by name"
-  defp words(:any), do: "any term"
-  defp words(:threads), do: "an integer, at least 1, or :all"
-
-  defp words(:nodes), do: ":all, or a list of names of nodes"
-
-  defp words(:recycle),
-    do: "[max_age: seconds, max_calls: n, max_rss: bytes, max_abandoned: n], all positive"
-
-  # what is given to the operating system ends at a zero byte
-  defp valid?(:text, value), do: value != "" and argument?(value)
-  defp valid?({:integer, least}, value), do: is_integer(value) and value >= least
-  defp valid?(:seconds, value), do: is_number(value) and value >= 0
-  defp valid?({:one_of, values}, value), do: value in values
-  defp valid?(:texts, value), do: is_list(value) and Enum.all?(value, &argument?/1)
-
-  defp valid?(:env, value) when is_list(value) or is_map(value),
-    do: Enum.all?(value, &variable?/1)
-
-  defp valid?(:env, _value), do: false
-
-  defp valid?(:place, {:app, app, path}), do: application?(app) and valid?(:text, path)
-  defp valid?(:place, value), do: valid?(:text, value)
-  defp valid?(:interpreter, {:venv, place}), do: valid?(:place, place)
-  defp valid?(:interpreter, value), do: valid?(:text, value)
-
-  defp valid?(:seconds_or_infinity, value),
-    do: value == :infinity or (is_number(value) and value > 0)
-
-  defp valid?(:milliseconds, value), do: value in 0..@max_timeout_ms
-  defp valid?(:timeout, value), do: value == :infinity or value in 0..@max_timeout_ms
-  defp valid?(:map, value), do: is_map(value)
-  defp valid?({:function, arity}, value), do: is_function(value, arity)
-  defp valid?(:credit, value), do: Keyword.keyword?(value) and Enum.all?(value, &credit?/1)
-  defp valid?(:shared_memory, value), do: is_boolean(value) or (is_integer(value) and value >= 0)
-  defp valid?(:boolean, value), do: is_boolean(value)
-  defp valid?(:functions, value), do: Bridge.Functions.valid?(value)
-
-  defp valid?(:decoders, value) do
-    is_map(value) and not is_struct(value) and
-      Enum.all?(value, fn {name, function} ->
-        is_binary(name) and name != "" and String.valid?(name) and is_function(function, 1)
-      end)
+  defp keyword!(opts) do
+    unless Keyword.keyword?(opts) do
+      raise ArgumentError, "expected options in a keyword list, got: #{inspect(opts)}"
+    end
   end
-
-  defp valid?(:processes, value), do: is_map(value) and Enum.all?(Map.keys(value), &is_binary/1)
-  defp valid?(:any, _value), do: true
-  defp valid?(:threads, value), do: value == :all or (is_integer(value) and value > 0)
-
-  defp valid?(:nodes, value),
-    do: value == :all or (is_list(value) and Enum.all?(value, &is_atom/1))
-
-  defp valid?(:recycle, value), do: Keyword.keyword?(value) and Enum.all?(value, &rule?/1)
-
-  # One whose directory is known: it is on the path of the code.
-  defp application?(name), do: is_atom(name) and is_list(:code.lib_dir(name))
-
-  defp variable?({name, value}) do
-    is_binary(name) and name != "" and String.valid?(name) and argument?(name) and
-      not String.contains?(name, "=") and
-      (value == nil or (argument?(value) and String.valid?(value)))
-  end
-
-  defp variable?(_other), do: false
-
-  defp argument?(value), do: is_binary(value) and not String.contains?(value, <<0>>)
-
-  defp rule?({:max_age, seconds}), do: is_number(seconds) and seconds > 0
-
-  defp rule?({key, n}),
-    do: key in [:max_calls, :max_rss, :max_abandoned] and is_integer(n) and n > 0
-
-  defp credit?({key, n}), do: key in [:items, :bytes] and is_integer(n) and n > 0
 end

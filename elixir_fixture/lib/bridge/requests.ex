@@ -228,6 +228,7 @@ defmodule Bridge.Requests do
 
   defp remove(requests, id) do
     {{pid, watch}, running} = Map.pop!(requests.running, id)
+    # not in a client, which has no supervisor here: it would look through all its messages
     if is_reference(watch), do: Process.demonitor(watch, [:flush])
     Runners.remove(requests.runners, pid)
     %{requests | running: running, watched: Map.delete(requests.watched, watch)}

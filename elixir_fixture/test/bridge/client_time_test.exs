@@ -148,11 +148,20 @@ defmodule Bridge.ClientTimeTest do
 
   # A client which answers no request before its time is over.
   defp late_client(answer) do
-    spawn_link(fn ->
-      assert_receive {:bridge_request, key, caller, _claim, _body, _watch, _tag}, patience()
-      assert_receive {:bridge_timeout, ^caller, ^key}, patience()
-      send(key, {key, answer})
-    end)
+    test = self()
+
+    client =
+      spawn_link(fn ->
+        # as the real one has it, which is looked at
+        Process.put(:"$initial_call", {Bridge.Server, :init, 1})
+        send(test, :there)
+        assert_receive {:bridge_request, key, caller, _claim, _body, _watch, _tag}, patience()
+        assert_receive {:bridge_timeout, ^caller, ^key}, patience()
+        send(key, {key, answer})
+      end)
+
+    assert_receive :there
+    client
   end
 
   describe "an answer that comes when the time is over" do

@@ -11,7 +11,7 @@ defmodule Bridge.Options.Table do
     metadata: [is: :map, doc: "text by text for the tool, such as `traceparent`"],
     tag: [is: :any, doc: "the term to give to `Bridge.cancel/2`"],
     within: [
-      is: :any,
+      is: :within,
       without: "`Bridge.Functions.within/0`",
       doc:
         "the call of Python on whose behalf this one is made, nil: none; see `Bridge.Functions`"
@@ -173,7 +173,7 @@ defmodule Bridge.Options.Table do
           "processes by the names under which `ctx.send_elixir` reaches them; they get " <>
             "`{Bridge, name, message}`"
       ],
-      name: [is: :any, doc: "a name as `GenServer.start_link/3` takes it"]
+      name: [is: :name, without: "none", doc: "a name as `GenServer.start_link/3` takes it"]
     ],
     call:
       [

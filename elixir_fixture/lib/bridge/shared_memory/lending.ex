@@ -14,19 +14,26 @@ defmodule Bridge.SharedMemory.Lending do
   #
   # While a frame is read, what comes later for the same call waits (`reading`), so that nothing changes
   # its order. What a frame had in shared memory is given back as soon as it is read, whoever waits for it.
+  #
+  # Monitors are ended without `:flush`, which looks through all messages of the client for each process that
+  # has died already, as a reader has: what comes of it finds nobody here.
 
   alias Bridge.{Connection, Error, SharedMemory}
   alias Bridge.Connection.Sending
 
-  defstruct file: nil, asked: %{}, granted: %{}, readers: %{}, reading: %{}
+  defstruct file: nil, asked: %{}, granted: %{}, writers: %{}, readers: %{}, reading: %{}
 
   @type t :: %__MODULE__{
           file: SharedMemory.file() | nil,
-          asked: %{optional(Connection.id()) => {pid | nil, reference}},
-          granted: %{optional(non_neg_integer) => {pid, reference}},
+          asked: %{optional(Connection.id()) => {pid | nil, monitor :: reference}},
+          granted: %{optional(non_neg_integer) => {pid, monitor :: reference}},
+          writers: %{optional(monitor :: reference) => waits_for},
           readers: %{optional(pid) => reader},
           reading: %{optional(Connection.id()) => :queue.queue()}
         }
+
+  # For Python's answer, or for its request to come.
+  @typep waits_for :: {:asked, Connection.id()} | {:granted, number :: non_neg_integer}
 
   @typep reader ::
            {reference, Connection.id(), :response | :item, binary, number :: non_neg_integer}
@@ -41,7 +48,11 @@ defmodule Bridge.SharedMemory.Lending do
     id = connection.next_id
     monitor = :erlang.monitor(:process, writer, tag: :bridge_memory_down)
     connection = Sending.send_request(connection, "$/reserve", [size])
-    update(connection, &%{&1 | asked: Map.put(&1.asked, id, {writer, monitor})})
+
+    update(connection, fn lending ->
+      writers = Map.put(lending.writers, monitor, {:asked, id})
+      %{lending | asked: Map.put(lending.asked, id, {writer, monitor}), writers: writers}
+    end)
   end
 
   def reserve(connection, writer, _size), do: refuse(connection, writer)
@@ -65,14 +76,18 @@ defmodule Bridge.SharedMemory.Lending do
 
       {:ok, [1, ^id, nil, [number, offset, pid, descriptor, token] | _queued]} ->
         send(writer, {:bridge_granted, {{pid, descriptor, token}, number, offset}})
-        update(connection, &%{&1 | granted: Map.put(&1.granted, number, {writer, monitor})})
+
+        update(connection, fn lending ->
+          writers = Map.put(lending.writers, monitor, {:granted, number})
+          granted = Map.put(lending.granted, number, {writer, monitor})
+          %{lending | granted: granted, writers: writers}
+        end)
 
       _none when writer == nil ->
         connection
 
       _none ->
-        Process.demonitor(monitor, [:flush])
-        refuse(connection, writer)
+        connection |> update(&forget_writer(&1, monitor)) |> refuse(writer)
     end
   end
 
@@ -109,9 +124,13 @@ defmodule Bridge.SharedMemory.Lending do
         {nil, connection}
 
       {{writer, monitor}, granted} ->
-        Process.demonitor(monitor, [:flush])
-        {writer, update(connection, &%{&1 | granted: granted})}
+        {writer, update(connection, &forget_writer(%{&1 | granted: granted}, monitor))}
     end
+  end
+
+  defp forget_writer(lending, monitor) do
+    Process.demonitor(monitor)
+    %{lending | writers: Map.delete(lending.writers, monitor)}
   end
 
   @doc "Gives a place back to Python."
@@ -160,7 +179,7 @@ defmodule Bridge.SharedMemory.Lending do
         connection
 
       {{monitor, id, kind, frame, number}, readers} ->
-        Process.demonitor(monitor, [:flush])
+        Process.demonitor(monitor)
         {queue, reading} = Map.pop!(connection.lending.reading, id)
         connection = update(connection, &%{&1 | readers: readers, reading: reading})
         connection = release(connection, number)
@@ -249,27 +268,24 @@ defmodule Bridge.SharedMemory.Lending do
   def checked(connection, _old, _opened), do: connection
 
   @doc "A writer or a reader has ended."
-  @spec down(Connection.t(), reference, pid, reason :: term) :: Connection.t() | :unknown
+  @spec down(Connection.t(), monitor :: reference, pid, reason :: term) :: Connection.t()
   def down(connection, monitor, pid, reason) do
-    lending = connection.lending
-    granted = Enum.find(lending.granted, &match?({_number, {^pid, ^monitor}}, &1))
-    asked = Enum.find(lending.asked, &match?({_id, {^pid, ^monitor}}, &1))
+    case connection.lending.writers do
+      %{^monitor => {:asked, id}} ->
+        update(connection, fn lending ->
+          forget_writer(%{lending | asked: Map.put(lending.asked, id, {nil, monitor})}, monitor)
+        end)
 
-    cond do
-      asked != nil ->
-        {id, _writer} = asked
-        update(connection, &%{&1 | asked: Map.put(&1.asked, id, {nil, monitor})})
+      %{^monitor => {:granted, number}} ->
+        connection =
+          update(connection, fn lending ->
+            forget_writer(%{lending | granted: Map.delete(lending.granted, number)}, monitor)
+          end)
 
-      granted != nil ->
-        {number, _writer} = granted
-        connection = update(connection, &%{&1 | granted: Map.delete(&1.granted, number)})
         if reason == :normal, do: release(connection, number), else: connection
 
-      is_map_key(lending.readers, pid) ->
+      _reader ->
         read(connection, pid, {:error, reason})
-
-      true ->
-        connection
     end
   end
 
@@ -277,18 +293,16 @@ defmodule Bridge.SharedMemory.Lending do
   @spec reset(Connection.t()) :: Connection.t()
   def reset(%{lending: lending} = connection) do
     for {_id, {writer, monitor}} <- lending.asked, writer != nil do
-      Process.demonitor(monitor, [:flush])
+      Process.demonitor(monitor)
       send(writer, {:bridge_granted, nil})
     end
 
     for {_number, {writer, monitor}} <- lending.granted do
-      Process.demonitor(monitor, [:flush])
+      Process.demonitor(monitor)
       send(writer, :bridge_taken)
     end
 
-    for {_reader, {monitor, _, _, _, _}} <- lending.readers,
-        do: Process.demonitor(monitor, [:flush])
-
+    for {_reader, {monitor, _, _, _, _}} <- lending.readers, do: Process.demonitor(monitor)
     %{connection | lending: %__MODULE__{}}
   end
 
