@@ -49,7 +49,7 @@ defmodule Bridge.Body do
     call = [Msgpack.encode!(name) | params]
 
     if :erlang.iolist_size(call) <= @small_bytes,
-      do: :erlang.iolist_to_binary([call | options]),
+      do: :erlang.iolist_to_binary([call, options]),
       # the options are the last part, whole
       else: :erlang.iolist_to_iovec(call) ++ [options]
   end
@@ -100,7 +100,7 @@ defmodule Bridge.Body do
             head = IO.iodata_to_binary(head)
             reference = <<kind, offset::64, length::64, head::binary>>
             header = <<0xC8, byte_size(reference)::16, 5>>
-            {[header | reference], {[{offset, data} | placed], offset + length}}
+            {[header, reference], {[{offset, data} | placed], offset + length}}
           else
             {inline_part(part), {placed, size}}
           end

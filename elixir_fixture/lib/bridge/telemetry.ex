@@ -53,8 +53,8 @@ defmodule Bridge.Telemetry do
   @doc "What was measured of a call, with what `Bridge.Answer.measured/1` says of its response."
   @spec measured(bytes_out :: non_neg_integer | nil, received) :: measured
         when received:
-               {bytes_in :: non_neg_integer, queued_us :: non_neg_integer | nil,
-                shared_in :: non_neg_integer, shared_out :: non_neg_integer}
+               {bytes_in :: non_neg_integer | nil, queued_us :: non_neg_integer | nil,
+                shared_in :: non_neg_integer | nil, shared_out :: non_neg_integer | nil}
                | nil
   def measured(bytes_out, nil),
     do: measured(bytes_out, {nil, nil, nil, nil})

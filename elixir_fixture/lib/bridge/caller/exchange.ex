@@ -134,17 +134,21 @@ defmodule Bridge.Caller.Exchange do
   end
 
   # A place in the client. On another node the client looks for itself.
-  defp enter(process, timeout) do
-    with true <- is_pid(process) and node(process) == node(),
-         places when is_reference(places) <- Places.of(process),
-         {:full, limit} <- Places.take(places, timeout) do
-      {:error, Admission.full(limit)}
-    else
-      {:ok, period} -> {:ok, Claim.new(period)}
+  defp enter(process, timeout) when is_pid(process) and node(process) == node() do
+    case Places.of(process) do
       %Routes{} = routes -> {:pool, routes}
       # it has not begun to serve yet, or has ended
       nil -> with :ok <- Lookup.check_kind(process), do: {:ok, nil}
-      false -> {:ok, nil}
+      places -> take_place(places, timeout)
+    end
+  end
+
+  defp enter(_elsewhere, _timeout), do: {:ok, nil}
+
+  defp take_place(places, timeout) do
+    case Places.take(places, timeout) do
+      {:ok, period} -> {:ok, Claim.new(period)}
+      {:full, limit} -> {:error, Admission.full(limit)}
     end
   end
 end

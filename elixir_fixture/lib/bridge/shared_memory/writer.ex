@@ -10,6 +10,7 @@ defmodule Bridge.SharedMemory.Writer do
   # back to Python if it ends without that.
 
   alias Bridge.{Body, Places, SharedMemory, Waiting}
+  alias Bridge.Pool.Routes
 
   # So long a place is waited for.
   @patience_ms 1_000
@@ -51,8 +52,9 @@ defmodule Bridge.SharedMemory.Writer do
 
   defp least(client) do
     case Places.of(client) do
-      places when is_reference(places) -> Places.lends_from(places)
-      _no_client -> 0
+      %Routes{} -> 0
+      nil -> 0
+      places -> Places.lends_from(places)
     end
   end
 
