@@ -1,4 +1,4 @@
-"""What holds for every test: it leaves no process behind that would disturb the next."""
+"""What holds for every test: it leaves no process behind, and tells where it hangs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.processes import Processes, default_signals, has_failed, note_failure
+from tests.stack_watch import StackWatch
 
 # How long an example takes is the machine's affair, which may be busy with others.
 settings.register_profile(
     "any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(StackWatch())
 
 
 @pytest.hookimpl(wrapper=True)

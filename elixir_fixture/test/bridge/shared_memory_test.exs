@@ -197,12 +197,8 @@ defmodule Bridge.SharedMemoryTest do
     test "a restart: what was written for the old Python goes to the next one whole" do
       client = start()
       bytes = data(4)
-
-      callers =
-        for _ <- 1..8,
-            do:
-              Task.async(fn -> Client.call(client, "echo", [{:bytes, bytes}], timeout: 20_000) end)
-
+      echo = fn -> Client.call(client, "echo", [{:bytes, bytes}], timeout: 20_000) end
+      callers = for _ <- 1..8, do: Task.async(echo)
       Client.restart(client)
       for result <- Task.await_many(callers, :infinity), do: assert({:ok, ^bytes} = result)
       eventually(fn -> idle?(client) end)
