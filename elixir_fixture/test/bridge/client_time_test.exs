@@ -54,7 +54,7 @@ defmodule Bridge.ClientTimeTest do
 
     test "is flooded" do
       client = start_client()
-      flood = spawn_link(fn -> flood(client) end)
+      flood = spawn_link(Callers, :flood, [client])
 
       callers_keep_their_time(client, fn ->
         Process.unlink(flood)
@@ -88,12 +88,6 @@ defmodule Bridge.ClientTimeTest do
       :sys.suspend(client)
       callers_keep_their_time(client, fn -> :sys.resume(client) end)
     end
-  end
-
-  defp flood(client) do
-    {:message_queue_len, length} = Process.info(client, :message_queue_len)
-    if length < 20_000, do: for(_ <- 1..1_000, do: send(client, {:bridge_forget, 0}))
-    flood(client)
   end
 
   describe "started is false when the time is over" do
@@ -206,44 +200,4 @@ defmodule Bridge.ClientTimeTest do
 
   defp code({:ok, _result}), do: :ok
   defp code({:error, error}), do: error.code
-
-  test "50 callers are answered when Python is killed, again and again, and know what began" do
-    client = start_client()
-    enough = :atomics.new(1, [])
-    callers = for _ <- 1..50, do: Task.async(fn -> call_until(client, enough, []) end)
-
-    Enum.reduce(1..3, nil, fn _round, before ->
-      eventually(fn ->
-        match?({:ok, %{ready: %{"pid" => pid}}} when pid != before, Client.info(client))
-      end)
-
-      pid = os_pid(client)
-      os_kill("KILL", pid)
-      pid
-    end)
-
-    :atomics.put(enough, 1, 1)
-
-    for {answers, messages} <- Task.await_many(callers, 2 * patience()) do
-      assert Enum.all?(answers, &(&1 == :ok or is_boolean(&1)))
-      assert messages == []
-    end
-  end
-
-  # Calls until it is enough. Of an error, the answer is whether the tool may have begun.
-  defp call_until(client, enough, answers) do
-    if :atomics.get(enough, 1) == 1 do
-      {:messages, messages} = Process.info(self(), :messages)
-      {answers, messages}
-    else
-      case Client.call(client, "echo", [1], timeout: patience()) do
-        {:ok, 1} ->
-          call_until(client, enough, [:ok | answers])
-
-        # whatever was written to it just then, the status is known
-        {:error, %Error{code: :unavailable, details: %{"exit_status" => 137}} = error} ->
-          call_until(client, enough, [error.started | answers])
-      end
-    end
-  end
 end

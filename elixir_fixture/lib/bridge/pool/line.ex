@@ -7,13 +7,19 @@ defmodule Bridge.Pool.Line do
   # request: the line claims it when it has taken a place for the caller, the caller takes it back when
   # its time is over. One of them wins, so no place is given to a caller that has gone.
   #
+  # No more callers than may wait are on their way to the line at a time, counted before they send
+  # (`Bridge.Occupancy`): so what is in its mailbox is bounded, however busy it is, and whoever dies meanwhile.
+  #
   # A call that may go to one process only waits in a queue of its own, so that it holds nobody up. Of
   # the heads of all queues the one that came first is tried first.
 
   use GenServer
 
-  alias Bridge.{Claim, Error, Telemetry, Waiting}
+  alias Bridge.{Claim, Error, Occupancy, Telemetry, Waiting}
   alias Bridge.Pool.Routes
+
+  # Every so often the places of callers are freed that died on their way.
+  @settle_ms 1_000
 
   @enforce_keys [:routes]
   defstruct [:routes, refusal: nil, next: 0, queues: %{}, waiters: %{}]
@@ -48,18 +54,31 @@ defmodule Bridge.Pool.Line do
   @spec stand(Routes.t(), session :: String.t() | nil, tag :: {:ok, term} | :error, timeout) ::
           {:ok, Routes.place()} | {:error, Error.t()}
   def stand(routes, session, tag, timeout) do
-    if :atomics.get(routes.waiting, 1) >= routes.max_waiting do
-      {:error, full(routes)}
-    else
+    with true <- :atomics.get(routes.waiting, 1) < routes.max_waiting,
+         {:ok, period} <- set_out(routes) do
       began = System.monotonic_time()
-      answer = wait(routes, session, tag, timeout)
+      answer = wait(routes, period, session, tag, timeout)
       tell(routes, answer, began)
       answer
+    else
+      _full -> {:error, full(routes)}
     end
   end
 
-  defp wait(routes, session, tag, timeout) do
-    claim = Claim.new()
+  # The line gives the place back when the message is there.
+  defp set_out(%{arriving: arriving, max_waiting: limit}) do
+    case Occupancy.take(arriving) do
+      {taken, period} when taken <= limit ->
+        {:ok, period}
+
+      {_taken, period} ->
+        Occupancy.give_back(arriving, period)
+        :full
+    end
+  end
+
+  defp wait(routes, period, session, tag, timeout) do
+    claim = Claim.new(period)
     message = &{:stand, &1, self(), claim, session, tag}
 
     case Waiting.wait(routes.line, message, timeout) do
@@ -118,16 +137,22 @@ defmodule Bridge.Pool.Line do
 
   @impl true
   @spec init(Routes.t()) :: {:ok, t}
-  def init(routes), do: {:ok, %__MODULE__{routes: %{routes | line: self()}}}
+  def init(routes) do
+    settle_later()
+    {:ok, %__MODULE__{routes: %{routes | line: self()}}}
+  end
 
   @impl true
-  def handle_info({:stand, from, _pid, _claim, _session, _tag}, %{refusal: error} = state)
+  def handle_info({:stand, from, _pid, claim, _session, _tag}, %{refusal: error} = state)
       when error != nil do
+    arrived(state, claim)
     send(from, {from, {:error, error}})
     {:noreply, state}
   end
 
   def handle_info({:stand, from, pid, claim, session, tag}, state) do
+    arrived(state, claim)
+
     if map_size(state.waiters) < state.routes.max_waiting do
       key = key(state.routes, session)
       monitor = :erlang.monitor(:process, pid, tag: {:caller_down, from})
@@ -170,7 +195,18 @@ defmodule Bridge.Pool.Line do
   def handle_info({:refuse, error}, state),
     do: {:noreply, %{answer_those(state, error, fn _all -> true end) | refusal: error}}
 
+  def handle_info(:settle, state) do
+    # none is kept here: what was sent in that period has arrived
+    Occupancy.settle(state.routes.arriving, fn _period -> 0 end)
+    settle_later()
+    {:noreply, state}
+  end
+
   def handle_info(_other, state), do: {:noreply, state}
+
+  defp arrived(state, claim), do: Occupancy.give_back(state.routes.arriving, Claim.place(claim))
+
+  defp settle_later, do: Process.send_after(self(), :settle, @settle_ms)
 
   defp key(%{affinity: :strict} = routes, session) when session != nil,
     do: Routes.slot_of(routes, session)

@@ -17,20 +17,21 @@ defmodule Bridge.Pool.Routes do
   # A session belongs to the slot for which it has the highest hash (rendezvous hashing): when a slot
   # comes or goes, only sessions that move to it or from it move.
 
-  alias Bridge.Error
+  alias Bridge.{Error, Occupancy}
   alias Bridge.Pool.{Away, Seat}
 
   # So many routes are all looked at; of more, two.
   @few 8
 
   # `name` is what messages call the pool, `away?` whether calls may go to other nodes.
-  @enforce_keys [:name, :table, :waiting, :max_waiting, :affinity]
-  defstruct [:name, :table, :waiting, :max_waiting, :affinity, :line, away?: false]
+  @enforce_keys [:name, :table, :waiting, :arriving, :max_waiting, :affinity]
+  defstruct [:name, :table, :waiting, :arriving, :max_waiting, :affinity, :line, away?: false]
 
   @type t :: %__MODULE__{
           name: String.t(),
           table: :ets.table(),
           waiting: :atomics.atomics_ref(),
+          arriving: Occupancy.t(),
           max_waiting: non_neg_integer,
           affinity: affinity,
           line: pid | nil,
@@ -62,6 +63,7 @@ defmodule Bridge.Pool.Routes do
       name: name,
       table: table,
       waiting: waiting,
+      arriving: Occupancy.new(0),
       max_waiting: max_waiting,
       affinity: affinity
     }

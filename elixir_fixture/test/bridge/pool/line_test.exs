@@ -171,6 +171,35 @@ defmodule Bridge.Pool.LineTest do
     assert_receive {:leave, ^from}
   end
 
+  test "no more than may wait are on their way to a line that is busy, also of those that die" do
+    routes = Pool.Routes.new("full", 20, :none)
+    line = start_supervised!(%{id: Pool.Line, start: {Pool.Line, :start_link, [routes]}})
+    routes = %{routes | line: line}
+    :sys.suspend(line)
+
+    # all that have a place on the way are killed, or have no more time, and the others are refused
+    for _ <- 1..5 do
+      dead = for _ <- 1..50, do: spawn(fn -> Pool.Line.stand(routes, nil, :error, :infinity) end)
+      for pid <- dead, do: Process.exit(pid, :kill)
+      late = for _ <- 1..50, do: Task.async(fn -> Pool.Line.stand(routes, nil, :error, 1) end)
+
+      for {:error, %Error{code: code, started: false}} <- Task.await_many(late, patience()),
+          do: assert(code in [:deadline_exceeded, :resource_exhausted])
+    end
+
+    {:message_queue_len, length} = Process.info(line, :message_queue_len)
+    # one to stand, one to leave, and one that is the line's own
+    assert length <= 2 * 20 + 1
+
+    :sys.resume(line)
+    # those that died before they sent have theirs back a while later
+    eventually(fn -> Bridge.Occupancy.taken(routes.arriving) == 0 end)
+    assert Pool.Line.waiting(routes) == 0
+    refused = {:error, %Error{code: :unavailable, message: "over", started: false}}
+    send(line, {:refuse, elem(refused, 1)})
+    assert Pool.Line.stand(routes, nil, :error, patience()) == refused
+  end
+
   test "200 callers on little room: all are served about as often", %{tmp_dir: tmp_dir} do
     pool = narrow(max_waiting: 200)
     path = Path.join(tmp_dir, "go")
