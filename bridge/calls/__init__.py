@@ -6,7 +6,6 @@ or an ``InlineRunner`` on the thread that reads. A transport implements ``Peer``
 """
 
 from .dispatcher import Dispatcher
-from .errand import run_on_worker
 from .failures import unhandled
 from .inline import InlineRunner, Watchdog
 from .interfaces import EXHAUSTED, CallView, Intake, Output, Peer, Sink
@@ -14,17 +13,35 @@ from .interrupter import Interrupter
 from .job import Job, SerialQueue, Worker
 from .latency import QUICK
 from .pool import Pool
-from .stacks import show_stacks
 from .tool_threads import ToolThreads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .call import Call as Call
+    from .errand import run_on_worker as run_on_worker
     from .inline import Batch as Batch
+    from .stacks import show_stacks as show_stacks
+
+#: Where the names are that are loaded when somebody asks for them: no start needs them.
+_LATER = {"run_on_worker": "errand", "show_stacks": "stacks"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+
+
+def load_rest() -> None:
+    """Load what no start needs, and calls, questions about the process and its end may."""
+    from . import activity, errand, nesting, report, stacks  # noqa: F401
+
 
 __all__ = [
     "Dispatcher", "Pool", "ToolThreads", "Job", "Worker", "SerialQueue",
     "Peer", "Sink", "Intake", "Output", "CallView", "EXHAUSTED",
     "InlineRunner", "Interrupter", "Watchdog", "QUICK", "unhandled", "run_on_worker",
-    "show_stacks",
+    "show_stacks", "load_rest",
 ]  # fmt: skip

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import time
+
 from .call import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from .async_calls import AsyncCalls
+    from .interfaces import Intake
     from .job import Worker
     from .pool import Pool
+
+#: How often is looked: nobody announces what is waited for, as only the end of the process does so.
+_LOOK_S = 0.002
+_MOMENT_S = 0.1  # for the answer to a call that was claimed just before the end
 
 
 class Activity:
@@ -50,6 +57,44 @@ class Activity:
             and (tasks is None or not tasks.awaited)
             and all(w.job is None or is_abandoned(w) for w in self._pool.everyone())
         )
+
+    def drain(self, cancel_rest: Callable[[], object], grace: float, intake: Intake | None) -> bool:
+        """Wait until all is answered, once nothing more is accepted. Not on a worker: it would hang.
+
+        Args:
+            cancel_rest: answers what is left.
+            grace: how long to wait before, in seconds.
+            intake: as for ``Dispatcher.drain``.
+
+        Returns:
+            Whether every call ended by itself.
+        """
+        end = time.monotonic() + grace
+        ended = self._wait_until(self.is_finished, grace)
+        cancel_rest()
+        if intake is not None:
+            intake.stop()
+            # what it had taken is run or refused now
+            left = max(_MOMENT_S, end - time.monotonic())
+            self._wait_until(lambda: not intake.hands_on(), left)
+            ended &= self._wait_until(self.is_finished, end - time.monotonic())
+            cancel_rest()
+        # the answer to a call that was claimed just before may still be sent
+        self._wait_until(self.is_finished, _MOMENT_S)
+        return ended
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait until no tool runs, at most so long. Returns whether it is so."""
+        return self._wait_until(self.is_idle, seconds)
+
+    def _wait_until(self, reached: Callable[[], bool], seconds: float) -> bool:
+        """Wait until a state is reached, at most so long. Returns whether it is."""
+        end = time.monotonic() + seconds
+        while not reached():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_LOOK_S)
+        return True
 
 
 def is_abandoned(worker: Worker) -> bool:

@@ -24,7 +24,7 @@ from .claim import take
 from .execution import Running, execute
 from .failures import send_failure, unprepared
 from .interfaces import CallView
-from .nesting import NestableJob
+from .job import NestableJob
 from .region import outside, run_inside
 from .stats import ToolStats, count
 from .tool_threads import copy_values

@@ -12,17 +12,11 @@ from __future__ import annotations
 import time
 
 from ..errors import CallError, Cancelled, DeadlineExceeded, ShuttingDown
-from .activity import Activity
-from .async_calls import AsyncCalls
 from .call import Call
 from .deadlines import Deadlines
 from .failures import unhandled
-from .nesting import Nesting
-from .polling import poll
-from .report import Report
 from .runtime import CallRuntime
 from .served_tool import not_found, serve
-from .stacks import read_stacks
 from .stuck import StuckWatch
 
 TYPE_CHECKING = False
@@ -33,12 +27,18 @@ if TYPE_CHECKING:
     from ..running_call import Elixir
     from ..tool import Tool
     from ..wire import Request
+    from .activity import Activity
+    from .async_calls import AsyncCalls
     from .interfaces import Intake, Peer
     from .interrupter import Interrupter
     from .job import Worker
+    from .nesting import Nesting
     from .pool import Pool
+    from .report import Report
 
-_MOMENT_S = 0.1  # for the answer to a call that was claimed just before the end
+#: How calls are ended, by whether the tool had started; and why by a drain.
+_ENDED = (" before the tool started", "; the tool had started and may go on")
+_TOO_LATE = "the bridge is shutting down, and the call did not end within the grace"
 
 
 class Dispatcher:
@@ -79,22 +79,22 @@ class Dispatcher:
         self.tools = serve(tools, pool.new_serial_queue, covers, max_async > 0)
         self.pool, self.draining, self.python = pool, False, dict(python or {})
         #: Calls that need no worker; None: there is no tool for it.
-        on_loop = any(tool.on_loop for tool in self.tools.values())
-        self.async_calls = AsyncCalls(pool, max_async) if on_loop else None
+        self.async_calls: AsyncCalls | None = None
+        if any(tool.on_loop for tool in self.tools.values()):
+            from .async_calls import AsyncCalls
+
+            self.async_calls = AsyncCalls(pool, max_async)
         #: Calls without an answer, by key; see ``CallRuntime``. Others may look.
         self.calls: dict[int, Call] = self.runtime.calls
         self._deadlines = Deadlines(self.calls, self._expire)
         #: Calls that are just being interrupted, until their answer is sent.
         self._ending: set[Call] = set()
-        self._activity = Activity(pool, self.async_calls, self.calls, self._ending)
         #: How many calls were ended so, by the code of the error.
         self._interrupted: dict[str, int] = {}
-        #: What has calls run that are made within others, while these wait for their callers.
-        self.nesting = Nesting(pool, self._refuse)
+        self._nesting: Nesting | None = None
         #: Whether calls are served. The main thread looks now and then.
         self.stuck = StuckWatch(pool, stuck_after_s, async_calls=self.async_calls)
-        others, tasks = dict(reports or {}), self.async_calls
-        self._report = Report(self.tools, pool, tasks, self.calls, self.python, self.stuck, others)
+        self._began, self._others = time.monotonic(), dict(reports or {})
 
     def dispatch(self, request: Request, peer: Peer) -> None:
         """Start a call. Whatever happens, its peer gets exactly one answer under its key.
@@ -234,10 +234,6 @@ class Dispatcher:
         for key in list(self.calls):
             self._interrupt(key, ShuttingDown, reason)
 
-    def is_in_flight(self, key: int) -> bool:
-        """Whether a call has no answer yet."""
-        return key in self.calls
-
     def refuse_new(self) -> None:
         """Refuse every call that comes from now on. Any thread; again: no effect."""
         self.draining = True
@@ -257,26 +253,12 @@ class Dispatcher:
         Returns:
             Whether every call ended by itself.
         """
-        end = time.monotonic() + grace
         self.refuse_new()
-        ended = poll(self._activity.is_finished, grace)
-        self._cancel_rest()
-        if intake is not None:
-            intake.stop()
-            # what it had taken is run or refused now
-            poll(lambda: not intake.hands_on(), max(_MOMENT_S, end - time.monotonic()))
-            ended &= poll(self._activity.is_finished, end - time.monotonic())
-            self._cancel_rest()
-        # the answer to a call that was claimed just before may still be sent
-        poll(self._activity.is_finished, _MOMENT_S)
-        return ended
-
-    def _cancel_rest(self) -> None:
-        self.cancel_all("the bridge is shutting down, and the call did not end within the grace")
+        return self._activity.drain(lambda: self.cancel_all(_TOO_LATE), grace, intake)
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Wait, at most so long, until no worker runs a tool, abandoned ones included."""
-        return poll(self._activity.is_idle, seconds)
+        return self._activity.wait_until_idle(seconds)
 
     # -- what is asked about the process ----------------------------------------------------
 
@@ -296,12 +278,36 @@ class Dispatcher:
 
     def stacks(self) -> dict[str, Any]:
         """Where every tool is now, as ``$/stacks`` shows it."""
+        from .stacks import read_stacks
+
         return read_stacks(self.pool)
 
-    # -- parts ------------------------------------------------------------------------------
+    # -- parts: what no call needs that comes from outside is loaded when it is asked for -----
+
+    @property
+    def nesting(self) -> Nesting:
+        """What has calls run that are made within others, while these wait for their callers."""
+        if self._nesting is None:
+            from .nesting import Nesting
+
+            with self.runtime.interrupting:
+                self._nesting = self._nesting or Nesting(self.pool, self._refuse)
+        return self._nesting
+
+    @property
+    def _activity(self) -> Activity:
+        from .activity import Activity
+
+        return Activity(self.pool, self.async_calls, self.calls, self._ending)
+
+    @property
+    def _report(self) -> Report:
+        from .report import Report
+
+        told = self.tools, self.pool, self.async_calls, self.calls, self.python, self.stuck
+        return Report(*told, self._others, self._began)
 
     def _place(self, call: Call) -> Pool | AsyncCalls:
-        """Where a call runs."""
         tasks = self.async_calls
         return tasks if tasks is not None and call.tool.on_loop else self.pool
 
@@ -310,13 +316,7 @@ class Dispatcher:
             call.peer.send_error(call.key, error)
 
     def _interrupt(self, key: int, kind: type[CallError], reason: str) -> bool:
-        def error(started: bool) -> CallError:
-            suffix = (
-                "; the tool had started and may go on" if started else " before the tool started"
-            )
-            return kind(reason + suffix, started=started)
-
-        return self._end(key, error)
+        return self._end(key, lambda started: kind(reason + _ENDED[started], started=started))
 
     def _end(self, key: int, make_error: Callable[[bool], CallError]) -> bool:
         """Answer a call in the place of its worker. False if it has an answer."""
@@ -333,7 +333,7 @@ class Dispatcher:
                 self._interrupted[error.code] = self._interrupted.get(error.code, 0) + 1
             try:
                 call.interrupt(error)
-                if not self._place(call).discard(call):
+                if not self._place(call).discard(call) and call.outer is not None:
                     self.nesting.discard(call)
             finally:
                 call.peer.send_error(key, error)

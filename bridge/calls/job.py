@@ -37,6 +37,33 @@ class Job(ABC):
         """
 
 
+class NestableJob(Job):
+    """A job that others can be made within, while it waits for the program that calls: see ``nesting.py``.
+
+    ``outer``: the one within which it was made; None: none, or that is over. ``started``: whether it
+    may have begun. ``nested``: where what is made within it runs while it waits.
+    """
+
+    outer: NestableJob | None
+    started: bool
+    nested: Any  # of NestedCalls, which knows this class
+
+    @property
+    @abstractmethod
+    def tool_name(self) -> str:
+        """What it runs."""
+
+    @property
+    @abstractmethod
+    def on_loop(self) -> bool:
+        """Whether it is a task of the event loop, and needs no worker."""
+
+    @property
+    @abstractmethod
+    def answered(self) -> bool:
+        """Whether somebody has claimed the answer."""
+
+
 class Worker:
     """One place in the pool, and the thread that has it. It alone writes here; anybody may read.
 

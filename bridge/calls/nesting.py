@@ -24,12 +24,11 @@ from __future__ import annotations
 
 import threading
 import time
-from abc import abstractmethod
 from collections import deque
 
 from ..errors import CallError, PoolFull
 from ..typing_names import Any
-from .job import Job, worker_here
+from .job import worker_here
 from .wakes import Sleeper, Wakes
 
 TYPE_CHECKING = False
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from .job import Worker
+    from .job import NestableJob, Worker
     from .pool import Pool
 
     class Place(Protocol):
@@ -55,33 +54,6 @@ if TYPE_CHECKING:
 
 #: How often a thread that waits looks for nested calls which it has handed on.
 _LOOK_S = 0.02
-
-
-class NestableJob(Job):
-    """A call, as far as nesting goes.
-
-    ``outer``: the one within which it was made; None: none, or that is over. ``started``: whether it
-    may have begun. ``nested``: where what is made within it runs while it waits.
-    """
-
-    outer: NestableJob | None
-    started: bool
-    nested: NestedCalls | None
-
-    @property
-    @abstractmethod
-    def tool_name(self) -> str:
-        """What it runs."""
-
-    @property
-    @abstractmethod
-    def on_loop(self) -> bool:
-        """Whether it is a task of the event loop, and needs no worker."""
-
-    @property
-    @abstractmethod
-    def answered(self) -> bool:
-        """Whether somebody has claimed the answer."""
 
 
 class NestedCalls(Sleeper):

@@ -55,10 +55,9 @@ import sys
 import threading
 import time
 from collections import deque
-from queue import SimpleQueue
 
 from ..errors import PoolFull, ShuttingDown
-from ..threads import start_thread
+from ..threads import SimpleQueue, start_thread
 from .interfaces import Output
 from .job import SerialQueue, Worker, WorkerThread
 from .replacements import Replacements
@@ -106,7 +105,7 @@ class Pool:
         self._jobs: deque[Job] = deque()
         self._idle: list[Worker] = []
         #: True wakes a worker, False ends it.
-        self._tokens: SimpleQueue[bool] = self.threads.event_loop.new_queue()
+        self._tokens: SimpleQueue[bool] = self.threads.new_queue()
         self._waking = False
         self._serial: list[SerialQueue] = []
         self._receivers: Pool | None = None

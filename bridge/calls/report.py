@@ -33,6 +33,7 @@ class Report:
         python: the interpreter.
         stuck: knows whether calls are served.
         others: what else the statistics contain, by name; each is called when they are asked for.
+        began: since when it serves, an instant of ``time.monotonic()``.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Report:
         python: Mapping[str, Any],
         stuck: StuckWatch,
         others: Mapping[str, Callable[[], Any]],
+        began: float,
     ) -> None:
         self._tools = tools
         self._pool = pool
@@ -52,7 +54,7 @@ class Report:
         self._python = python
         self._stuck = stuck
         self._others = others
-        self._began = time.monotonic()
+        self._began = began
 
     def tools(self) -> list[dict[str, Any]]:
         """All tools, in the order of their names."""

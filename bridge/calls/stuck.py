@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from .call import Call
-from .stacks import read_stacks, show_stacks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,6 +90,7 @@ class StuckWatch:
 
     def _tell_stuck(self) -> None:
         from ..log import logger
+        from .stacks import read_stacks, show_stacks
 
         logger().error(
             "stuck: no call is served any more. %s for %g s or longer by calls that nobody awaits. "

@@ -12,13 +12,15 @@ import sys
 import threading
 from contextvars import Context as Variables
 
-from .event_loop import EventLoop
+from ..threads import SimpleQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import ContextVar
     from typing import Any, Protocol
+
+    from .event_loop import EventLoop
 
     class Hooks(Protocol):
         """What an adapter wants to do on each of the threads; None: nothing."""
@@ -52,7 +54,7 @@ class ToolThreads:
 
     def __init__(self, variables: Variables | None = None, *, single: bool = False) -> None:
         self.single = single
-        self.event_loop = EventLoop(driven=single)
+        self._event_loop: EventLoop | None = None
         #: Values that a call must not share with others, with their variables: each gets copies.
         self.copied: tuple[tuple[ContextVar[Any], Any], ...] = ()
         self._hook_variables, copied = _split(variables or Variables())
@@ -61,6 +63,7 @@ class ToolThreads:
         self._setup_worker: Callable[[], object] | None = None
         self._close_worker: Callable[[], object] | None = None
         self._own = threading.local()
+        #: Held while the loop is made, and while its thread begins.
         self._loop_begins = threading.Lock()
         self._loop_has_begun = False
 
@@ -97,8 +100,9 @@ class ToolThreads:
 
     def end_loop(self) -> None:
         """Have the thread of the event loop do what it does last."""
-        if self.closes_workers and not self.single and self.event_loop.loop is not None:
-            self.event_loop.call(self.end)
+        loop = self._event_loop
+        if self.closes_workers and not self.single and loop is not None and loop.loop is not None:
+            loop.call(self.end)
 
     # -- for a thread that runs tools -------------------------------------------------------
 
@@ -132,17 +136,35 @@ class ToolThreads:
     def leave(self) -> None:
         """Do what a worker's thread does last: ``end``, and close the loop if it has driven it."""
         self.end()
-        if self.event_loop.driven:
-            self.event_loop.close()
+        loop = self._event_loop
+        if loop is not None and loop.driven:
+            loop.close()
 
     def get_loop(self) -> EventLoop:
         """The event loop, whose thread runs tools as well, and has begun."""
+        loop = self.event_loop
         if not self._loop_has_begun:
             with self._loop_begins:
                 if not self._loop_has_begun:
-                    self.event_loop.call(self.begin)
+                    loop.call(self.begin)
                     self._loop_has_begun = True
-        return self.event_loop
+        return loop
+
+    # -- for both ---------------------------------------------------------------------------
+
+    @property
+    def event_loop(self) -> EventLoop:
+        """The one event loop; it is loaded when somebody asks for it. Any thread."""
+        if self._event_loop is None:
+            from .event_loop import EventLoop
+
+            with self._loop_begins:
+                self._event_loop = self._event_loop or EventLoop(driven=self.single)
+        return self._event_loop
+
+    def new_queue(self) -> SimpleQueue[Any]:
+        """A queue for these threads. One that drives the loop runs it while it waits for an item."""
+        return self.event_loop.new_queue() if self.single else SimpleQueue()
 
 
 def copy_values(variables: Variables, copied: tuple[tuple[ContextVar[Any], Any], ...]) -> None:

@@ -79,6 +79,7 @@ def _run(words: list[str]) -> int:
     gc.disable()  # modules are no garbage: looking for some takes a twentieth of the start
     from ..process.server import Server
 
+    gc.freeze()  # nor later: what is loaded by now is looked at no more
     gc.enable()
     if watcher is not None:
         watcher.settle()  # it has come up meanwhile

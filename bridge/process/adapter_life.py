@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextvars
 import time
 
-from ..calls import Pool, ToolThreads, run_on_worker
+from ..calls import Pool, ToolThreads
 from ..errors import AdapterError, CallError, UsageError
 from ..loading import needs_token, resolve, trace_of, with_allowed
 
@@ -83,7 +83,7 @@ def set_up(pool: Pool, adapter: LoadedAdapter) -> None:
     if adapter.setup_worker is None:
         return
     try:
-        run_on_worker(pool, threads.begin)
+        _on_worker(pool, threads.begin)
     except CallError as error:
         raise AdapterError(error.message) from error
     except BaseException as error:
@@ -121,7 +121,7 @@ def close(
 
     if threads.single and idle:
         try:
-            run_on_worker(pool, close_here)
+            _on_worker(pool, close_here)
             return
         except CallError:
             pass  # there has never been a thread
@@ -141,6 +141,12 @@ def close(
 
 def _run(pool: Pool, function: Callable[[], Any]) -> Any:
     try:
-        return run_on_worker(pool, function) if pool.threads.single else function()
+        return _on_worker(pool, function) if pool.threads.single else function()
     except CallError as error:
         raise AdapterError(error.message) from error
+
+
+def _on_worker(pool: Pool, function: Callable[[], Any]) -> Any:
+    from ..calls import run_on_worker  # most adapters need nothing there
+
+    return run_on_worker(pool, function)

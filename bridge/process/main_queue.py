@@ -23,7 +23,8 @@ The interleavings, each with its number where it is harmless and why (and its te
 from __future__ import annotations
 
 import threading
-from queue import Empty, SimpleQueue
+
+from ..threads import Empty, SimpleQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

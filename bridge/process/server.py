@@ -8,19 +8,20 @@ import sys
 import threading
 
 from ..calls import Dispatcher, Interrupter
+from ..calls import load_rest as load_calls
 from ..errors import AdapterError, BridgeError, CallError, EncodeError, UsageError, shorten
 from ..gil import GilWatch, describe_python
 from ..loading import build, check_workers, trace_of
 from ..log import forgive_lost_output
 from ..threads import start_thread
 from ..transports.stdio import StdioTransport
+from ..wire import load_rest as load_wire
 from .adapter_life import build_adapter, close, find, make_pool, max_async, set_up
 from .announcement import announce, announce_metrics, describe, reports
 from .engine import engage
 from .fork import Forks
 from .group import ProcessGroup
 from .main_queue import MainQueue
-from .memory import MemoryWatch
 from .network import load_tracing, open_grpc, open_metrics
 from .process_log import ProcessLog, warn_of_gil
 from .race_check import begin_check, write_report
@@ -257,9 +258,15 @@ class Server:
     def _wait(
         self, dispatcher: Dispatcher, stdio: StdioTransport | None, grpc: GrpcServer | None
     ) -> str:
-        memory = MemoryWatch()
+        from .memory import MemoryWatch
+
+        memory, complete = MemoryWatch(), False
         while True:
             reason = self.queue.take(memory.look())  # within half a second
+            if not complete and reason is None:
+                complete = True  # while there are descriptors, and the files are of this version
+                load_calls()
+                load_wire()
             if reason is not None and (stdio is None or not stdio.hands_over(reason)):
                 return reason
             dispatcher.catch_up()

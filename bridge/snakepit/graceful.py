@@ -38,8 +38,8 @@ from math import isfinite
 from typing import Any
 
 from ..errors import EncodeError
-from ..wire import is_missing, is_time
 from ..wire.json_text import encode_json, to_json
+from ..wire.times import is_missing, is_time
 
 _MARK, _TYPE, _REPR = "__ffi_unserializable__", "__type__", "__repr__"
 _SHOWN_WHOLE = frozenset([str, int, bool, type(None)])

@@ -5,9 +5,9 @@ and reads the messages in them (``codec.py``, ``messages.py``). An ``Encoder`` m
 large parts stay where they are (``buffers.py``). What Python has and MessagePack lacks is in
 ``values.py`` and ``tensors.py``.
 
-Others import the names below, and five modules by their names, as not every pipe needs them:
-``json_values`` and ``json_text``, for peers that speak JSON, ``answers``, for peers in Python, and
-``collected`` and ``lending``, for those with shared memory.
+Others import the names below, and six modules by their names, as not every pipe needs them:
+``json_values`` and ``json_text``, for peers that speak JSON, ``answers``, for peers in Python,
+``collected`` and ``lending``, for those with shared memory, and ``times``, for those of Snakepit.
 """
 
 from .buffers import LARGE_BYTES, Payload
@@ -26,16 +26,21 @@ from .events import (
     MemoryReceived,
     ResponseReceived,
 )
+from .extensions import SHARED, TABLE
 from .framing import BATCH_HEADER_BYTES, HEADER_BYTES, begin_batch, encode_header
 from .hello import Hello
 from .messages import CallOptions, Message, Notification, Request, Response
 from .reading import MAX_ITEMS, too_many_items
 from .requester import Requester
-from .shared import SHARED, LentMessage, Shared
+from .shared import LentMessage, Shared
 from .substitutes import MAX_TEXT_BYTES, sendable
-from .tables import TABLE
-from .times import is_missing, is_time
 from .values import NATIVE, Encoders, Forms, Lender, told_key
+
+
+def load_rest() -> None:
+    """Load what no start needs, and values may: all but what wants a library."""
+    from . import plain, refusals, tables, tensors, times  # noqa: F401
+
 
 __all__ = [
     "Connection", "Event", "CancelReceived", "CreditReceived", "Credit", "Fault",
@@ -44,6 +49,6 @@ __all__ = [
     "Message", "Request", "Response", "Notification", "CallOptions",
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
     "HEADER_BYTES", "BATCH_HEADER_BYTES", "begin_batch", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",
-    "MAX_ANSWER_BYTES", "MAX_ITEMS", "NATIVE", "TABLE", "Encoders", "Forms", "is_missing", "is_time", "told_key", "exactly",
-    "too_many_items",
+    "MAX_ANSWER_BYTES", "MAX_ITEMS", "NATIVE", "TABLE", "Encoders", "Forms", "told_key", "exactly",
+    "too_many_items", "load_rest",
 ]  # fmt: skip

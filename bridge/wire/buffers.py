@@ -7,9 +7,9 @@ from itertools import islice
 from msgpack import Packer, StackError, Unpacker
 
 from ..typing_names import Any
+from .extensions import TENSOR
 from .loaded import loaded_class
 from .shared import BYTES, TEXT
-from .tensors import TENSOR, split_tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -280,6 +280,8 @@ def _add_tensor(array: Any, parts: Parts) -> None:
     size = 16 + 8 * array.ndim + array.nbytes  # of the name, the rank and the shape, the elements
     head = b"\xc9" + _size(size) + bytes([TENSOR])
     if parts.has_room(len(head) + size):
+        from .tensors import split_tensor  # with the first array
+
         header, elements = split_tensor(array)
         parts.add(head + header)
         parts.add_large(elements)

@@ -10,9 +10,9 @@ import struct
 from msgpack import ExtType, packb
 
 from ..typing_names import Any
-from .shared import BYTES, PLACE_HEAD, SHARED, TABLE_PART, TENSOR_PART
-from .tables import TABLE
-from .tensors import TENSOR, split_whole
+from .extensions import SHARED, TABLE, TENSOR
+from .shared import BYTES, PLACE_HEAD, TABLE_PART, TENSOR_PART
+from .tensors import split_whole
 
 _PLACE = struct.Struct(">3Q")
 _REFERENCE = struct.Struct(">BQQ")

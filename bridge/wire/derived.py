@@ -6,6 +6,8 @@ people read, the details of errors, records of log and progress, no such code is
 
 from __future__ import annotations
 
+from msgpack import ExtType, Timestamp
+
 from ..typing_names import Any
 
 _LEAVES = frozenset([type(None), bool, int, float, str, bytes])
@@ -66,3 +68,14 @@ def exact_scalar(value: Any) -> Any:
     if isinstance(value, bytes):
         return bytes.__getitem__(value, _ALL)
     return bytes(bytearray.copy(value)) if isinstance(value, bytearray) else value
+
+
+def exact(value: Any) -> Any:
+    """What a value of a class derived from one of MessagePack's own is: of that class itself."""
+    if value is None or isinstance(value, bool | ExtType | Timestamp):
+        return value
+    if isinstance(value, dict):
+        return value if type(value) is dict else dict.copy(value)
+    if isinstance(value, list | tuple):
+        return value if type(value) is list else exact_items(value)
+    return value if type(value) is bytearray else exact_scalar(value)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ..errors import RemoteProtocolError, shorten
-from .shared import SHARED
-from .tables import TABLE
+from .extensions import SHARED, TABLE
 
 #: A peer that takes less could not even read an error.
 _LEAST_ANSWER_BYTES = 1024

@@ -16,9 +16,10 @@ from math import isfinite
 from msgpack import ExtType
 
 from ..errors import EncodeError, RemoteProtocolError, shorten
+from .extensions import TABLE
 from .keys import explain_same_keys, has_same_keys
 from .reading import MAX_ITEMS, too_many_items
-from .tables import TABLE, table_rows
+from .tables import table_rows
 from .tensors import to_lists
 from .times import is_missing, is_time, plain_time
 from .values import to_wire, walk

@@ -13,8 +13,9 @@ from math import isfinite, isnan
 from msgpack import ExtType, Timestamp
 
 from ..errors import EncodeError
-from .tables import TABLE, table_rows
-from .tensors import TENSOR, decode_for_json, to_lists
+from .extensions import TABLE, TENSOR
+from .tables import table_rows
+from .tensors import decode_for_json, to_lists
 from .values import PLAIN, Forms, decode_extension, explain_unencodable
 
 TYPE_CHECKING = False

@@ -11,11 +11,11 @@ import struct
 
 from ..errors import RemoteProtocolError
 from ..typing_names import Any
+from .extensions import SHARED
 from .reading import explain_unreadable, read_value
 from .shared import (
     BYTES,
     PLACE_BYTES,
-    SHARED,
     TABLE_PART,
     TENSOR_PART,
     TEXT,

@@ -9,7 +9,6 @@ packer comes back to it, after its length was written: see ``WholeCheck``.
 from __future__ import annotations
 
 import sys
-from weakref import ref
 
 from msgpack import ExtType, Packer
 
@@ -21,9 +20,12 @@ from .values import Forms
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from weakref import ref
 
     from .collected import Collected
     from .keys import Form
+else:
+    from _weakref import ref  # "weakref" brings much that no start needs
 
 #: What becomes a list without a dict in it.
 _OF_KEYS = frozenset([set, frozenset, range])

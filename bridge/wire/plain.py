@@ -14,13 +14,12 @@ from msgpack import ExtType, Timestamp
 
 from ..errors import class_name
 from ..typing_names import Any
-from .derived import exact_items, exact_scalar
+from .extensions import BIG_INTEGER
 from .loaded import loaded_class
 from .tables import is_of_tables, table_form
 from .tensors import encode_tensor, encode_torch
 from .times import check_year, is_missing, is_time, out_of_range, plain_time, span_seconds
 
-BIG_INTEGER = 1
 #: A longer range fills the memory before anybody sees that it is too long for a message.
 _MAX_RANGE = 10_000_000
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -111,17 +110,6 @@ def encode_big_integer(value: int) -> ExtType:
     size = (magnitude.bit_length() + 7) // 8
     sign = b"\1" if value < 0 else b"\0"
     return ExtType(BIG_INTEGER, sign + magnitude.to_bytes(size, "big"))
-
-
-def exact(value: Any) -> Any:
-    """What a value of a class derived from one of MessagePack's own is: of that class itself."""
-    if value is None or isinstance(value, bool | ExtType | Timestamp):
-        return value
-    if isinstance(value, dict):
-        return value if type(value) is dict else dict.copy(value)
-    if isinstance(value, list | tuple):
-        return value if type(value) is list else exact_items(value)
-    return value if type(value) is bytearray else exact_scalar(value)
 
 
 def _counted(value: Any) -> Iterator[Any]:

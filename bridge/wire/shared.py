@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ..errors import RemoteProtocolError
 from ..typing_names import Any
+from .extensions import SHARED
 
-#: The extension type of both: the place of a message, and a reference into it.
-SHARED = 5
 #: With so many bytes a message begins that has a place: number, offset, size.
 PLACE_BYTES = 27
 PLACE_HEAD = bytes([0xC7, 24, SHARED])

@@ -12,12 +12,12 @@ from msgpack import ExtType
 
 from ..errors import RemoteProtocolError, class_name, shorten
 from ..typing_names import Any
+from .extensions import TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TABLE = 3
 _LIBRARIES = frozenset(["pandas", "polars", "pyarrow"])
 _MAX_REASON = 500
 #: Older ones run code that a table brings (CVE-2023-47248).

@@ -13,13 +13,13 @@ from msgpack import ExtType
 
 from ..errors import RemoteProtocolError, shorten
 from ..typing_names import Any
+from .extensions import TENSOR
 from .loaded import loaded_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import numpy
 
-TENSOR = 2
 #: Element types of a tensor, named as in Nx, and NumPy's names for them (little-endian).
 DTYPES = {
     "u8": "<u1", "u16": "<u2", "u32": "<u4", "u64": "<u8",

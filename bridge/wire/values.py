@@ -7,17 +7,17 @@ extensions are specified byte by byte in ``protos/stdio.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 
 from msgpack import ExtType, Timestamp
 
 from ..errors import EncodeError, RemoteProtocolError, class_name, shorten, text_of
 from ..typing_names import Any
+from .derived import exact
+from .extensions import BIG_INTEGER, NAMED, SHARED, TABLE, TENSOR
 from .keys import explain_same_keys
 from .loaded import loaded_class
-from .plain import BIG_INTEGER, exact, one_step
-from .shared import SHARED, OutOfPlace
-from .tables import TABLE, decode_table
-from .tensors import TENSOR, decode_tensor
+from .shared import OutOfPlace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,24 +34,14 @@ Encoders = Mapping[type, Callable[[Any], Any]]
 
 #: What ``msgpack`` packs by itself.
 _KNOWN: tuple[type, ...] = (
-    type(None),
-    int,
-    float,
-    str,
-    bytes,
-    bytearray,
-    memoryview,
-    list,
-    tuple,
-    dict,
+    *(type(None), int, float, str, bytes, bytearray),
+    *(memoryview, list, tuple, dict),
 )
 NATIVE = _KNOWN
 _KNOWN += (ExtType, Timestamp)
 _MIN, _MAX = -(2**63), 2**64 - 1
 #: What is not plain after so many conversions, of a model to an enum to its value, never will be.
 _MAX_STEPS = 16
-#: The extension type that is the one key of a map, whose value is the form of an object: its class's name.
-NAMED = 4
 #: So many classes are remembered; programs can make them without end.
 _MAX_CLASSES = 4096
 
@@ -203,7 +193,15 @@ class Forms:
             native = NATIVE if not isinstance(value, int) or _MIN <= value <= _MAX else ()
             if self.exact and isinstance(value, native):
                 return exact(value)
-        return one_step(value)
+        return _plain_step()(value)
+
+
+@lru_cache(1)
+def _plain_step() -> Callable[[Any], Any]:
+    """What makes a value plainer, loaded with the first one that MessagePack does not know."""
+    from .plain import one_step
+
+    return one_step
 
 
 #: Those of an adapter that says nothing about its types, for a peer that takes everything.
@@ -235,8 +233,12 @@ def decode_extension(code: int, data: bytes) -> Any:
     if code == BIG_INTEGER:
         return _decode_big_integer(data)
     if code == TENSOR:
+        from .tensors import decode_tensor  # with the first
+
         return decode_tensor(data)
     if code == TABLE:
+        from .tables import decode_table
+
         return decode_table(data)
     if code == SHARED:
         raise OutOfPlace

@@ -7,14 +7,52 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bridge.testing import PortPeer
+from tests.waiting import wait_until
 
 #: Each costs milliseconds of every start.
 HEAVY = {
     *("typing", "inspect", "dataclasses", "logging", "json", "asyncio", "concurrent"),
     *("argparse", "numpy", "grpc", "torch", "google"),
+}
+#: What a process over stdio has loaded of Python's own when it serves, beyond ``threading`` and msgpack,
+#: and what ``python -m`` loads; and why.
+LOADED = {
+    "__future__": "annotations",
+    "atexit": "what runs at the end is run before the process leaves",
+    "collections.abc": "annotations of what is public",
+    "contextvars": "each call has its own",
+    "_contextvars": "of contextvars",
+    "faulthandler": "says which tool has crashed the process",
+    "fcntl": "pipes of 1 MiB",
+    "gc": "nothing is collected while the server is imported",
+    "heapq": "deadlines",
+    "_heapq": "of heapq",
+    "_queue": "a queue that signals may put into",
+    "select": "the watcher",
+    "functools": "threading, in the older Pythons",
+    "_functools": "of functools",
+}
+#: How many modules of ours: each costs 0.1 to 0.2 ms. One more is worth it if most processes need it
+#: for the first call; what fewer need is loaded by what needs it, and a moment after the start by
+#: ``load_rest`` of its folder if calls may need it at any time.
+OURS = 93
+#: What ``load_rest`` loads: it may have been that quick.
+REST = {
+    *("bridge.calls.activity", "bridge.calls.errand", "bridge.calls.nesting", "bridge.calls.wakes"),
+    *(
+        "bridge.calls.report",
+        "bridge.calls.stacks",
+        "bridge.resident_memory",
+        "bridge.process.memory",
+    ),
+    *("bridge.wire.plain", "bridge.wire.refusals", "bridge.wire.tables", "bridge.wire.tensors"),
+    "bridge.wire.times",
 }
 #: What else than the ``__init__`` of a folder others import from it: what costs more than they need
 #: or wants a package that may be absent, and folders that are doors themselves.
@@ -41,7 +79,7 @@ OPEN = {
         # what Snakepit's service is made of
         *("behavior", "caller", "exchange", "sender", "service", "status"),
     },
-    "bridge.wire": {"answers", "collected", "json_text", "json_values", "lending"},
+    "bridge.wire": {"answers", "collected", "json_text", "json_values", "lending", "times"},
 }
 
 
@@ -65,6 +103,34 @@ def test_nothing_heavy_is_loaded_to_serve() -> None:
     assert not below(
         loaded, "bridge.wire.json", "bridge.telemetry", "prometheus_client", "opentelemetry"
     )
+
+
+TOOL = """
+import sys
+from bridge import ThreadSafeAdapter, tool
+
+class Tools(ThreadSafeAdapter):
+    @tool
+    def loaded(self):
+        return list(sys.modules)
+"""
+
+
+def test_a_process_that_serves_has_loaded_what_the_first_call_needs(tmp_path: Path) -> None:
+    (tmp_path / "tells.py").write_text(TOOL)
+    with PortPeer("--adapter", "tells:Tools", "--app-dir", str(tmp_path)) as peer:
+        loaded = set(peer.call("loaded"))
+    program = "import sys, runpy, threading, msgpack; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    ours = below(loaded, "bridge")
+    assert not loaded - ours - {"tells"} - set(done.stdout.split()) - LOADED.keys()
+    assert len(ours - REST) == OURS, sorted(ours - REST)
+
+
+def test_what_calls_may_need_is_loaded_soon(tmp_path: Path) -> None:
+    (tmp_path / "tells.py").write_text(TOOL)
+    with PortPeer("--adapter", "tells:Tools", "--app-dir", str(tmp_path)) as peer:
+        wait_until(lambda: set(peer.call("loaded")) >= REST, "the rest")
 
 
 def test_authors_of_tools_load_little() -> None:

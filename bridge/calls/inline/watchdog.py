@@ -44,9 +44,8 @@ from __future__ import annotations
 
 import threading
 import time
-from queue import SimpleQueue
 
-from ...threads import start_thread
+from ...threads import SimpleQueue, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ import time
 from ...calls import EXHAUSTED, Peer
 from ...errors import CallError
 from ...wire import LentMessage, exactly, sendable, told_key
-from .stream import Stream
 from .writer import SMALL_BYTES
 
 TYPE_CHECKING = False
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from ...calls import CallView
     from ...wire import Fault, Payload
     from .channel import Channel
+    from .stream import Stream
 
 #: What is longer in a line of progress or log is cut.
 _MAX_NOTE_BYTES = 1 << 16
@@ -132,6 +132,8 @@ class StdioPeer(Peer):
             self._send_exhausted(key)
 
     def open_stream(self, call: CallView) -> Stream:
+        from .stream import Stream  # with the first
+
         return Stream(self._channel, call, self._paused)
 
     def wake_stream(self, key: int) -> None:

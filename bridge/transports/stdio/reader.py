@@ -32,8 +32,6 @@ from ...wire import (
     ResponseReceived,
 )
 from .channel import MAX_BACKLOG_BYTES
-from .elixir import StdioElixir
-from .endable_source import EndableSource
 from .requests import BridgeRequests
 
 TYPE_CHECKING = False
@@ -43,7 +41,8 @@ if TYPE_CHECKING:
 
     from ...calls import Batch, Dispatcher
     from .channel import Channel
-    from .endable_source import Source
+    from .elixir import StdioElixir
+    from .endable_source import EndableSource, Source
     from .peer import StdioPeer
 
 #: When the backlog and what was read meanwhile are so much, nothing is read any more, cancels
@@ -81,6 +80,8 @@ class StdioReader(Intake):
         #: What ends the reading of a thread that has more to do at its end; None: it has not.
         self._ending: EndableSource | None = None
         if threads.closes_workers and inline:
+            from .endable_source import EndableSource
+
             self._source = self._ending = EndableSource(self._source)
         self._channel = channel
         self._connection = channel.connection
@@ -88,7 +89,8 @@ class StdioReader(Intake):
         self._peer = peer
         self._dispatcher = dispatcher
         self._requests = BridgeRequests(dispatcher, peer, shutdown, channel.memory)
-        self._elixir = StdioElixir(channel, dispatcher)
+        #: The way back to the peer; None: it has not said that it answers requests.
+        self._elixir: StdioElixir | None = None
         self._gone = gone
         self._watchdog = Watchdog(self._read, _NAME, ended=threads.end)
         #: Held while it is decided whether what was read still counts.
@@ -250,15 +252,18 @@ class StdioReader(Intake):
             self._channel.receive_hello(event.hello)
             if event.hello.queue_times:
                 self._peer.tell_queue_times(self._dispatcher.calls)
-            if event.hello.requests:
-                self._peer.elixir = self._elixir
+            if event.hello.requests and self._elixir is None:
+                from .elixir import StdioElixir
+
+                self._peer.elixir = self._elixir = StdioElixir(self._channel, self._dispatcher)
         elif kind is LentReceived:
             self._handle_lent(event)
         elif kind is MemoryReceived:
             if self._channel.memory is not None:
                 self._channel.memory.receive(event.method, event.params)
         elif kind is ResponseReceived or kind is ItemReceived:
-            self._elixir.receive(event)
+            if self._elixir is not None:  # else nothing was asked
+                self._elixir.receive(event)
         elif event.in_flight:
             self._dispatcher.fail(event.msgid, event.error)
         else:

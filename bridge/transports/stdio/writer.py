@@ -34,10 +34,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from queue import SimpleQueue
 
 from ...calls import Output
-from ...threads import start_thread
+from ...threads import SimpleQueue, start_thread
 from ...wire import BATCH_HEADER_BYTES, LARGE_BYTES, begin_batch, encode_header
 
 TYPE_CHECKING = False

@@ -153,7 +153,7 @@ class Calls(RuleBasedStateMachine):
     ) -> None:
         self.bench = Bench(*self.tools(), max_workers=max_workers, max_queue=max_queue)
         self.dispatcher, self.pool = self.bench.dispatcher, self.bench.pool
-        self.dispatcher.runtime.threads.event_loop = LOOP
+        self.dispatcher.runtime.threads._event_loop = LOOP
         self.timed = timed
         self.end = end
         self.works: list[Work] = []
