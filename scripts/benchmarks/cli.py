@@ -35,7 +35,8 @@ and looks at the kind and the id of an answer, so that it costs little and the s
 _EPILOG = """\
 examples:
   scripts/bench --quick                          three minutes, to see that all works
-  scripts/bench --plots docs/benchmarks          the figures of docs/benchmarks, twenty minutes
+  scripts/bench                                  all of it, a quarter of an hour
+  scripts/bench --plots docs/benchmarks          and the page docs/benchmarks
   scripts/bench --only window,binary --rounds 9  two workloads, more rounds
   scripts/bench --python /opt/py3.13t/bin/python and the same on that interpreter
   scripts/bench --list                           workloads, subjects and what is missing
@@ -88,7 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in report.missing_lines(subjects):
         print(line, file=sys.stderr)
     rounds = options.rounds or (1 if options.quick else 5)
-    run = Run(workloads, subjects, rounds=rounds, quick=options.quick, cache=cache)
+    run = Run(
+        workloads, subjects, rounds=rounds, quick=options.quick, full=options.full, cache=cache
+    )
+    minutes = run.estimate_s() / 60
+    print(f"about {minutes:.0f} minutes; nothing else should run meanwhile", file=sys.stderr)
     interrupted = False
     try:
         run.go()
@@ -209,6 +214,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="fewer calls and one round: three minutes")
     add("--json", metavar="FILE", help="write every figure there")
     add("--plots", metavar="DIR", help="write a page with the tables and the plots there")
+    add(
+        "--full",
+        action="store_true",
+        help="ten million calls in a row, too: five minutes more a round",
+    )
     add("--strict", action="store_true", help="exit with 1 if a target is missed")
     add("--list", action="store_true", help="show workloads and subjects, and measure nothing")
     add("--cache", metavar="DIR", default=str(ROOT / "build" / "bench"), help=argparse.SUPPRESS)

@@ -19,7 +19,7 @@ was measured, other programs used at most {foreign}.
 
 To repeat it, with everything else on the machine closed:
 
-    scripts/bench --plots docs/benchmarks    # twenty minutes
+    scripts/bench --plots docs/benchmarks    # a quarter of an hour
     scripts/bench --quick                    # three minutes, rough
     scripts/bench --help
 

@@ -50,6 +50,8 @@ def _judge(results: Results, target: Target, subject: str) -> Verdict:
         figure = results.spread(target.workload, subject, target.metric)
     else:
         workload, reference = target.against
+        if reference.endswith("@"):
+            reference += subject.partition("@")[2]
         figure = paired_ratio(
             results.by_round(target.workload, subject, target.metric),
             results.by_round(workload, reference, target.metric),

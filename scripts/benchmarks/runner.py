@@ -18,6 +18,8 @@ from .workloads import Workload
 
 #: A single-threaded subject is not asked to sleep more often than this.
 _SINGLE_SLEEPS = 1
+#: In so many rounds curves are measured: they take as long as all else, and show no ratio.
+_CURVE_ROUNDS = 2
 
 
 class Progress:
@@ -53,21 +55,22 @@ class Run:
         subjects: Mapping[str, Subject],
         *,
         rounds: int,
-        quick: bool,
+        quick: bool = False,
+        full: bool = False,
         cache: Path,
     ) -> None:
         self.results = Results()
         #: The greatest share of the machine that others used, sampled before each round.
         self.foreign = 0.0
         self.rounds = rounds
-        self._quick = quick
+        self._quick, self._full = quick, full
         self._cache = cache
         self._pairs = [(w, s) for w in workloads for s in _who(w, subjects)]
         self._known_s: dict[tuple[str, str], float] = {}
 
     def estimate_s(self) -> float:
         """How long the whole run may take."""
-        return self.rounds * self._round_s(0)
+        return self._rest_s(0, 0)
 
     def go(self) -> None:
         """Measure everything. ``KeyboardInterrupt`` ends it early, the results so far are there."""
@@ -77,17 +80,23 @@ class Run:
                 for number in range(1, self.rounds + 1):
                     self.foreign = max(self.foreign, _busy_share())
                     for index, (workload, subject) in enumerate(self._pairs):
-                        left_s = self._round_s(index) + (self.rounds - number) * self._round_s(0)
+                        if workload.growth and number > _CURVE_ROUNDS:
+                            continue
+                        left_s = self._rest_s(number, index)
                         progress.show(number, self.rounds, workload.title, subject.title, left_s)
                         self.results.add(self._measure(drivers, workload, subject, number))
             finally:
                 progress.end()
 
-    def _round_s(self, index: int) -> float:
+    def _rest_s(self, number: int, index: int) -> float:
+        """How long it takes from this place of a round on; round 0 is before the first."""
         factor = 0.4 if self._quick else 1.0
-        return sum(
-            self._known_s.get((w.name, s.name), w.cost_s * factor) for w, s in self._pairs[index:]
-        )
+        seconds = 0.0
+        for place, (w, s) in enumerate(self._pairs):
+            rounds = min(self.rounds, _CURVE_ROUNDS) if w.growth else self.rounds
+            left = max(0, rounds - number) + (0 < number <= rounds and place >= index)
+            seconds += left * self._known_s.get((w.name, s.name), w.cost_s * factor)
+        return seconds
 
     def _measure(
         self, drivers: Drivers, workload: Workload, subject: Subject, number: int
@@ -96,7 +105,8 @@ class Run:
         figures: dict[str, Any] = {}
         error = None
         try:
-            figures = _figures(drivers, workload, subject, self._quick)
+            instead = workload.quick if self._quick else workload.full if self._full else {}
+            figures = _figures(drivers, workload, subject, instead, self._quick)
         except (DriverFailed, OSError) as failure:
             error = f"{failure}"
         seconds = time.monotonic() - started
@@ -112,8 +122,14 @@ def _who(workload: Workload, subjects: Mapping[str, Subject]) -> Iterator[Subjec
                 yield subject
 
 
-def _figures(drivers: Drivers, workload: Workload, subject: Subject, quick: bool) -> dict[str, Any]:
-    options = {**workload.options, **(workload.quick if quick else {})}
+def _figures(
+    drivers: Drivers,
+    workload: Workload,
+    subject: Subject,
+    instead: Mapping[str, Any],
+    quick: bool,
+) -> dict[str, Any]:
+    options = {**workload.options, **instead}
     if workload.sweep is None:
         return _once(drivers, workload, subject, options)
     name, values = workload.sweep

@@ -15,6 +15,7 @@ class Workload:
     the figure that the table shows, in ``unit``. ``subjects``: names without interpreter.
     ``sweep``: measured once for each value, which becomes an option of the job or the command:
     ``(name, values)``. ``cost_s``: roughly, for one subject, until it is known better.
+    ``full``: options that hold instead with ``--full``. ``growth``: a curve, which needs fewer rounds.
     ``arguments``: what the bridge is started with beside the rest. ``needs``: a package without which
     it is left out.
     """
@@ -34,6 +35,7 @@ class Workload:
     sweep: tuple[str, tuple[int, ...]] | None = None
     quick_sweep: tuple[int, ...] = ()
     growth: bool = False
+    full: Mapping[str, Any] = field(default_factory=dict)
     cost_s: float = 1.0
     arguments: tuple[str, ...] = ()
     needs: str | None = None

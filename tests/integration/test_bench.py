@@ -159,7 +159,7 @@ def test_a_curve_has_a_spread_at_each_point():
 
 @pytest.mark.parametrize(
     ("bare", "bridge", "met"),
-    [([100.0], [60.0], True), ([100.0], [59.0], False), ([100.0] * 3, [10.0, 61.0, 70.0], True)],
+    [([100.0], [75.0], True), ([100.0], [74.0], False), ([100.0] * 3, [10.0, 76.0, 80.0], True)],
 )
 def test_a_target_is_judged_by_the_median_ratio(bare, bridge, met):
     found = results({("window", "bare"): bare, ("window", "bridge"): bridge})
