@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from queue import SimpleQueue
 
+from ..threads import SimpleQueue
 from .job import Job, Worker
 
 TYPE_CHECKING = False

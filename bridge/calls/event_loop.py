@@ -21,10 +21,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from queue import Empty, SimpleQueue
 
 from ..errors import PoolFull
-from ..threads import start_thread
+from ..threads import Empty, SimpleQueue, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
