@@ -243,8 +243,8 @@ class Connection:
         msgid, options = message.msgid, message.options
         if msgid in self._in_flight:
             return LentReceived(self._duplicate(msgid), lent.place)
-        if options is None:
-            options = message.options = CallOptions()
+        # of its own: what lies in shared memory will be noted there
+        options = message.options = CallOptions() if options is None else options.copy()
         self._in_flight[msgid] = None if options.credit is None else Credit(*options.credit)
         self.has_streamed |= options.credit is not None
         return LentReceived(message, lent.place)

@@ -69,6 +69,10 @@ class CallOptions(_Fields):
         self.within = within
         self.lent: Any = None
 
+    def copy(self) -> CallOptions:
+        """The same for one request alone: others may have this one, too (``_with_timeout``)."""
+        return CallOptions(self.timeout_s, self.session, self.metadata, self.credit, self.within)
+
     @classmethod
     def from_wire(cls, wire: object) -> CallOptions:
         """The options in the map of a request.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from bridge.wire import connection as connection_module
 from bridge.wire.codec import Encoder
 from bridge.wire.connection import CLOSED, DRAINING, OPEN, TRANSITIONS, Connection, Fault
 from bridge.wire.messages import CallOptions, Notification, Request, Response
+from bridge.wire.shared import PLACE_HEAD
 from tests.equality import deep_equal
 from tests.strategies import chunks, messages
 from tests.wire_messages import encode_message
@@ -45,6 +47,19 @@ def test_a_request_is_an_event_and_is_answered(pair: ConnectionPair) -> None:
 def test_a_request_keeps_its_options(pair: ConnectionPair) -> None:
     (request,) = pair.request(1, "add", {"x": 1}, timeout_ms=50, session="s")
     assert request == Request(1, "add", {"x": 1}, CallOptions(timeout_s=0.05, session="s"))
+
+
+def test_what_is_noted_of_one_request_is_not_noted_of_another_with_the_same_timeout() -> None:
+    connection = Connection(1 << 20)
+    lent, other = (
+        frame(prefix + msgpack.packb([0, msgid, "add", [], {"timeout_ms": 5000}]))
+        for msgid, prefix in ((1, PLACE_HEAD + bytes(24)), (2, b""))
+    )
+    (received,) = connection.receive_data(lent)
+    received.what.options.lent = "what it has in shared memory"
+    (request,) = connection.receive_data(other)
+    assert request.options.lent is None
+    assert received.what.options.timeout_s == request.options.timeout_s == 5.0
 
 
 def test_requests_are_answered_in_any_order(pair: ConnectionPair) -> None:
