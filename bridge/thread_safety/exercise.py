@@ -31,7 +31,7 @@ from ..tool import Tool
 from .checker import ThreadSafetyChecker
 from .detector import OBSERVED, SHOWN_FRAMES, WRONG, Access, Finding, Frame
 from .outcomes import Difference, Failure, Outcomes, Step
-from .placement import Attempt, Placement
+from .placement import PATIENCE_S, Attempt, Placement
 from .reports import Report
 from .rounds import Round, examples_of, in_turn, rounds_of, waves_of, within_limits
 from .schedule import Schedule
@@ -170,6 +170,14 @@ class Exercise:
             ]
         return self.report()
 
+    def _note_hanging(self) -> None:
+        """Calls of several tools wait for what does not come."""
+        if not self._stopped and time.monotonic() < self._end:
+            self._stopped = [
+                f"calls that run at the same time did not end within {PATIENCE_S:g} s",
+                *_where_threads_stand(self._checker.stacks_of_threads()),
+            ]
+
     def _is_over(self) -> bool:
         if time.monotonic() > self._end:
             self.stop()
@@ -196,8 +204,11 @@ class Exercise:
             for wave in waves_of(each, self._threads)
             for part in within_limits(wave, tools)
         ]
+        # one tool alone may wait for what another one brings
+        alone = len({name for name, _ in each[0]}) < sum(map(bool, self._examples.values()))
+        hanging = None if alone else self._note_hanging
         with checker.stirred_by(self._schedule):
-            self._place(adapter, tools, waves, tool_threads)
+            self._place(adapter, tools, waves, tool_threads, hanging)
 
     def _place(
         self,
@@ -205,9 +216,10 @@ class Exercise:
         tools: Mapping[str, Tool],
         waves: Sequence[Sequence[Attempt]],
         tool_threads: ToolThreads,
+        hanging: Callable[[], object] | None = None,
     ) -> bool:
         """Make calls, and close the adapter. Returns whether they were made as intended."""
-        chose = Placement(tools, self._threads, waves, tool_threads).run(self._end)
+        chose = Placement(tools, self._threads, waves, tool_threads).run(self._end, hanging)
         if not self._is_over():
             tool_threads.end_loop()
             adapter.close(tool_threads.run_hook)

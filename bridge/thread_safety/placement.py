@@ -27,7 +27,7 @@ from ..tool import Tool
 from ..wire import CallOptions, Request
 
 #: How long a round may take in which nothing is answered; and one in which no tool even begins.
-_PATIENCE_S, _BEGIN_S = 30.0, 5.0
+PATIENCE_S, _BEGIN_S = 30.0, 5.0
 #: How long no call of a wave is answered before it is asked whether they wait for others.
 _TOGETHER_S = 0.3
 #: Fewer answers than that in the meantime are few. And how often Python switches by itself.
@@ -98,7 +98,7 @@ class Placement:
         self._held = _Countdown(0)
         self._answers = _Countdown(total)
 
-    def run(self, until: float | None = None) -> bool:
+    def run(self, until: float | None = None, hanging: Callable[[], object] | None = None) -> bool:
         """Make all calls, and wait until they are answered and the workers have ended.
 
         But not for ever. Where calls wait for others that are not of their wave, it chooses no more,
@@ -106,17 +106,20 @@ class Placement:
 
         Args:
             until: the time of ``time.monotonic()`` at which it ends in any case; None: no such time.
+            hanging: called if calls do not end, before they are left alone; default: nothing.
 
         Returns:
             Whether it chose to the end.
         """
         self._advance()
         all_answered = self._wait_for_answers(until)
+        if hanging is not None and not all_answered:
+            hanging()
         self._dispatcher.cancel_all("the check goes on without this call")
         self._let_go(self._workers)
         self._pool.close()
         # what comes is later than the calls: the end of a thread that is joined tells the detector
-        end = time.monotonic() + (_PATIENCE_S if all_answered else _TOGETHER_S)
+        end = time.monotonic() + (PATIENCE_S if all_answered else _TOGETHER_S)
         end = end if until is None else min(end, max(until, time.monotonic() + _TOGETHER_S))
         for worker in self._pool.workers:
             if worker.thread is not None:
@@ -204,7 +207,7 @@ class Placement:
                 return False
             if progress != seen:
                 seen = progress
-                end = now + (_PATIENCE_S if self._gate.seen else _BEGIN_S)
+                end = now + (PATIENCE_S if self._gate.seen else _BEGIN_S)
                 continue
             wave = self._current
             # with every worker busy nobody else could do anything

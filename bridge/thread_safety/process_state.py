@@ -5,6 +5,8 @@ from __future__ import annotations
 import _locale
 import _signal  # type: ignore[import-not-found]
 import functools
+import gc
+import logging
 import os
 import sys
 import warnings
@@ -17,6 +19,26 @@ from .instrument import is_bridge, is_installed
 
 #: What ``catch_warnings()`` changes.
 FILTERS = "the warnings filters"
+
+
+class _Levels(dict[str, int]):
+    """The levels of loggers; new ones make no difference."""
+
+    def __ne__(self, other: object) -> bool:
+        others: Any = other
+        return any(level != others.get(name, level) for name, level in self.items())
+
+
+def _levels() -> _Levels:
+    loggers = logging.root.manager.loggerDict
+    named = {
+        name: logger.level
+        for name, logger in list(loggers.items())
+        if isinstance(logger, logging.Logger)
+    }
+    return _Levels(named, root=logging.root.level, disable=logging.root.manager.disable)
+
+
 _STATE: dict[str, Callable[[], Any]] = {
     "the working directory": os.getcwd,
     # as os keeps it: decoding it costs more than most calls
@@ -26,6 +48,11 @@ _STATE: dict[str, Callable[[], Any]] = {
     FILTERS: lambda: list(warnings.filters),
     "the signal handlers": lambda: [_signal.getsignal(n) for n in (2, 15)],
     "sys.stdout": lambda: id(sys.stdout),
+    "sys.stderr": lambda: id(sys.stderr),
+    "sys.path": lambda: list(sys.path),
+    "the recursion limit": sys.getrecursionlimit,
+    "the garbage collector (gc)": lambda: (gc.isenabled(), gc.get_threshold()),
+    "the levels of loggers": _levels,
 }
 if is_free_threaded():
     _STATE["the GIL"] = is_enabled

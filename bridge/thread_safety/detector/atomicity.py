@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from .access_modes import ACT, COPY, GROW, TOUCH, WRITE
+from .announcements import Announcements, CommonLocks
 from .benign import Written
-from .findings import Frame
-from .happens_before import ThreadState, Variable, merge
+from .findings import Access, Frame
+from .happens_before import ThreadState, Times, Variable
 from .together import Together
 
-#: How much is remembered of how a call keeps others out.
-_MOST = 1000
 #: How many looks of one call are remembered: without calls, as in threads of the program, it never ends.
 _MOST_LOOKS = 10_000
 #: How many looks one value is known to come from.
@@ -27,17 +26,20 @@ _MOST_CAUSES = 50
 class Look:
     """The last look of a call at a variable, until the call changes it itself."""
 
-    __slots__ = ("at", "changes", "decides", "holds", "mode", "number", "tested")
+    __slots__ = ("at", "before", "changes", "decides", "holds", "mode", "number", "tested")
 
     def __init__(
         self,
         mode: str,
+        before: Times,
         holds: dict[Hashable, int],
         changes: int,
         number: int,
         at: Sequence[Frame],
     ) -> None:
         self.mode = mode
+        #: what was done before it, as far as decisions say
+        self.before = before
         #: the stack
         self.at = at
         #: the locks, each with its hold
@@ -58,10 +60,13 @@ class Change:
     ``mode``: ``ACT`` if the change was decided by a look. ``interleaved``: other calls changed the
     variable in between. ``decided_at``: the place of the look, if a test came between the two.
     ``cover``: the locks that were held all the time since the look; without one, all that are held.
-    ``looked_under``: the locks that were held at the look. ``derived``: there was a look.
+    ``looked_under``: the locks that were held at the look. ``derived``: there was a look. ``before``: of
+    ``ACT``: what was done before the look, as far as decisions say.
     """
 
-    __slots__ = ("cover", "decided_at", "derived", "interleaved", "looked_under", "mode")
+    __slots__ = (
+        "before", "cover", "decided_at", "derived", "interleaved", "looked_under", "mode"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -71,47 +76,15 @@ class Change:
         decided_at: Frame | None = None,
         looked_under: frozenset[Hashable] = frozenset(),
         derived: bool = True,
+        before: Times | None = None,
     ) -> None:
+        self.before = before
         self.mode = mode
         self.derived = derived
         self.looked_under = looked_under
         self.cover = cover
         self.interleaved = interleaved
         self.decided_at = decided_at
-
-
-class Announcements:
-    """How a call keeps others out with locks of its program's making, as readers and writers do.
-
-    Whoever reads has changed a count under a lock, whoever writes tests the count, and writes while it holds
-    the same lock.
-    """
-
-    __slots__ = ("asked", "made", "number")
-
-    def __init__(self) -> None:
-        #: The variables that were changed under a lock, each with the lock and when it was.
-        self.made: dict[tuple[Variable, Hashable], list[int]] = {}
-        self.number = 0
-        #: The variables that were tested under a lock, each with the lock and its hold.
-        self.asked: set[tuple[Variable, Hashable, int]] = set()
-
-    def changed(self, variable: Variable, holds: dict[Hashable, int]) -> None:
-        """The call changes a variable under these locks."""
-        self.number += 1
-        if len(self.made) < _MOST and self.number < _MOST:
-            for lock in holds:
-                self.made.setdefault((variable, lock), []).append(self.number)
-
-    def holds(self, variable: Variable, lock: Hashable, at: int) -> bool:
-        """Whether the call had announced itself by that variable and not taken it back, at that time."""
-        changes = sum(number <= at for number in self.made.get((variable, lock), ()))
-        return changes % 2 == 1
-
-    def tested(self, variable: Variable, holds: dict[Hashable, int]) -> None:
-        """The call decides by a variable that it saw under these locks."""
-        if len(self.asked) < _MOST:
-            self.asked.update((variable, lock, hold) for lock, hold in holds.items())
 
 
 class CallState:
@@ -155,6 +128,8 @@ class Atomicity:
     def __init__(self) -> None:
         self._running: set[Hashable] = set()
         self._calls: dict[Hashable, CallState] = {}
+        #: Locks that calls take for others that have announced themselves.
+        self.common = CommonLocks()
 
     def begin(self, call: Hashable) -> None:
         """A call begins to run, or goes on."""
@@ -202,11 +177,10 @@ class Atomicity:
         if made is None:
             return
         causes = made.causes(mark, names)
-        soft = state.clock.soft
         for variable, look in causes:
             for lock in look.holds:
                 if lock in variable.sent:
-                    merge(soft, variable.sent[lock])
+                    state.clock.soften(variable.sent[lock])
             if not look.holds:
                 made.flags.add(variable)
             else:
@@ -257,14 +231,21 @@ class Atomicity:
             last.number = made.number
             made.looks[variable] = last
         else:
-            made.looks[variable] = Look(mode, state.holds, variable.changes, made.number, at)
+            made.looks[variable] = Look(
+                mode, state.clock.soft, state.holds, variable.changes, made.number, at
+            )
             if len(made.looks) > _MOST_LOOKS:
                 del made.looks[next(iter(made.looks))]
 
-    def announcements(self, call: Hashable) -> Announcements | None:
-        """How a call keeps others out; None: not at all."""
+    def announce(self, access: Access, state: ThreadState, call: Hashable) -> None:
+        """Note how the call that makes an access keeps others out."""
         made = self._calls.get(call)
-        return None if made is None else made.announcements
+        if made is not None:
+            access.announcements = made.announcements
+            access.announced_at = made.announcements.number
+        else:
+            access.announcements, access.announced_at = None, 0
+        access.holds = state.holds
 
     def forget_look(self, variable: Variable, call: Hashable) -> None:
         """An atomic change follows, which looks for itself: what the call has seen is no matter."""
@@ -292,7 +273,7 @@ class Atomicity:
             return Change(mode, state.locks)
         between = by_others > look.changes
         decided_at = look.at[0] if look.tested and look.at else None
-        return Change(ACT, cover, between, decided_at, frozenset(look.holds))
+        return Change(ACT, cover, between, decided_at, frozenset(look.holds), before=look.before)
 
     def wrote(
         self,

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 
 from .access_modes import ACT, CONFLICTS, LOOKS, OF_WHOLES, OVERWRITE, READ, SNAPSHOT, WRITE
+from .announcements import asks_for
 from .atomicity import Atomicity
 from .benign import MEMO, NOTE, UNKNOWN, Doubt, Uses, Written
 from .findings import (
@@ -27,7 +28,7 @@ from .findings import (
     advice,
     problem,
 )
-from .happens_before import Clock, HappensBefore, ThreadState, Variable
+from .happens_before import HappensBefore, ThreadState, Times, Variable
 from .lock_order import LockOrder
 
 #: How much is remembered: parts of one object, kinds of accesses to one of them, findings.
@@ -52,10 +53,10 @@ class Detector:
     def __init__(self, found: Callable[[Finding], object]) -> None:
         #: Which thread holds which locks, and which comes after which.
         self.order = HappensBefore()
-        #: Which lock is taken after which, and who waits for whom.
-        self.locks = LockOrder(self.order, self.report)
         #: What each call has looked at, and decides by that.
         self.calls = Atomicity()
+        #: Which lock is taken after which, and who waits for whom.
+        self.locks = LockOrder(self.order, self.calls, self.report)
         self._found = found
         #: Whether accesses count.
         self.looks = True
@@ -112,7 +113,7 @@ class Detector:
         if variable.first != thread:
             variable.first = None
         interleaved, decided_at, cover, looked_under = False, None, state.locks, _NOTHING
-        derived = False
+        derived, soft = False, state.clock.soft
         if mode in OF_WHOLES:
             unfinished = False
         elif mode in LOOKS:
@@ -124,6 +125,7 @@ class Detector:
             mode, cover = change.mode, change.cover
             interleaved, decided_at = change.interleaved, change.decided_at
             looked_under, derived = change.looked_under, change.derived
+            soft = soft if change.before is None else change.before
             unfinished = self.calls.is_late(variable, state, call) or unfinished
         key = thread, mode, state.locks
         turn = _turn_of(variable, thread, variable.changed_by_other) if interleaved else None
@@ -140,9 +142,7 @@ class Detector:
             access.rule, access.unfinished = rule, unfinished
         access.decided_at, access.cover, access.looked_under = decided_at, cover, looked_under
         access.derived = derived
-        access.announcements = announcements = self.calls.announcements(call)
-        access.announced_at = 0 if announcements is None else announcements.number
-        access.holds = state.holds
+        self.calls.announce(access, state, call)
         if mode == OVERWRITE:
             access.several |= variable.overwritten_by == call
             variable.overwritten_by = call
@@ -153,7 +153,9 @@ class Detector:
         for other in variable.accesses.values():
             if other.mode not in conflicts or other.thread == thread:
                 continue
-            verdict = _verdict(variable, other, access, state.clock, plain)
+            verdict = _verdict(variable, other, access, state.clock.firm, soft, plain)
+            if verdict is not None and self.calls.common.keep_apart(other, access):
+                continue
             if verdict == RACE or (verdict is not None and variable.uses is None):
                 self._report(name, other, access, interleaved)
                 if variable.uses is not None:
@@ -244,19 +246,28 @@ def _turn_of(variable: Variable, thread: Hashable, call: Hashable) -> Access | N
     return None
 
 
-def _verdict(variable: Variable, old: Access, new: Access, clock: Clock, plain: bool) -> str | None:
-    """``RACE`` if two accesses race, whose modes are in conflict; or why that is in doubt; None: no."""
+def _verdict(
+    variable: Variable, old: Access, new: Access, firm: Times, soft: Times, plain: bool
+) -> str | None:
+    """``RACE`` if two accesses race, whose modes are in conflict; or why that is in doubt; None: no.
+
+    Args:
+        firm: what hand-overs say was done before the new one.
+        soft: what decisions say as well; before its look, if it was decided by one.
+    """
     modes = {old.mode, new.mode}
     if not old.cover.isdisjoint(new.cover):
         return None
-    if _asks_for(old, new) or _asks_for(new, old):
+    if asks_for(old, new) or asks_for(new, old):
         return None
     torn = ACT in modes and old.locks and new.locks  # let go of between look and change
     # there, whoever decides by the variable in the next run may come at any moment
     unfinished = old.unfinished or new.unfinished
     firmly = torn or unfinished
-    if (clock.firm if firmly else clock.soft).get(old.thread, 0) >= old.time:
+    if firm.get(old.thread, 0) >= old.time:
         return None  # handed over
+    if not firmly and soft.get(old.thread, 0) >= old.time:
+        return None
     if SNAPSHOT in modes:
         # each is atomic; what is written under a lock, or in several steps, is not to be seen between
         change = old if old.mode == OVERWRITE else new
@@ -291,17 +302,6 @@ def _are_memos(variable: Variable, old: Access, new: Access) -> bool:
         elif access.mode not in LOOKS:
             return False
     return bool(common)
-
-
-def _asks_for(asking: Access, announced: Access) -> bool:
-    """Whether an access is made only if nobody has announced what the other had announced before."""
-    if asking.announcements is None or announced.announcements is None:
-        return False
-    return any(
-        asking.holds.get(lock) == hold
-        and announced.announcements.holds(variable, lock, announced.announced_at)
-        for variable, lock, hold in asking.announcements.asked
-    )
 
 
 def _may_decide_the_same(act: Access, look: Access) -> bool:

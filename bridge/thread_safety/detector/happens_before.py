@@ -39,7 +39,13 @@ class Clock:
     def merge(self, other: Clock) -> None:
         """Add what was done before ``other``."""
         merge(self.firm, other.firm)
-        merge(self.soft, other.soft)
+        self.soften(other.soft)
+
+    def soften(self, times: Times) -> None:
+        """Add what a decision says was done before: to a new object, for looks keep the old one."""
+        if any(time > self.soft.get(thread, 0) for thread, time in times.items()):
+            self.soft = self.soft.copy()
+            merge(self.soft, times)
 
 
 class Variable:
@@ -161,7 +167,7 @@ class HappensBefore:
 
     def receive_softly(self, thread: Hashable, clock: Clock) -> None:
         """The same, if the program keeps to what it does about its locks here."""
-        merge(self.state(thread).clock.soft, clock.soft)
+        self.state(thread).clock.soften(clock.soft)
 
     def held(self, thread: Hashable) -> frozenset[Hashable]:
         """The locks that ``thread`` holds."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 
+from .announcements import asks_for
+from .atomicity import Atomicity
 from .findings import OBSERVED, ORDER, Access, Finding, Frame
 from .happens_before import HappensBefore, ThreadState
 
@@ -46,6 +48,8 @@ class Edge:
         if not self.gates.isdisjoint(other.gates):
             return True
         ours, theirs = self.access, other.access
+        if asks_for(ours, theirs):
+            return True
         if ours.thread == theirs.thread:
             # calls may run on any worker, what else a thread does comes after another
             return not (self.is_call and other.is_call) or ours.call == theirs.call
@@ -57,11 +61,15 @@ class LockOrder:
 
     Args:
         order: which thread holds which locks.
+        calls: how calls keep each other out.
         found: called with each finding, as often as it is seen.
     """
 
-    def __init__(self, order: HappensBefore, found: Callable[[Finding], object]) -> None:
+    def __init__(
+        self, order: HappensBefore, calls: Atomicity, found: Callable[[Finding], object]
+    ) -> None:
         self._order = order
+        self._calls = calls
         self._found = found
         #: What people know a lock as.
         self.name_of: Callable[[Hashable], str] = str
@@ -91,6 +99,8 @@ class LockOrder:
         state = self._order.state(thread)
         held = state.locks
         access = Access(thread, state.time, "takes it", held, stack, call)
+        self._calls.announce(access, state, call)
+        self._calls.common.taken(lock, access)
         self._holders[lock] = access
         if not waited or lock in held or not self.enabled:
             return

@@ -57,11 +57,18 @@ METHODS: dict[type, dict[str, tuple[str | None, str | None]]] = {
         "append": (GROW, None), "extend": (GROW, None), "insert": (REORDER, None),
         "pop": (SHRINK, None), "remove": (SHRINK, None), "clear": (SHRINK, None),
         "reverse": (REORDER, None),
+        **dict.fromkeys(
+            ["copy", "count", "decode", "endswith", "find", "hex", "index", "join", "partition",
+             "replace", "rfind", "split", "splitlines", "startswith", "strip", "translate"],
+            (COPY, None),
+        ),
     },
     array: {
         "append": (GROW, None), "extend": (GROW, None), "insert": (REORDER, None),
         "pop": (SHRINK, None), "remove": (SHRINK, None), "reverse": (REORDER, None),
         "byteswap": (REORDER, None), "frombytes": (GROW, None), "fromlist": (GROW, None),
+        "tobytes": (COPY, None), "tolist": (COPY, None), "tounicode": (COPY, None),
+        "tofile": (COPY, None), "index": (COPY, None), "count": (COPY, None),
     },
 }  # fmt: skip
 #: What is used like a dict.
@@ -75,13 +82,27 @@ _POSITION: dict[str, str | None] = {
     "seek": WRITE, "read": WRITE, "read1": WRITE, "readinto": WRITE, "readline": WRITE,
     "read_byte": WRITE, "tell": READ, "": None,
 }  # fmt: skip
-#: Objects of the standard library with a state that their methods change: how each accesses it.
-#: "" stands for the others; None: not at all.
-STATEFUL: dict[str, dict[str, str | None]] = {
+#: Objects of the standard library with a state that their methods change: how each accesses it, or
+#: the container that an attribute names. "" stands for the others; None: not at all.
+STATEFUL: dict[str, dict[str, Any]] = {
     "_io.StringIO": {"getvalue": READ, "tell": READ, "": WRITE},
     "_io.BytesIO": {"getvalue": READ, "getbuffer": READ, "tell": READ, "": WRITE},
     "_io.BufferedReader": _POSITION, "_io.BufferedRandom": _POSITION, "_io.FileIO": _POSITION,
-    "mmap.mmap": _POSITION,
+    "mmap.mmap": _POSITION, "gzip.GzipFile": _POSITION, "bz2.BZ2File": _POSITION,
+    "lzma.LZMAFile": _POSITION, "zipfile.ZipExtFile": _POSITION,
+    "tempfile._TemporaryFileWrapper": {"": None},  # what it has is watched
+    "tempfile.SpooledTemporaryFile": _POSITION, "codecs.StreamReaderWriter": _POSITION,
+    "wave.Wave_read": {"readframes": WRITE, "setpos": WRITE, "rewind": WRITE, "tell": READ, "": None},
+    "tarfile.TarFile": {"": WRITE},
+    "zipfile.ZipFile": {
+        "namelist": PEEK, "infolist": PEEK, "getinfo": PEEK, "write": GROW, "writestr": GROW,
+        "mkdir": GROW, "": None,
+    },
+    "logging.Logger": {
+        "addHandler": ("handlers", GROW), "removeHandler": ("handlers", SHRINK),
+        "hasHandlers": ("handlers", PEEK), "addFilter": ("filters", GROW),
+        "removeFilter": ("filters", SHRINK), "": None,
+    },
     "_hashlib.HASH": {"update": WRITE, "": READ},
     "_hashlib.HMAC": {"update": WRITE, "": READ},
     "hmac.HMAC": {"update": WRITE, "": READ},
@@ -94,7 +115,7 @@ STATEFUL: dict[str, dict[str, str | None]] = {
     "zlib.Decompress": {"": WRITE},
     "_bz2.BZ2Compressor": {"": WRITE},
     "_lzma.LZMACompressor": {"": WRITE},
-    "_csv.reader": {"": WRITE},
+    "_csv.reader": {"": WRITE}, "csv.DictReader": {"fieldnames": READ, "": WRITE},
     "itertools.tee": {"": WRITE},
     "configparser.ConfigParser": {"get": READ, "getint": READ, "sections": READ, "": WRITE},
     "xml.etree.ElementTree.Element": {"find": READ, "findall": READ, "get": READ, "": WRITE},
@@ -217,7 +238,13 @@ def changed_arguments(function: Any, name: str, module: str) -> range:
     return range(0) if position is None else range(position, position + 1)
 
 
-def stateful(kind: type) -> dict[str, str | None] | None:
+def compares_fields(kind: type) -> bool:
+    """Whether objects of a type are compared field by field, by code that nobody has written."""
+    parameters = getattr(kind, "__dataclass_params__", None)
+    return getattr(parameters, "eq", False) or hasattr(kind, "__attrs_attrs__")
+
+
+def stateful(kind: type) -> dict[str, Any] | None:
     """How the methods of a type, or of a base of it, access its state; None if it has none."""
     for base in mro_of_type(kind):
         found = STATEFUL.get(f"{module_of_type(base)}.{qualname_of_type(base)}")

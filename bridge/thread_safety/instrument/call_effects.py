@@ -23,6 +23,7 @@ from .builtins import (
     looks_deeply,
     module_of,
     name_of,
+    namespace,
     stateful,
     use_by,
 )
@@ -75,13 +76,27 @@ class CallEffects:
             self._recorder.record(shared, "its progress", WRITE, shared.name)
         elif is_array(bound):
             self._recorder.record_array(shared, WRITE if name in ARRAY_CHANGES else READ, bound)
+        elif is_a(bound, memoryview):
+            if name in ("tobytes", "tolist", "hex"):
+                self._recorder.record_array(shared, READ, bound)
         elif is_a(bound, CONTAINERS) and not self._is_own(module_of(function)):
             self._record_method(bound, shared, name, args, kwargs)
         else:
             modes = stateful(type(bound))
             mode = None if modes is None else modes.get(name, modes[""])
-            if mode is not None:
+            if type(mode) is tuple:
+                attribute, mode = mode
+                self._record_part(bound, shared, attribute, mode)
+            elif mode is not None:
                 self._recorder.record(shared, "its state", mode, shared.name)
+
+    def _record_part(self, bound: Any, shared: Shared, attribute: str, mode: str) -> None:
+        """A method uses a container that an attribute of its object names."""
+        value = namespace(bound).get(attribute)
+        self._shared.share(value, f"{shared.name}.{attribute}")
+        part = self._shared.get(value)
+        if part is not None:
+            self._recorder.record_structure(part, mode)
 
     def _record_method(
         self,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import logging
 import types
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-from ..detector import WRITE
 from ..libraries import Rules, module_of_type
 from .builtins import (
     CONTAINERS,
@@ -94,6 +94,8 @@ class Calls:
                 way = _ATTRIBUTE
             else:
                 bound = getattr(function, "__self__", None)
+                if module is None:  # a method of a file that is wrapped
+                    bound = getattr(getattr(function, "__wrapped__", None), "__self__", bound)
                 if issubclass(type(bound), types.ModuleType):
                     bound = None
                 if bound is not None:
@@ -146,7 +148,11 @@ class Calls:
         if type(bound) in RAW_LOCKS:
             return _LOCK
         self._effects.publish_arguments(function, bound, shared, args, kwargs)
-        if type(function) in _LASTING or type(bound) is contextvars.ContextVar:
+        if (
+            type(function) in _LASTING
+            or type(bound) is contextvars.ContextVar
+            or function is logging.getLogger
+        ):
             return _LASTING_VALUE
         return _NAMESPACE if function is vars and args else _PLAIN
 
@@ -248,6 +254,6 @@ class Calls:
 
     def _next(self, iterator: Any, *default: Any) -> Any:
         shared = self._shared.get(iterator)
-        if shared is not None and is_a(iterator, types.GeneratorType):
-            self._recorder.record(shared, "its progress", WRITE, shared.name)
+        if shared is not None:
+            self._containers.advanced(iterator, shared)
         return next(iterator, *default)

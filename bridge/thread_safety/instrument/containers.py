@@ -12,15 +12,18 @@ from typing import Any
 
 from ..detector import COPY, GROW, ITERATE, PEEK, READ, REORDER, SHRINK, TOUCH, WALK, WRITE
 from ..libraries import Rules
+from .array_regions import record_region
 from .builtins import (
     CONTAINERS,
     MAPPINGS,
     SEQUENCES,
+    compares_fields,
     has_key,
     is_a,
     is_array,
     namespace,
     position_of,
+    stateful,
 )
 from .documented import DocumentedObjects, viewed
 from .faults import guarded
@@ -86,7 +89,7 @@ class Containers:
                 self._recorder.record_item(shared, key, TOUCH)
                 self._recorder.record_structure(shared, GROW)
         elif is_array(container):
-            self._record_region(shared, container, key, READ)
+            record_region(self._recorder, shared, container, key, READ)
         elif is_a(container, memoryview):
             self._recorder.record_array(shared, READ, container)
         elif is_a(container, SEQUENCES):
@@ -125,7 +128,7 @@ class Containers:
             else:
                 self._recorder.record_overwriting(shared)
         elif is_array(container):
-            self._record_region(shared, container, key, WRITE)
+            record_region(self._recorder, shared, container, key, WRITE)
         elif is_a(container, memoryview):
             self._recorder.record_array(shared, WRITE, container)
         elif is_a(container, SEQUENCES):
@@ -137,24 +140,6 @@ class Containers:
         else:
             name = "__delitem__" if deletes else "__setitem__"
             self._documented.use(container, shared, name)
-
-    def _record_region(self, shared: Shared, container: Any, key: Any, mode: str) -> None:
-        """Parts of an array are variables of their own where an integer names them."""
-        first = key[0] if is_a(key, tuple) and key else key
-        if is_a(first, int) and container.base is None and container.shape:
-            self._recorder.record_item(shared, first % (container.shape[0] or 1), mode)
-            if mode == WRITE:
-                self._recorder.record_overwriting(shared)
-            return
-        if is_a(first, slice) and container.base is None and container.shape:
-            rows = range(*first.indices(container.shape[0]))
-            if 0 < len(rows) <= 64 and len(rows) < container.shape[0]:
-                for row in rows:
-                    self._recorder.record_item(shared, row, mode)
-                if mode == WRITE:
-                    self._recorder.record_overwriting(shared)
-                return
-        self._recorder.record_array(shared, mode, container)
 
     @guarded
     def keep(self, container: Any, value: Any, key: Any) -> None:
@@ -245,8 +230,26 @@ class Containers:
     def operand(self, value: Any) -> Any:
         """``value`` as a part of an expression."""
         shared = self._shared.known(value)
-        if shared is not None and not self._record_look(value, shared):
-            self._documented.read(value, shared)
+        if shared is not None:
+            if not self._record_look(value, shared):
+                self._documented.read(value, shared)
+        elif self.views:
+            self._look_at_view(value, COPY)
+        return value
+
+    def compared(self, value: Any) -> Any:
+        """``value`` as a part of a comparison."""
+        shared = self._shared.known(value)
+        if shared is not None and compares_fields(type(value)):
+            self._recorder.record_whole(shared, WALK)
+        return self.operand(value)
+
+    def matched(self, value: Any) -> Any:
+        """``value`` as the subject of a ``match`` with patterns that take it apart."""
+        shared = self._shared.known(value)
+        if shared is None or is_a(value, CONTAINERS) or is_array(value):
+            return self.whole(value)
+        self._recorder.record_whole(shared, WALK)
         return value
 
     def in_place(self, name: str, old: Any, value: Any) -> Any:
@@ -300,6 +303,7 @@ class Containers:
             return self._advance(iterable, shared)
         if is_a(iterable, CONTAINERS) or is_array(iterable):
             return self._walk(iterable, shared)
+        self.advanced(iterable, shared)
         self._documented.use(iterable, shared, "__iter__")
         return iterable
 
@@ -310,6 +314,15 @@ class Containers:
             self._recorder.record(shared, "its progress", WRITE, shared.name)
             return iterable
         return self.iterate(iterable)
+
+    @guarded
+    def advanced(self, iterator: Any, shared: Shared) -> None:
+        """An iterator goes on to what comes next."""
+        modes = stateful(type(iterator))
+        if modes is not None and modes.get("__next__", modes[""]) == WRITE:
+            self._recorder.record(shared, "its state", WRITE, shared.name)
+        elif is_a(iterator, types.GeneratorType):
+            self._recorder.record(shared, "its progress", WRITE, shared.name)
 
     def _walk(self, iterable: Any, shared: Shared) -> Iterator[Any]:
         self._recorder.record_structure(shared, ITERATE)

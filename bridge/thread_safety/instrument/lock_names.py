@@ -36,3 +36,4 @@ class LockNames:
             for each, name in found or parts(value, owner.name):
                 yield name, key_of(each)
                 yield name, key_of(namespace(each).get("_lock"))  # of a condition
+                yield name, namespace(each).get("_bridge_key")  # of a semaphore

@@ -37,12 +37,13 @@ def _begin(lock: Any) -> None:
     lock._clock = None
 
 
-def _wait(lock: Any, take: Callable[[bool, float], bool]) -> bool:
+def wait_for(recorder: Recorder, key: str, take: Callable[[bool, float], bool]) -> bool:
     """Take a lock, however long that lasts: somebody else has it."""
-    waiting: Waiting = lock._recorder.waiting
-    waiting.begin(lock._key)
+    waiting: Waiting = recorder.waiting
+    waiting.begin(key)
     try:
         while not take(True, _LOOK_S):
+            waiting.begin(key)  # once more: a semaphore has taken a lock of its own meanwhile
             waiting.look()
     finally:
         waiting.end()
@@ -78,6 +79,7 @@ class TracedLock:
     __slots__ = ("__weakref__", "_clock", "_depth", "_key", "_lock", "_owner")
 
     _recorder: Recorder
+    _key: str
 
     def __init__(self) -> None:
         self._lock = _thread.allocate_lock()
@@ -96,7 +98,9 @@ class TracedLock:
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         lasting = blocking and timeout == -1
         if lasting:
-            got = self._lock.acquire(False) or _wait(self, self._lock.acquire)
+            got = self._lock.acquire(False) or wait_for(
+                self._recorder, self._key, self._lock.acquire
+            )
         else:
             got = self._lock.acquire(blocking, timeout)
         if got:
@@ -138,6 +142,7 @@ class TracedRLock(_RLock):  # type: ignore[misc]
     __slots__ = ("_clock", "_depth", "_key", "_owner")
 
     _recorder: Recorder
+    _key: str
 
     def __new__(cls, *args: Any, **kwargs: Any) -> TracedRLock:
         self: TracedRLock = super().__new__(cls, *args, **kwargs)
@@ -147,7 +152,7 @@ class TracedRLock(_RLock):  # type: ignore[misc]
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         lasting = blocking and timeout == -1
         if lasting:
-            got = super().acquire(False) or _wait(self, super().acquire)
+            got = super().acquire(False) or wait_for(self._recorder, self._key, super().acquire)
         else:
             got = super().acquire(blocking, timeout)
         if got:

@@ -74,8 +74,8 @@ def compared(node: ast.Compare) -> ast.expr:
             return found
         return ast.copy_location(ast.UnaryOp(ast.Not(), found), node)
     if not any(isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) for op in node.ops):
-        node.left = operand(node.left)
-        node.comparators = [operand(value) for value in node.comparators]
+        node.left = operand(node.left, "compared")
+        node.comparators = [operand(value, "compared") for value in node.comparators]
     return node
 
 
@@ -98,11 +98,25 @@ def tested(node: ast.expr) -> ast.expr:
     return call(node, CONTAINERS, "test", node)
 
 
-def operand(node: ast.expr) -> ast.expr:
+def operand(node: ast.expr, name: str = "operand") -> ast.expr:
     """A part of an expression with an operator."""
     if isinstance(node, ast.Constant | ast.BinOp | ast.JoinedStr | ast.UnaryOp):
         return node
-    return call(node, CONTAINERS, "operand", node)
+    return call(node, CONTAINERS, name, node)
+
+
+def matched(node: ast.Match) -> ast.expr:
+    """The subject of a ``match``: all of it is read if patterns take it apart."""
+    patterns = [pattern for case in node.cases for pattern in ast.walk(case.pattern)]
+    fields = (
+        [*each.patterns, *each.kwd_patterns]
+        for each in patterns
+        if isinstance(each, ast.MatchClass)
+    )
+    apart = any(isinstance(each, ast.MatchSequence | ast.MatchMapping) for each in patterns)
+    if apart or any(len(each) > 1 for each in fields):
+        return call(node.subject, CONTAINERS, "matched", node.subject)
+    return node.subject
 
 
 def operated(node: ast.BinOp) -> ast.expr:

@@ -14,28 +14,10 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from .operations import (
-    CALLS,
-    CONTAINERS,
-    DECISIONS,
-    VARIABLES,
-    attribute,
-    call,
-    called,
-    cell,
-    compared,
-    delegated,
-    in_place_function,
-    item,
-    iterated,
-    mark,
-    operated,
-    settled,
-    statement,
-    tested,
-    took,
-    took_value,
-    whole,
+from .operations import (  # isort: skip
+    CALLS, CONTAINERS, DECISIONS, VARIABLES, attribute, call, called, cell, compared, delegated,
+    in_place_function, item, iterated, mark, matched, operand, operated, settled, statement, tested,
+    took, took_value, whole,
 )  # fmt: skip
 from .symbols import Scope, Symbols
 from .syntax import is_place, leaves, loaded_names, looks_at_its_caller, stored_names
@@ -178,7 +160,7 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST | list[ast.stmt]:
         told = self._written(node, [node.target])
-        value = self.visit(node.value)
+        value = operand(self.visit(node.value))
         if isinstance(node.target, ast.Name):
             # the old value may be a shared container, which changes in place
             old = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
@@ -238,6 +220,11 @@ class _Rewriter(ast.NodeTransformer):
         node.body, node.orelse = self._block(node.body), self._block(node.orelse)
         undone, self._undone = self._undone, undone
         return [node, settled(node, [test, *undone])]
+
+    def visit_Match(self, node: ast.Match) -> ast.AST:
+        self.generic_visit(node)
+        node.subject = matched(node)
+        return node
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
         node.test = self._decided(None, node.test)

@@ -41,8 +41,8 @@ _PROGRAM = 4
 
 #: What the program calls, and what may call the program again. The probe does, too.
 _PASSED_THROUGH = frozenset(
-    ["bridge.adapter", "bridge.context", "bridge.tool", "importlib._bootstrap",
-     "importlib._bootstrap_external"]
+    ["bridge.adapter", "bridge.context", "bridge.tool", "contextlib", "importlib._bootstrap",
+     "importlib._bootstrap_external", "queue", "threading"]
 )  # fmt: skip
 #: The parts of the checker that run calls.
 _RUN_CALLS = frozenset([f"{_PACKAGE}.watched_calls", f"{_PACKAGE}.exercise"])

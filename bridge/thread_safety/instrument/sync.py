@@ -20,7 +20,7 @@ from typing import Any
 from ..detector import Clock
 from .calls import Calls
 from .decisions import Decisions
-from .locks import traced_lock, traced_rlock
+from .locks import traced_lock, traced_rlock, wait_for
 from .modules import is_bridge
 from .recorder import Recorder
 
@@ -256,11 +256,15 @@ class SyncTracing:
             semaphore._bridge_key = f"semaphore {next(_numbers)}"
 
         def acquire(original: Any, semaphore: Any, *args: Any, **kwargs: Any) -> Any:
-            got = original(semaphore, *args, **kwargs)
             permits = semaphore.__dict__.get("_bridge_permits")
+            lasting = permits == 1 and not args and not kwargs
+            got = original(semaphore, *((False,) if lasting else args), **kwargs)
+            if lasting and not got:
+                take = functools.partial(original, semaphore)
+                got = wait_for(recorder, semaphore._bridge_key, take)
             if got and permits == 1:
                 semaphore._bridge_owner = recorder.thread
-                recorder.acquire(semaphore._bridge_key)
+                recorder.acquire(semaphore._bridge_key, lasting)
                 with recorder.lock:
                     recorder.receive_softly(semaphore.__dict__.get("_bridge_clock"))
             elif got and permits == 0:

@@ -138,6 +138,9 @@ class Variables:
         """``object.name`` was written or deleted; ``written``: what ``before_write`` has returned."""
         shared = self._shared.get(object)
         if shared is None:
+            rule = self._rules.for_attribute_change(object, name)
+            if rule is not None:
+                self._recorder.record_use(rule)
             return
         if is_local(object):
             self._locals.written(shared, name)

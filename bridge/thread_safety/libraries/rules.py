@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 from typing import Any
 
 from .effects import WRITES, Effects
@@ -14,6 +15,13 @@ from .type_names import module_of_type, qualname_of_type
 _WATCHED = frozenset(["numpy", "builtins", "array", "collections"])
 #: The methods of ``os.environ`` that change nothing.
 _LOOKS_AT_ENVIRONMENT = frozenset(["get", "copy", "items"])
+#: Settings of libraries that are mappings, by the name of their type.
+_GLOBAL_MAPPINGS = {"RcParams": "matplotlib.rcParams"}
+_CHANGES_MAPPING = frozenset(["update", "setdefault", "pop", "popitem", "clear"])
+#: Those that are written as attributes.
+_OPTIONS = "DictWrapper", "pandas._config.config", "set_option"
+_OF_MODULE = "a module is one for the process: pass it as an argument, or set it once in setup()"
+_STREAMS = frozenset(["stdin", "stdout", "stderr"])
 #: Modules of the standard library that define what another one offers.
 _OFFERED_BY = {"posix": "os", "_signal": "signal", "_py_warnings": "warnings"}
 
@@ -94,6 +102,8 @@ class Rules:
         """
         if bound is os.environ or self.for_type(type(bound)) is not None:
             return True
+        if qualname_of_type(type(bound)) in _GLOBAL_MAPPINGS:
+            return True
         entry = self._entry_of(function, bound)
         return entry is not None and entry.is_rule
 
@@ -101,6 +111,9 @@ class Rules:
         """What is documented against a call of ``function``, a method of ``bound``, from tools."""
         if bound is os.environ and _name(function) not in _LOOKS_AT_ENVIRONMENT:
             return self._environment()
+        if qualname_of_type(type(bound)) in _GLOBAL_MAPPINGS:
+            changes = _name(function) in _CHANGES_MAPPING
+            return self.for_item_change(bound) if changes else None
         entry = self._entry_of(function, bound)
         if entry is None or not entry.is_rule:
             return None
@@ -112,7 +125,25 @@ class Rules:
 
     def for_item_change(self, container: Any) -> Rule | None:
         """What is documented against ``container[…] = …`` and ``del container[…]`` in tools."""
-        return self._environment() if container is os.environ else None
+        if container is os.environ:
+            return self._environment()
+        module, name = module_of_type(type(container)), qualname_of_type(type(container))
+        if name not in _GLOBAL_MAPPINGS or _resolve(_GLOBAL_MAPPINGS[name]) is not container:
+            return None
+        entry = self._entry(module, _GLOBAL_MAPPINGS[name].rpartition(".")[2])
+        return None if entry is None else _process_rule(entry)
+
+    def for_attribute_change(self, object: Any, name: str) -> Rule | None:
+        """What is to be said against ``object.name = …`` in tools, where nobody watches the object."""
+        kind = type(object)
+        if kind is types.ModuleType:
+            if object.__name__ == "sys" and name in _STREAMS:
+                return None  # they are compared before and after a call
+            return Rule(f"{object.__name__}.{name}", _OF_MODULE, changes_process=True)
+        if kind.__name__ == _OPTIONS[0] and module_of_type(kind) == _OPTIONS[1]:
+            entry = self._entry(*_OPTIONS[1:])
+            return None if entry is None else _process_rule(entry)
+        return None
 
     # -- parts ------------------------------------------------------------------------------
 

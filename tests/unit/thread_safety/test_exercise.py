@@ -9,7 +9,7 @@ import time
 import pytest
 
 from bridge.errors import CallError
-from bridge.thread_safety import check_adapter
+from bridge.thread_safety import check_adapter, exercise, placement
 from bridge.thread_safety.schedule import Schedule
 
 ADAPTER = """
@@ -65,6 +65,7 @@ def test_as_many_calls_are_made_as_asked_for(directory):
 
 SEEN = """
 import mmap
+import queue
 import threading
 
 from bridge import ThreadSafeAdapter, tool
@@ -139,6 +140,36 @@ class Endless(ThreadSafeAdapter):
     @tool
     def never(self):
         self.wait()
+
+
+class Waits(ThreadSafeAdapter):
+    # nobody puts anything
+
+    def setup(self):
+        self.items = queue.Queue()
+
+    @tool
+    def take(self):
+        return self.items.get()
+
+    @tool
+    def look(self):
+        return self.items.empty()
+
+
+class SlotAndLock(ThreadSafeAdapter):
+    def setup(self):
+        self.slot, self.lock = threading.Semaphore(1), threading.Lock()
+
+    @tool
+    def one(self):
+        with self.slot, self.lock:
+            return 1
+
+    @tool
+    def two(self):
+        with self.lock, self.slot:
+            return 2
 """
 
 
@@ -181,6 +212,22 @@ def test_a_check_ends_at_its_limit_and_says_where_threads_stand(seen):
     assert any("in Endless.wait" in line for line in report.stopped)
     assert "Stopped" in report.text
     assert report.describe()["stopped"] == report.stopped
+
+
+def test_calls_of_several_tools_that_never_end_fail_the_check(seen, monkeypatch):
+    for module in (placement, exercise):
+        monkeypatch.setattr(module, "PATIENCE_S", 0.5)
+    report = check_adapter("seen_tools:Waits", seen, calls=16)
+    assert report.failed
+    assert "did not end" in report.stopped[0]
+    assert any("in Waits.take" in line for line in report.stopped)
+
+
+def test_a_deadlock_of_a_semaphore_and_a_lock_ends_and_is_reported(seen):
+    report = check_adapter("seen_tools:SlotAndLock", seen, calls=16)
+    names = {finding.variable for finding in report.findings}
+    assert names == {"SlotAndLock.lock and SlotAndLock.slot"}
+    assert report.stopped == []
 
 
 def test_the_same_seed_draws_the_same_pauses():

@@ -17,6 +17,7 @@ from bridge.thread_safety.process_state import ProcessState
         (lambda patch, path: patch.chdir(path), "the working directory"),
         (lambda patch, path: patch.setenv("LEFT_BEHIND", "1"), "the environment (os.environ)"),
         (lambda patch, path: patch.setattr("sys.stdout", None), "sys.stdout"),
+        (lambda patch, path: patch.syspath_prepend(str(path)), "sys.path"),
         (lambda patch, path: warnings.simplefilter("ignore"), "the warnings filters"),
     ],
 )

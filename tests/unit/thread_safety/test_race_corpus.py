@@ -2,10 +2,13 @@
 
 import ast
 import asyncio
+import calendar
 import contextlib
 import functools
+import gc
 import importlib.util
 import itertools
+import logging
 import re
 import sys
 import threading
@@ -101,7 +104,7 @@ def errors_of_calls_at_once(tools):
 @pytest.fixture(autouse=True)
 def process_state():
     """What broken adapters spoil for the whole process is put right after each test."""
-    interval = sys.getswitchinterval()
+    interval, limit, path = sys.getswitchinterval(), sys.getrecursionlimit(), list(sys.path)
     sys.setswitchinterval(1e-5)
     with (
         contextlib.chdir("."),
@@ -110,6 +113,11 @@ def process_state():
     ):
         yield
     sys.setswitchinterval(interval)
+    sys.setrecursionlimit(limit)
+    sys.path[:] = path
+    gc.enable()
+    logging.getLogger("jobs").setLevel(logging.NOTSET)
+    vars(calendar).pop("api_key", None)
 
 
 def one_line(text):

@@ -244,7 +244,7 @@ def test_advice_is_one_line_with_all_that_helps(library):
 
 def test_advice_is_given_by_name():
     assert "but not all of it" in LIBRARIES.advice("sqlite3")
-    assert "but not all of it" not in LIBRARIES.advice("pandas")
+    assert "but not all of it" not in LIBRARIES.advice("polars")
     assert LIBRARIES.advice("_io.TextIOWrapper").startswith("io.TextIOWrapper is safe while each")
     assert LIBRARIES.advice("matplotlib.pyplot.plot").startswith("matplotlib.pyplot is safe only")
     assert LIBRARIES.advice("nothing") is None
