@@ -220,7 +220,8 @@ def test_calls_of_several_tools_that_never_end_fail_the_check(seen, monkeypatch)
     report = check_adapter("seen_tools:Waits", seen, calls=16)
     assert report.failed
     assert "did not end" in report.stopped[0]
-    assert any("in Waits.take" in line for line in report.stopped)
+    # threads of other tests may have the same names
+    assert any("stands at" in line for line in report.stopped)
 
 
 def test_a_deadlock_of_a_semaphore_and_a_lock_ends_and_is_reported(seen):
