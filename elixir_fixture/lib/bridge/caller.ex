@@ -69,8 +69,11 @@ defmodule Bridge.Caller do
   # With how many bytes of the request were in shared memory.
   defp measured({answer, wait}) do
     case Answer.measured(answer) do
-      {result, nil} -> {result, nil}
-      {result, received} -> {result, Tuple.append(received, if(wait, do: wait.shared, else: 0))}
+      {result, nil} ->
+        {result, nil}
+
+      {result, {bytes_in, queued_us, shared_in}} ->
+        {result, {bytes_in, queued_us, shared_in, if(wait, do: wait.shared, else: 0)}}
     end
   end
 

@@ -15,7 +15,7 @@ defmodule Bridge.Test.Callers do
 
   @doc "Starts so many callers of a client, and returns them with what they will do."
   def start(client, count) do
-    for _ <- 1..count do
+    for _ <- 1..count//1 do
       plan = %{
         call: Enum.random([:call, :call, :stream]),
         timeout: Enum.random([0, 1, 5, 20, 50]),
