@@ -36,7 +36,10 @@ def __getattr__(name: str) -> object:
 
 def load_rest() -> None:
     """Load what no start needs, and calls, questions about the process and its end may."""
+    from ..wire import load_rest as load_rest_of_values
     from . import activity, errand, nesting, report, stacks  # noqa: F401
+
+    load_rest_of_values()
 
 
 __all__ = [

@@ -7,15 +7,13 @@ import os
 import sys
 import threading
 
-from ..calls import Dispatcher, Interrupter
-from ..calls import load_rest as load_calls
+from ..calls import Dispatcher, Interrupter, load_rest
 from ..errors import AdapterError, BridgeError, CallError, EncodeError, UsageError, shorten
 from ..gil import GilWatch, describe_python
 from ..loading import build, check_workers, trace_of
 from ..log import forgive_lost_output
 from ..threads import start_thread
 from ..transports.stdio import StdioTransport
-from ..wire import load_rest as load_wire
 from .adapter_life import build_adapter, close, find, make_pool, max_async, set_up
 from .announcement import announce, announce_metrics, describe, reports
 from .engine import engage
@@ -57,9 +55,8 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .watcher import Watcher
 
-#: How long a thread may keep the GIL, in seconds: while one computes, the others wait for that. A
-#: quick call waits twice. It costs nothing while nobody waits. Of 16 calls that compute in Python at
-#: once it costs a quarter, measured against the usual 5 ms (244 ms, not 192); at 0.5 ms a tenth.
+#: How long a thread may keep the GIL, in seconds: while one computes, the others wait, and a quick call
+#: twice. 16 calls that compute in Python at once take 244 ms, with the usual 5 ms 192, with 0.5 ms 210.
 SWITCH_INTERVAL_S = 0.0001
 #: What the end may take beyond the grace.
 _MARGIN_S = 0.4
@@ -260,21 +257,24 @@ class Server:
     ) -> str:
         from .memory import MemoryWatch
 
-        memory, complete = MemoryWatch(), False
+        memory, complete, look_again_s = MemoryWatch(), False, 0.5
         while True:
-            reason = self.queue.take(memory.look())  # within half a second
-            if not complete and reason is None:
-                complete = True  # while there are descriptors, and the files are of this version
-                load_calls()
-                load_wire()
+            reason = self.queue.take(look_again_s)
             if reason is not None and (stdio is None or not stdio.hands_over(reason)):
                 return reason
-            dispatcher.catch_up()
-            if stdio is not None:
-                stdio.let_go()
-            status = dispatcher.stuck.look()
-            if grpc is not None:
-                grpc.set_health(status == "serving")
+            try:
+                dispatcher.catch_up()
+                if stdio is not None:
+                    stdio.let_go()
+                status = dispatcher.stuck.look()
+                if grpc is not None:
+                    grpc.set_health(status == "serving")
+                look_again_s = memory.look()  # within half a second
+                if not complete and reason is None:
+                    load_rest()  # while there are descriptors, and the files are of this version
+                    complete = True
+            except (MemoryError, OSError, ImportError, RuntimeError):
+                pass  # no memory, descriptor, file or thread just now: at the next look, and calls go on
             # somebody else may hold the pipe open that would have told us
             if self._settings.descriptors is not None and os.getppid() != self._parent:
                 return "parent gone"

@@ -304,6 +304,31 @@ class StartsAChildAndFails(Faults):
         raise OSError("no model, no service")
 
 
+class HasNoMemoryForModules(Faults):
+    """Whatever the package loads once it serves finds no memory, until a tool ends that."""
+
+    def setup(self) -> None:
+        self.asked: list[str] = []
+        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == "bridge.wire.tables":  # which no start needs
+            self.asked.append(name)
+            raise MemoryError
+
+    @tool
+    def asked_for(self) -> list[str]:
+        return list(self.asked)
+
+    @tool
+    def finds_memory(self) -> None:
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+
+    @tool
+    def is_loaded(self, name: str) -> bool:
+        return name in sys.modules
+
+
 class ClosesBadly(Faults):
     def close(self) -> None:
         sys.exit("close() has had enough")

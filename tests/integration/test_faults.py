@@ -13,6 +13,7 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,16 @@ def test_a_result_for_which_there_is_no_memory_fails_its_call(any_peer):
     assert any_peer.call("echo", [1]) == 1
 
 
+def test_a_process_without_memory_for_what_it_loads_later_goes_on_and_loads_it_then(start):
+    peer = start(adapter="fault_tools:HasNoMemoryForModules")
+    wait_until(lambda: len(peer.call("asked_for")) > 1, "a second look for what is to be loaded")
+    missing = peer.call("asked_for")[0]
+    assert not peer.call("is_loaded", [missing])
+    peer.call("finds_memory")
+    wait_until(lambda: peer.call("is_loaded", [missing]), "that it is loaded")
+    assert leaves_in_time(peer)
+
+
 def test_a_tool_that_closes_standard_descriptors_harms_nobody(any_peer):
     assert any_peer.call("closes_fd_1") is None
     assert any_peer.call("echo", [1]) == 1
@@ -289,7 +300,8 @@ def test_a_process_that_was_forked_to_load_holds_no_pipe_either(start):
         with pytest.raises(TransportClosed):
             peer.notification("never")
     finally:
-        os.kill(child, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # the watcher may have found it
+            os.kill(child, signal.SIGKILL)
 
 
 # -- threads --------------------------------------------------------------------------------
