@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,9 @@ from scripts.stress.libraries.table import rows_of
 
 from .pairs import PAIRS, adapters, fault_of, fault_of_adapter, has_all, is_installed
 
+#: The programs of the pairs close nothing.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
 ROWS = Effects().rows()
 NAMES = {library.name for library in Libraries()}
 #: Too heavy, or with threads of their own: scripts/libraries runs all.
@@ -18,6 +23,13 @@ LIGHT = [
     "cachetools", "jinja2", "msgpack", "more-itertools", "psutil", "protobuf", "requests", "sqlite3",
     "sortedcontainers",
 ]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """What they have left is collected here, and no other test is warned of it."""
+    yield
+    gc.collect()
 
 
 def test_there_are_eighty_libraries():

@@ -41,7 +41,7 @@ defmodule Bridge.LogTest do
     assert {level, text} == {:warning, "shop: sold"}
 
     assert %{
-             file: '/srv/shop.py',
+             file: ~c"/srv/shop.py",
              line: 20,
              python_function: "sell",
              python_logger: "shop",

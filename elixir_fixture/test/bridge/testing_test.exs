@@ -28,7 +28,7 @@ defmodule Bridge.TestingTest do
     def killed, do: Process.exit(self(), :kill)
 
     @doc "What has no form on the wire."
-    def formless, do: %{pid: [:erlang.list_to_pid('<0.0.0>')]}
+    def formless, do: %{pid: [:erlang.list_to_pid(~c"<0.0.0>")]}
 
     @doc "Waits for ever."
     def hang, do: Process.sleep(:infinity)
