@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import Any
 
 from bridge import ThreadSafeAdapter, tool
@@ -30,6 +31,19 @@ class Tools(ThreadSafeAdapter):
     @tool
     def make(self, size: int) -> bytes:
         return bytes(size)
+
+    @tool
+    def forks(self, size: int, fifo: str) -> bytes:
+        """The parent answers at once; the child returns as well, when somebody has opened the FIFO."""
+        self.child = os.fork()
+        if self.child == 0:
+            with open(fifo):
+                return b"c" * size
+        return b"p" * size
+
+    @tool
+    def await_child(self) -> None:
+        os.waitpid(self.child, 0)
 
     @tool
     def nested(self, size: int) -> Any:

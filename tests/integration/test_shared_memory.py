@@ -144,6 +144,23 @@ def test_a_call_that_was_cancelled_gives_its_places_back(peer: MemoryPeer) -> No
     wait_until(lambda: places_are_free(peer))
 
 
+def test_a_forked_child_writes_over_nothing(peer: MemoryPeer, tmp_path: Path) -> None:
+    assert peer.call("make", [1 << 20])[0] is None  # so that the child has a file
+    peer.release()
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    error, value = peer.call("forks", [3 << 20, str(fifo)])
+    assert error is None
+    assert value == b"p" * (3 << 20)
+    assert peer.place is not None
+    _, offset, size = peer.place
+    with open(fifo, "w"):  # it goes on now, and returns what it has
+        assert peer.call("await_child") == (None, None)
+    with open(peer.path(), "rb") as file:
+        file.seek(offset)
+        assert b"c" not in file.read(size)
+
+
 @pytest.mark.parametrize(
     "prefixed",
     [

@@ -127,6 +127,10 @@ class StdioMemory(Lender):
             self._opened = params[1]
             self._said.set()
 
+    def forked(self) -> None:
+        """In a process that a tool has forked: it would take the same places as its parent, and write over them."""
+        self._opened = False
+
     def accept(self, event: LentReceived) -> Any:
         """Take the place of a message that has come, which is given back with what is returned.
 

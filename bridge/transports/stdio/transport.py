@@ -118,5 +118,7 @@ class StdioTransport:
         self._connection.drain()
 
     def forked(self) -> None:
-        """In a process that a tool has forked: the pipes are the parent's."""
+        """In a process that a tool has forked: the pipes are the parent's, and so is shared memory."""
         self._pipes.forked()
+        if self._channel.memory is not None:
+            self._channel.memory.forked()
