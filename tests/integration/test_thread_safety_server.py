@@ -115,8 +115,9 @@ def test_each_finding_is_logged_once(serve):
 def test_strict_raises_in_the_call(serve):
     peer = serve("Racy", "--thread-safety-strict")
     outcomes = call_twice_at_once(peer)
-    (error,) = [outcome for outcome in outcomes if outcome is not None]
-    assert "Racy.n" in str(error)
+    errors = [outcome for outcome in outcomes if outcome is not None]
+    assert errors  # of one call, or of both, where each reads after the other has written
+    assert all("Racy.n" in str(error) for error in errors)
 
 
 def test_the_report_is_written_at_the_end(serve, tmp_path):
