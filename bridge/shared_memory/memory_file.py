@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mmap import mmap
 
+    from .mapping import Mapping
+
 #: With so many random bytes the file begins: whoever opens it by a number sees whether it is this one.
 TOKEN_BYTES = 32
 
@@ -30,6 +32,9 @@ class MemoryFile:
         import fcntl
 
         self.pid = os.getpid()
+        self._size = 0
+        self._mapping: Mapping | None = None
+        self._maps = True
         low = os.memfd_create("bridge", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             # above 9: a low number could be one that somebody uses by convention
@@ -49,16 +54,23 @@ class MemoryFile:
     def grow(self, size: int, more: int) -> None:
         """Reserve ``more`` bytes beyond the first ``size``. Raises ``OSError`` if there are none."""
         os.posix_fallocate(self.descriptor, size, more)
+        self._size = size + more
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Copy data to a place, without the GIL."""
         rest = memoryview(data).cast("B")
+        mapping = self._mapped(offset + len(rest))
+        if mapping is not None and mapping.write(offset, data):
+            return
         while rest:
             count = os.pwrite(self.descriptor, rest, offset)
             offset, rest = offset + count, rest[count:]
 
     def read(self, offset: int, size: int) -> bytes:
         """A copy of what is at a place, made without the GIL."""
+        mapping = self._mapped(offset + size)
+        if mapping is not None:
+            return mapping.read(offset, size)
         data = os.pread(self.descriptor, size, offset)
         while len(data) < size:  # Linux reads 2 GiB at a time
             more = os.pread(self.descriptor, size - len(data), offset + len(data))
@@ -75,7 +87,25 @@ class MemoryFile:
 
     def close(self) -> None:
         """Give the file back. What is mapped stays as long as that is used."""
+        self._mapping, self._maps = None, False
         os.close(self.descriptor)
+
+    def _mapped(self, end: int) -> Mapping | None:
+        """All that is reserved; None: that cannot be mapped, or ends before ``end``.
+
+        Two threads may map it at once, which does no harm.
+        """
+        mapping, size = self._mapping, self._size
+        if end > size or not self._maps:
+            return None
+        if size > TOKEN_BYTES and (mapping is None or mapping.size < end):
+            try:
+                from .mapping import Mapping  # not where Python was built without ctypes
+
+                mapping = self._mapping = Mapping(self.descriptor, size)
+            except (ImportError, AttributeError, OSError, ValueError):
+                mapping, self._mapping, self._maps = None, None, False
+        return mapping
 
 
 def why_unavailable() -> str | None:

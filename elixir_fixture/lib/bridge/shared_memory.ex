@@ -6,7 +6,8 @@ defmodule Bridge.SharedMemory do
   # Python makes it (`memfd_create`), and tells its process id, the number of its descriptor, and random
   # bytes with which the file begins. Who opens `/proc/PID/fd/N` looks for these first: the process may be
   # in another container or on another machine, or be gone, and its number be another's. A raw file is for
-  # the process alone that opens it, so each one that reads or writes opens it anew.
+  # the process alone that opens it, so each one that reads or writes opens it anew: where somebody waits,
+  # before there is something to be done, and closes it after that.
 
   @typedoc "Process id and descriptor of Python's, and what is in the beginning of the file."
   @type file :: {pid :: pos_integer, descriptor :: non_neg_integer, token :: binary}
@@ -18,27 +19,51 @@ defmodule Bridge.SharedMemory do
   @tries 100
   @pause_ms 20
 
+  @typedoc "The file, opened by the process that uses it."
+  @opaque device :: :file.fd()
+
   @doc "Whether the file can be opened for reading and writing."
   @spec check(file) :: :ok | {:error, term}
-  def check(file), do: with_open(file, fn _device -> :ok end)
+  def check(file), do: with({:ok, device} <- open(file), do: close(device))
 
-  @doc "All that is in a place."
-  @spec read(file, place) :: {:ok, binary} | {:error, term}
-  def read(file, {_number, offset, size}) do
-    with_open(file, fn device -> read_all(device, offset, size, []) end)
+  @doc "Opens the file, if it is there and the one that is meant."
+  @spec open(file) :: {:ok, device} | {:error, term}
+  def open({pid, descriptor, token} = file)
+      when is_integer(pid) and is_integer(descriptor) and is_binary(token) and token != "" do
+    with {:ok, device} <- open("/proc/#{pid}/fd/#{descriptor}", @tries) do
+      case :file.pread(device, 0, byte_size(token)) do
+        {:ok, ^token} ->
+          {:ok, device}
+
+        _other ->
+          close(device)
+          {:error, {:another_file, file}}
+      end
+    end
   end
 
+  def open(file), do: {:error, {:no_file, file}}
+
+  @doc "Closes the file; of a process that ends it is closed as well."
+  @spec close(device) :: :ok
+  def close(device) do
+    _closed = :file.close(device)
+    :ok
+  end
+
+  @doc "All that is in a place."
+  @spec read(device, place) :: {:ok, binary} | {:error, term}
+  def read(device, {_number, offset, size}), do: read_all(device, offset, size, [])
+
   @doc "Writes parts to a place that begins at `offset`; each has its own within it."
-  @spec write(file, offset :: non_neg_integer, [{non_neg_integer, iodata}]) ::
+  @spec write(device, offset :: non_neg_integer, [{non_neg_integer, iodata}]) ::
           :ok | {:error, term}
-  def write(file, offset, parts) do
-    with_open(file, fn device ->
-      Enum.reduce_while(parts, :ok, fn {at, data}, :ok ->
-        case :file.pwrite(device, offset + at, data) do
-          :ok -> {:cont, :ok}
-          error -> {:halt, error}
-        end
-      end)
+  def write(device, offset, parts) do
+    Enum.reduce_while(parts, :ok, fn {at, data}, :ok ->
+      case :file.pwrite(device, offset + at, data) do
+        :ok -> {:cont, :ok}
+        error -> {:halt, error}
+      end
     end)
   end
 
@@ -58,26 +83,6 @@ defmodule Bridge.SharedMemory do
         error
     end
   end
-
-  defp with_open({pid, descriptor, token} = file, work)
-       when is_integer(pid) and is_integer(descriptor) and is_binary(token) and token != "" do
-    case open("/proc/#{pid}/fd/#{descriptor}", @tries) do
-      {:ok, device} ->
-        try do
-          case :file.pread(device, 0, byte_size(token)) do
-            {:ok, ^token} -> work.(device)
-            _other -> {:error, {:another_file, file}}
-          end
-        after
-          :file.close(device)
-        end
-
-      error ->
-        error
-    end
-  end
-
-  defp with_open(file, _work), do: {:error, {:no_file, file}}
 
   defp open(path, tries) do
     case :file.open(path, [:raw, :read, :write, :binary]) do

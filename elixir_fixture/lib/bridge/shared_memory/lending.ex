@@ -47,6 +47,8 @@ defmodule Bridge.SharedMemory.Lending do
   def reserve(%{outbox: %{open: true}} = connection, writer, size) do
     id = connection.next_id
     monitor = :erlang.monitor(:process, writer, tag: :bridge_memory_down)
+    # it opens the file while Python looks for a place
+    send(writer, {:bridge_file, connection.lending.file})
     connection = Sending.send_request(connection, "$/reserve", [size])
 
     update(connection, fn lending ->
@@ -214,7 +216,7 @@ defmodule Bridge.SharedMemory.Lending do
   defp read(connection, kind, id, frame, {number, _offset, _size} = place) do
     {client, file} = {self(), connection.lending.file}
 
-    reader = spawn(fn -> send(client, {:bridge_read, self(), SharedMemory.read(file, place)}) end)
+    reader = spawn(fn -> read_for(client, file, place) end)
     monitor = :erlang.monitor(:process, reader, tag: :bridge_memory_down)
 
     update(connection, fn lending ->
@@ -224,6 +226,12 @@ defmodule Bridge.SharedMemory.Lending do
           reading: Map.put(lending.reading, id, :queue.new())
       }
     end)
+  end
+
+  # The file is closed by the end of the process, when the answer is under way.
+  defp read_for(client, file, place) do
+    result = with {:ok, device} <- SharedMemory.open(file), do: SharedMemory.read(device, place)
+    send(client, {:bridge_read, self(), result})
   end
 
   defp wanted?(connection, id) do

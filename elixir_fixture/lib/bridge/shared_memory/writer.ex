@@ -65,14 +65,23 @@ defmodule Bridge.SharedMemory.Writer do
     Process.monitor(caller)
     Process.monitor(client)
     send(client, {:bridge_reserve, self(), size})
+    await_place(client, alias, parts, size, nil)
+  end
 
+  # `opened` is the file in which the place mostly is, opened while Python looks for one.
+  defp await_place(client, alias, parts, size, opened) do
     receive do
-      {:bridge_granted, {file, number, offset}} ->
-        case SharedMemory.write(file, offset, parts) do
-          :ok ->
-            send(alias, {alias, {:written, {number, offset, size}}})
-            await_end()
+      {:bridge_file, file} ->
+        opened = if file, do: {file, SharedMemory.open(file)}
+        await_place(client, alias, parts, size, opened)
 
+      {:bridge_granted, {file, number, offset}} ->
+        with {:ok, device} <- opened(opened, file),
+             :ok <- SharedMemory.write(device, offset, parts) do
+          # the file is closed by the end of this process
+          send(alias, {alias, {:written, {number, offset, size}}})
+          await_end()
+        else
           {:error, reason} ->
             send(client, {:bridge_unwritable, reason})
             send(alias, {alias, :no_room})
@@ -91,6 +100,9 @@ defmodule Bridge.SharedMemory.Writer do
       @patience_ms -> send(alias, {alias, :no_room})
     end
   end
+
+  defp opened({file, opened}, file), do: opened
+  defp opened(_another, file), do: SharedMemory.open(file)
 
   defp await_end do
     receive do
