@@ -80,6 +80,7 @@ class BridgeCollector(Collector):
             "Tools in which an exception was raised, as nobody awaited them any more.",
             value=stats["interrupts"]["raised"],
         )
+        yield from _of_large_data(stats.get("shared_memory", {}))
 
     def describe(self) -> Iterator[Metric]:
         """Nothing, so that to register it does not ask for the statistics."""
@@ -109,6 +110,39 @@ def _of_tools(tools: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
             for family, counted in ((wait, tool["queue_wait"]), (run, tool["run_time"])):
                 family.add_metric([name], _buckets(counted["below_us"]), counted["total_s"])
     yield from (calls, errors, running, wait, run)
+
+
+def _of_large_data(memory: Mapping[str, Any]) -> Iterator[Metric]:
+    """What large data went which way; nothing where no peer could take shared memory."""
+    if "sent" not in memory:
+        return
+    messages = CounterMetricFamily(
+        "bridge_large_messages",
+        "Messages with data for shared memory, by the way that this has taken.",
+        labels=["direction", "way"],
+    )
+    sizes = CounterMetricFamily(
+        "bridge_large_bytes", "How much data they had for it.", labels=["direction", "way"]
+    )
+    for direction in ("sent", "received"):
+        account = memory[direction]
+        for way, count, size in (
+            ("shared_memory", "messages", "bytes"),
+            ("pipe", "refused", "refused_bytes"),
+        ):
+            messages.add_metric([direction, way], account[count])
+            sizes.add_metric([direction, way], account[size])
+    yield from (messages, sizes)
+    yield GaugeMetricFamily(
+        "bridge_shared_memory_reserved_bytes",
+        "Memory that is reserved for large data.",
+        value=memory["reserved_bytes"],
+    )
+    yield GaugeMetricFamily(
+        "bridge_shared_memory_used_bytes",
+        "How much of it is in use.",
+        value=memory["used_bytes"],
+    )
 
 
 def _buckets(below_us: Mapping[int, int]) -> list[tuple[str, float]]:

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import CallError
+from bridge.shared_memory import why_unavailable
 from bridge.testing import PortPeer
+from tests.memory_peer import MemoryPeer
 from tests.waiting import WAIT_S, wait_until
 
 pytest.importorskip("prometheus_client")
@@ -38,7 +40,7 @@ def read(port: int) -> str:
     return text
 
 
-def scrape(peer: PortPeer) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+def scrape(peer: PortPeer | MemoryPeer) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     """The values by name and labels."""
     assert peer.ready is not None
     return {
@@ -71,6 +73,26 @@ def test_what_is_counted_can_be_scraped(peer):
         s: value(samples, "bridge_status", status=s) for s in ("serving", "stuck", "draining")
     }
     assert states == {"serving": 1, "stuck": 0, "draining": 0}
+
+
+@pytest.mark.skipif(
+    why_unavailable() is not None, reason=f"no shared memory here: {why_unavailable()}"
+)
+def test_the_bytes_of_large_data_are_counted_by_their_way():
+    tools = ("--adapter", "memory_tools:Tools", "--app-dir", HERE)
+    limits = ("--metrics-port", "0", "--shared-memory", str(8 << 20))
+    with MemoryPeer(*tools, *limits) as peer:
+        assert peer.call("make", [3 << 20])[0] is None  # this one finds room, and keeps it
+        assert peer.call("make", [7 << 20])[0] is None
+        samples = scrape(peer)
+    for way, size in (("shared_memory", 3 << 20), ("pipe", 7 << 20)):
+        sent = {"direction": "sent", "way": way}
+        assert value(samples, "bridge_large_messages_total", **sent) == 1
+        assert value(samples, "bridge_large_bytes_total", **sent) == size
+        received = {"direction": "received", "way": way}
+        assert value(samples, "bridge_large_bytes_total", **received) == 0
+    assert 3 << 20 <= value(samples, "bridge_shared_memory_used_bytes") < 7 << 20
+    assert value(samples, "bridge_shared_memory_reserved_bytes") <= 8 << 20
 
 
 def test_they_are_answered_while_every_worker_is_busy(peer):

@@ -61,6 +61,38 @@ defmodule Bridge.TelemetryTest do
     end)
   end
 
+  test "how many bytes of a call were in shared memory, each way" do
+    client =
+      start_supervised!(
+        {Bridge.Client,
+         options(
+           adapter: "memory_tools:Tools",
+           app_dir: Path.expand("../../../tests/integration", __DIR__),
+           shared_memory: true
+         )},
+        id: :with_memory
+      )
+
+    {:ok, %{"shared_memory" => %{"available" => available}}} = Bridge.stats(client)
+    assert_receive {[:bridge, :call, :stop], _, %{client: ^client, tool: "$/stats"}, _}
+    large = 3_145_728
+    shared = if available, do: large, else: 0
+    bytes = :crypto.strong_rand_bytes(large)
+
+    assert {:ok, [^bytes, 1]} = Bridge.call(client, "echo", [[{:bytes, bytes}, 1]])
+    assert_receive {[:bridge, :call, :stop], measured, %{client: ^client, tool: "echo"}, _}
+    assert {measured.shared_out, measured.shared_in} == {shared, shared}
+    assert measured.bytes_out > large and measured.bytes_in > large
+
+    assert {:ok, ^large} = Bridge.call(client, "size", [{:bytes, bytes}])
+    assert_receive {[:bridge, :call, :stop], measured, %{client: ^client, tool: "size"}, _}
+    assert {measured.shared_out, measured.shared_in} == {shared, 0}
+
+    assert {:ok, 5} = Bridge.call(client, "size", [{:bytes, "small"}])
+    assert_receive {[:bridge, :call, :stop], measured, %{client: ^client, tool: "size"}, _}
+    assert {measured.shared_out, measured.shared_in} == {0, 0}
+  end
+
   test "errors have their code, and what is raised here is an exception", %{client: client} do
     assert {:error, %Error{}} = Bridge.call(client, "no_such_tool")
     assert {:start, _, _} = calls(client)
