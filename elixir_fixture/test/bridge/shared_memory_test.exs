@@ -63,6 +63,26 @@ defmodule Bridge.SharedMemoryTest do
       eventually(fn -> idle?(client) end)
     end
 
+    test "tables" do
+      client = start()
+
+      case Client.call(client, "frame", [300_000]) do
+        {:ok, %Bridge.Table{ipc: ipc} = table} ->
+          assert byte_size(ipc) > 4 * @mib
+          assert {:ok, 300_000} = Client.call(client, "rows", [table])
+          assert {:ok, ^table} = Client.call(client, "echo", [table])
+
+          assert %{"sent" => %{"messages" => 2}, "received" => %{"messages" => 2}} =
+                   memory(client)
+
+          eventually(fn -> idle?(client) end)
+
+        {:error, error} ->
+          # nothing but what is not installed
+          assert error.message =~ ~r/pandas|pyarrow/
+      end
+    end
+
     test "iodata of many parts, by name" do
       client = start()
       parts = [data(1), ["between", [data(1)]], <<7>>]

@@ -59,6 +59,29 @@ def test_doctor_shows_interpreter_packages_transports_and_descriptors(run, monke
         assert rows[transport].startswith("serves, ")
 
 
+def test_doctor_says_whether_there_is_shared_memory_and_why_not(run, monkeypatch):
+    from bridge.shared_memory import memory_file, why_unavailable
+
+    row = rows_of(run("doctor")[1])["shared memory"]
+    if why_unavailable() is None:
+        assert row.startswith("available beside the pipe, up to 1024 MiB (--shared-memory); ")
+        assert row.endswith(" MiB of memory are free")
+    monkeypatch.setattr(memory_file.MemoryFile, "grow", no_memory)
+    code, out, _ = run("doctor")
+    row = rows_of(out)["shared memory"]
+    assert code == 0  # the pipe does
+    if hasattr(os, "memfd_create"):
+        why = "no file in memory: [Errno 28] no room"
+    else:
+        why = "has no memfd_create, which Linux has"
+    assert row.startswith("not available, large data goes through the pipe: ")
+    assert row.endswith(why)
+
+
+def no_memory(*_):
+    raise OSError(28, "no room")
+
+
 def test_doctor_sets_an_adapter_up_and_tells_whether_it_is_thread_safe(run):
     code, out, _ = run("doctor", "command_tools:Tools")
     assert code == 0
