@@ -15,6 +15,7 @@ class Tools(ThreadSafeAdapter):
     def __init__(self) -> None:
         super().__init__()
         self.kept: list[Any] = []
+        self.bytes = b""
 
     @tool
     def echo(self, value: Any) -> Any:
@@ -44,6 +45,13 @@ class Tools(ThreadSafeAdapter):
     @tool
     def await_child(self) -> None:
         os.waitpid(self.child, 0)
+
+    @tool
+    def made(self, size: int) -> bytes:
+        """The same bytes each time: what it costs to make them is not measured."""
+        if len(self.bytes) != size:
+            self.bytes = b"\1" * size
+        return self.bytes
 
     @tool
     def nested(self, size: int) -> Any:
