@@ -93,7 +93,7 @@ class Process:
                 del buffer[:size]
 
     def wait_for_end(self) -> None:
-        self._process.wait(_PATIENCE_S)
+        self._process.wait()  # without a time-out, for which it would look now and then
 
     def pss_mib(self) -> float:
         """Its memory; what several share counts for each in part."""

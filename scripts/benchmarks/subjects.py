@@ -109,6 +109,15 @@ def _subjects(python: Interpreter, erlport: ErlPort | str) -> Iterator[Subject]:
     listen = ("--transport", "grpc", "--port", "0", *large)
     yield subject("python", 'python -c "import msgpack"', reference=None)
     yield subject("bare", "bare loop", script="bare_loop.py", single=True, reference=None)
+    yield subject(
+        "bare-hog",
+        "bare loop beside another process",
+        script="bare_loop.py",
+        arguments=("--beside-hog",),
+        single=True,
+        reference=None,
+        options=(("slow", 0), ("hog_s", None)),
+    )
     yield subject("threads", "bare threads", script="bare_threads.py", reference=None)
     yield _erlport(python, erlport)
     yield subject("bridge", "bridge", arguments=large)

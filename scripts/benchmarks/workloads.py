@@ -126,7 +126,7 @@ WORKLOADS = (
         "mixed",
         "p999_us",
         "µs p99.9",
-        ("bridge", "no-inline"),
+        ("bare-hog", "bridge", "no-inline"),
         {"slow": 15, "seconds": 0.05, "calls": 10_000, "hog_s": 0.2},
         {"calls": 2000},
         pinned=True,

@@ -21,8 +21,8 @@ Guarantees:
 - With nothing to do, neither thread wakes up.
 
 Assumes that the leader tells of each piece that may hold it up, and does none without a thread
-that stands by (``watched``). The leading thread runs ``watch``, ``release``, ``end``; the other
-one ``_stand_by`` and ``_sleep``.
+that stands by (``watched``). The leading thread runs ``watch``, ``release``, ``wait_until_watched`` and
+``end``; the other one ``_stand_by`` and ``_sleep``.
 
 The interleavings, each with its number where it is harmless and why (and its test):
 
@@ -38,6 +38,9 @@ The interleavings, each with its number where it is harmless and why (and its te
 4. The new leader begins a piece while the late one still hangs: nobody could take over from it.
    It is not ``watched`` until the late one stands by.
    (``test_while_one_is_late_the_leader_is_not_watched``)
+5. The late one stands by just when the leader begins to wait for that. The leader takes back what
+   was said before, and looks then; the other one does it the other way round.
+   (``test_the_leader_waits_until_the_late_one_stands_by``)
 """
 
 from __future__ import annotations
@@ -53,6 +56,9 @@ if TYPE_CHECKING:
 
 #: A piece of work may last so long, in seconds; so often the other thread looks.
 LIMIT_S = 0.001
+#: So long a leader waits for the late one, once a term if in vain. Beside threads that compute, that
+#: one may wait for the GIL, and for a slice of its CPU, which is 3 or 4 ms on Linux.
+PATIENCE_S = 0.005
 #: After so many looks without any work the one that stands by sleeps until there is some.
 _IDLE_LOOKS = 50
 
@@ -86,6 +92,10 @@ class Watchdog:
         #: Whether the other thread stands by. If not, nobody would take over from a piece that
         #: hangs. For the leader, who alone can lose the role.
         self.watched = False
+        #: Set when a thread stands by.
+        self._standing_by = threading.Event()
+        #: The last term whose leader has waited for that in vain.
+        self._impatient = 0
         #: When the piece of work began; 0.0: there is none.
         self._since = 0.0
         self._pieces = 0
@@ -152,6 +162,18 @@ class Watchdog:
             self._since = 0.0
         return True
 
+    def wait_until_watched(self) -> bool:
+        """Wait, shortly, until the late thread stands by again. The leader calls it.
+
+        Returns:
+            Whether it does. If it hangs, no later call of the same term waits.
+        """
+        if not self.watched and self._impatient != self.term:
+            self._standing_by.clear()  # (5)
+            if not self.watched and not self._standing_by.wait(PATIENCE_S):
+                self._impatient = self.term
+        return self.watched
+
     def _begin(self, number: int) -> None:
         self._lead(1, number)
         self._go_on(number)
@@ -169,6 +191,7 @@ class Watchdog:
         """Watch until the role is to be taken over; the number of the term, 0 if all is over."""
         looks = pieces = 0
         self.watched = True
+        self._standing_by.set()  # (5)
         while not self._ended:
             time.sleep(LIMIT_S)
             since = self._since

@@ -207,8 +207,8 @@ class StdioReader(Intake):
     def _handle_all(self, events: list[Any]) -> None:
         # in a function of its own, whose end lets go of the last one: it may hold much
         dispatcher = self._dispatcher
-        inline = bool(self._runners) and self._watchdog.watched and not dispatcher.draining
-        tools, batch = dispatcher.tools, self._batch
+        inline = bool(self._runners) and not dispatcher.draining
+        watched, tools, batch = self._watchdog.watched, dispatcher.tools, self._batch
         streamed = self._connection.has_streamed
         for event in events:
             try:
@@ -219,6 +219,7 @@ class StdioReader(Intake):
                         and inline
                         and tool.latency.state == QUICK
                         and not (streamed and _is_stream(event))
+                        and (watched or self._gets_watched())
                     ):
                         batch.append((event, tool))
                     elif tool is None and event.method.startswith("$/"):
@@ -230,6 +231,14 @@ class StdioReader(Intake):
             except Exception as failure:
                 # where one message of a peer is handled: nothing else ends with it
                 self._answer_failure(event, failure)
+
+    def _gets_watched(self) -> bool:
+        """Whether a quick call may run here after all, as the late thread stands by again.
+
+        For that this one waits a moment, if the call would have to wait for a worker instead, maybe
+        long: beside tools that compute, a thread is late for want of the GIL, rather than hangs.
+        """
+        return not self._dispatcher.pool.has_room and self._watchdog.wait_until_watched()
 
     def _answer_failure(self, event: Any, failure: Exception) -> None:
         """Have what goes wrong with one message be the error of that message."""

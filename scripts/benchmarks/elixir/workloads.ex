@@ -118,18 +118,19 @@ defmodule Bench.Workloads do
   # -- quick among slow -------------------------------------------------------------------------
 
   # `slow` calls sleep all the time while quick ones are made one at a time, and if there is a `hog_s`
-  # one computes all the time, so long each
+  # one computes all the time, so long each; without any it is what the machine does by itself
   defp mixed(peer, %{"slow" => slow, "seconds" => seconds, "calls" => calls} = options) do
     quick = small(peer)
     sleep = Peer.prepare(peer, "sleep", [seconds])
     first_slow = 1_000_000
     # so many workers are there from now on, as in the life of a server
-    for id <- 1..(slow + 1), do: Peer.send_call(peer, id, sleep)
-    for _ <- 1..(slow + 1), do: Peer.next(peer)
+    count = if slow == 0, do: 0, else: slow + 1
+    for id <- 1..count//1, do: Peer.send_call(peer, id, sleep)
+    for _ <- 1..count//1, do: Peer.next(peer)
     for id <- 1..200, do: Peer.call(peer, id, quick)
     idle = Series.summary(for id <- 1..calls, do: timed(fn -> Peer.call(peer, id, quick) end))
 
-    others = for n <- 1..slow, into: %{}, do: {first_slow + n, sleep}
+    others = for n <- 1..slow//1, into: %{}, do: {first_slow + n, sleep}
     hog_s = options["hog_s"]
 
     others =

@@ -1,15 +1,17 @@
 """The least that can answer MessagePack-RPC from Python: one thread, no checks, no errors.
 
-    python bare_loop.py
+    python bare_loop.py [--beside-hog]
 
 Reads frames, decodes, calls, encodes, and writes all replies to one read at once. Whatever it
-reaches is the ceiling of any Python program behind a port.
+reaches is the ceiling of any Python program behind a port. With ``--beside-hog`` another process
+computes meanwhile: then it shows how the system alone, without a GIL, shares a CPU.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import time
 
 import msgpack
@@ -20,6 +22,8 @@ _PIPE_BYTES = 1 << 20  # as the bridge asks for: large messages are twice as qui
 
 def main() -> None:
     """Serve descriptors 0 and 1 until end of file."""
+    if "--beside-hog" in sys.argv:
+        _start_hog()
     for descriptor in (0, 1):
         try:
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
@@ -42,6 +46,17 @@ def main() -> None:
                 position = size
         buffer = buffer[position:]
         _write(out)
+
+
+def _start_hog() -> None:
+    parent = os.getpid()
+    if os.fork() == 0:
+        os.close(0)
+        os.close(1)
+        while os.getppid() == parent:
+            for _ in range(100_000):
+                pass
+        os._exit(0)
 
 
 def _read_large(buffer: bytes, start: int, end: int) -> bytearray:

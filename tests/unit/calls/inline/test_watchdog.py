@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from bridge.calls.inline import watchdog
 from bridge.calls.inline.watchdog import Watchdog
 from tests.scripted import ScriptedLock
 from tests.waiting import WAIT_S, wait_until
@@ -156,6 +157,59 @@ def test_while_one_is_late_the_leader_is_not_watched(service):
     assert not subject.watchdog.watched
     subject.may_end[1].set()
     wait_until(lambda: subject.watchdog.watched, "the late thread to stand by")
+
+
+class Signal(threading.Event):
+    """An event that runs what a test wants before it is taken back, and counts who waits for it."""
+
+    def __init__(self, before_clear: Callable[[], object] = lambda: None) -> None:
+        super().__init__()
+        self.before_clear = before_clear
+        self.waits = 0
+
+    def clear(self) -> None:
+        self.before_clear()
+        super().clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits += 1
+        return super().wait(timeout)
+
+
+def with_a_late_thread(subject: Service, signal: Signal) -> None:
+    subject.watchdog._standing_by = signal
+    subject.begin()
+    wait_until(lambda: subject.watchdog.watched, "the other thread to stand by")
+    assert subject.watchdog.watch(1, time.monotonic())
+    subject.wait_for_term()
+    assert not subject.watchdog.watched
+
+
+def test_the_leader_waits_until_the_late_one_stands_by(service, monkeypatch):
+    """(5)"""
+    monkeypatch.setattr(watchdog, "PATIENCE_S", WAIT_S)
+    subject = service(NEVER_S)
+
+    def let_the_late_one_return() -> None:
+        subject.may_end[1].set()
+        wait_until(lambda: subject.watchdog.watched, "the late thread to stand by")
+
+    signal = Signal(let_the_late_one_return)
+    with_a_late_thread(subject, signal)
+    assert subject.watchdog.wait_until_watched()
+    assert signal.waits == 0, "it would wait in vain"
+
+
+def test_for_one_that_hangs_only_the_first_call_of_a_term_waits(service, monkeypatch):
+    monkeypatch.setattr(watchdog, "PATIENCE_S", 0.0)
+    subject, signal = service(NEVER_S), Signal()
+    with_a_late_thread(subject, signal)
+    for _ in range(3):
+        assert not subject.watchdog.wait_until_watched()
+    assert signal.waits == 1
+    subject.may_end[1].set()
+    wait_until(lambda: subject.watchdog.watched, "the late thread to stand by")
+    assert subject.watchdog.wait_until_watched()
 
 
 def test_the_one_that_stands_by_sleeps_until_there_is_work(service):
