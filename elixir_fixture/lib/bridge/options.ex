@@ -93,7 +93,7 @@ defmodule Bridge.Options do
       grace_ms: milliseconds(filled[:grace]),
       watched: if(filled[:reload], do: Place.expand(filled[:app_dir] || filled[:cd] || ".")),
       decoders: filled[:decoders],
-      shared_memory: filled[:shared_memory] not in [nil, false, 0],
+      shared_memory: filled[:shared_memory] not in [false, 0],
       functions: filled[:functions] || %{},
       max_elixir_calls: filled[:max_elixir_calls],
       processes: filled[:processes],

@@ -150,11 +150,11 @@ defmodule Bridge.Options.Table do
       ],
       shared_memory: [
         is: :shared_memory,
-        without: "`false`",
+        default: true,
         doc:
           "whether large data goes through memory that this machine's Python has as well, beside the pipe, and " <>
             "how many bytes of both directions may be there (`true`: up to 1 GiB); `false` or 0: all goes " <>
-            "through the pipe"
+            "through the pipe, as it does where there is no such memory"
       ],
       functions: [
         is: :functions,
