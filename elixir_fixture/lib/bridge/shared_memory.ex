@@ -30,7 +30,12 @@ defmodule Bridge.SharedMemory do
   @spec open(file) :: {:ok, device} | {:error, term}
   def open({pid, descriptor, token} = file)
       when is_integer(pid) and is_integer(descriptor) and is_binary(token) and token != "" do
-    with {:ok, device} <- open("/proc/#{pid}/fd/#{descriptor}", @tries) do
+    path = "/proc/#{pid}/fd/#{descriptor}"
+
+    # another process's pipe or device is not even opened: that alone may do something
+    with {:ok, found} <- :file.read_file_info(path, [:raw]),
+         %File.Stat{type: :regular} <- File.Stat.from_record(found),
+         {:ok, device} <- open(path, @tries) do
       case :file.pread(device, 0, byte_size(token)) do
         {:ok, ^token} ->
           {:ok, device}
@@ -39,6 +44,9 @@ defmodule Bridge.SharedMemory do
           close(device)
           {:error, {:another_file, file}}
       end
+    else
+      %File.Stat{} -> {:error, {:another_file, file}}
+      error -> error
     end
   end
 

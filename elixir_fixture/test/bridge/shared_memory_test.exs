@@ -145,9 +145,21 @@ defmodule Bridge.SharedMemoryTest do
     end
 
     test "when what /proc shows is another file" do
-      assert {:error, {:another_file, _}} =
-               SharedMemory.check({String.to_integer(System.pid()), 1, "no such token"})
+      # of this process: its input is a pipe, and 3 a file
+      program = "exec 3<\"$0\"; echo ready; exec sleep 60"
 
+      port =
+        Port.open({:spawn_executable, "/bin/sh"}, [:binary, args: ["-c", program, __ENV__.file]])
+
+      assert_receive {^port, {:data, "ready\n"}}, 10_000
+      {:os_pid, pid} = Port.info(port, :os_pid)
+
+      for descriptor <- [0, 3] do
+        assert {:error, {:another_file, _}} =
+                 SharedMemory.check({pid, descriptor, "no such token"})
+      end
+
+      System.cmd("kill", [to_string(pid)])
       assert {:error, :enoent} = SharedMemory.check({4_000_000, 1, "token"})
       assert {:error, {:no_file, _}} = SharedMemory.check({"1", nil, ""})
     end
