@@ -1,4 +1,6 @@
-"""Requests whose clients have yet to send the message, or to end: bounded in number and in time."""
+"""Requests whose clients have yet to send the message, or to end: bounded in number and in time; and
+messages that wait for a worker: bounded in size.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,8 @@ from ...errors import CallError, DeadlineExceeded
 
 if TYPE_CHECKING:
     from .rpc import Rpc
+
+_LARGE_BYTES = 1 << 12
 
 
 class Awaited:
@@ -85,3 +89,26 @@ class Awaited:
         return DeadlineExceeded(
             f"the message of the request did not come within {self.patience_s:g} s", started=False
         )
+
+
+class Waiting:
+    """How large the messages are that have come for calls without a worker. Any thread."""
+
+    def __init__(self) -> None:
+        #: The bytes of all, but those of small ones, which a lock would cost more than they weigh.
+        self.size_bytes = 0
+        self._lock = threading.Lock()
+
+    def add(self, rpc: Rpc) -> None:
+        """The message of a call has come."""
+        size = 0 if rpc.reception is None else rpc.reception.size_bytes
+        if size >= _LARGE_BYTES:
+            rpc.waiting_bytes = size
+            with self._lock:
+                self.size_bytes += size
+
+    def remove(self, rpc: Rpc) -> None:
+        """A call with ``waiting_bytes`` has a worker, or is refused. Once."""
+        with self._lock:
+            self.size_bytes -= rpc.waiting_bytes
+        rpc.waiting_bytes = 0

@@ -14,7 +14,8 @@ from typing import Any
 from ...calls import CallView, Dispatcher, Peer, Sink
 from ...errors import CallError
 from ...wire import CallOptions, Request
-from .executor import GrpcExecutor, shutting_down
+from .executor import GrpcExecutor
+from .rpc import shutting_down
 from .sender import Sender, check_size
 
 #: What the caller's deadline may be off, seen from our clock: clients round it up on its way.

@@ -6,10 +6,11 @@ occupies one worker, a queued one none, and a tool cannot tell where its call ca
 run on a few threads of the transport, however busy the workers are.
 
 **Guarantees.** ``submit`` never raises and never blocks. A request that it was given is handled
-exactly once: by a worker, or by a control thread, or it is refused. No thread waits for a message
-but a worker, for ``_PATIENCE_S`` at most, and shorter once some have waited in vain. Requests without
-a message are bounded in number and in time, those of callers without a token apart. gRPC learns of
-every request that it is over.
+exactly once: by a worker, or by a control thread, or it is refused. A call comes to a worker when its
+message is here: to wake one twice costs more than a quick call. Only while very many are on their way,
+or much waits, a worker receives the message, and waits for it for ``_PATIENCE_S`` at most, and shorter
+once some have waited in vain. Requests without a message are bounded in number and in time, those of
+callers without a token apart. gRPC learns of every request that it is over.
 
 **Assumes** of ``grpc.server``: it calls ``submit`` and ``add_done_callback`` on its one serving
 thread, holding a lock that everything else of the server needs; what raises there ends that thread.
@@ -24,7 +25,7 @@ reason; if it says False, the request was over before.
 serving thread      ``submit``, ``add_done_callback``, most callbacks of requests that were handled,
                     the arrival of messages, refusals of callers without a token, the end of a
                     request (``Exchange._end``)
-a worker            ``Rpc.run``: it has the message received, then behavior, tool, answer
+a worker            ``Rpc.run``: behavior, tool, answer; before that the message, if it is not here
 a control thread    refused requests, health checks, lists and statistics
 the watch           ``look``: refuses what has waited too long for its message, and settles what the
                     serving thread has no time for
@@ -81,17 +82,20 @@ from math import inf
 from typing import Any
 
 from ...calls import Dispatcher, Worker
-from ...errors import CallError, ShuttingDown
-from .awaited import Awaited
+from ...errors import CallError
+from .awaited import Awaited, Waiting
 from .behavior import Place
 from .reception import Reception
-from .rpc import PerThread, Rpc
-from .status import CallStatus
+from .rpc import PerThread, Rpc, shutting_down
+from .streams import RequestStreams
 
 #: stdio's ids are below; the dispatcher wants keys that are unique in the process.
 _FIRST_KEY = 2**64 + 1
 #: Threads, as many as are needed, for what must be answered while every worker is busy.
 _CONTROL_THREADS = 64
+#: The message of a call is received before it has a worker while fewer are on their way, and fewer
+#: bytes wait for one.
+_AHEAD, _AHEAD_BYTES = 64, 16 << 20
 #: How long a worker waits for the message of a request before it goes on to others, and how long
 #: once more than so many requests have not sent theirs.
 _PATIENCE_S, _IMPATIENCE_S, _FEW = 0.2, 0.002, 4
@@ -99,8 +103,6 @@ _PATIENCE_S, _IMPATIENCE_S, _FEW = 0.2, 0.002, 4
 _MAX_CALLS, _CALL_S = 256, 60.0
 #: Those to be answered aside; those of callers without a token.
 _MAX_ASIDE, _MAX_OPEN, _ASIDE_S = 256, 64, 10.0
-#: Streams of requests of either kind, each of which has a thread; how long one lasts unless it may.
-_MAX_STREAMS, _STREAM_S = 16, 60.0
 _LOOK_S = 0.2
 #: Threads that receive messages for one worker.
 _RECEIVERS = 8
@@ -137,16 +139,16 @@ class GrpcExecutor:
         #: When the last request came, as ``time.monotonic()`` has it.
         self.last_arrival = -inf
         self._receptions = receive
-        #: Calls whose message has not come while a worker waited for it.
+        #: Calls whose message has not come yet, and that no worker waits for.
         self._calls = Awaited(_MAX_CALLS, _CALL_S)
+        #: Messages of calls that wait for a worker.
+        self._waiting = Waiting()
         #: What is to be answered aside, until its message comes.
         self._aside = {
             Place.ASIDE: Awaited(_MAX_ASIDE, _ASIDE_S),
             Place.OPEN: Awaited(_MAX_OPEN, _ASIDE_S),
         }
-        self._streams = {Place.STREAM: Awaited(_MAX_STREAMS, _STREAM_S)}
-        self._streams[Place.LASTING] = Awaited(_MAX_STREAMS, inf)
-        self._stream_threads = ThreadPoolExecutor(2 * _MAX_STREAMS, "bridge-grpc-stream")
+        self._streams = RequestStreams()
 
     def submit(self, function: Callable[..., object], *args: Any) -> Rpc:
         """Have a request handled, by a worker or where its behavior says, or refused. gRPC calls it.
@@ -162,13 +164,14 @@ class GrpcExecutor:
             place = None if reception is None else getattr(reception.behavior, "place", None)
             if self.stopped and reception is not None:
                 # many may come until the end, when no thread can be had for them any more
-                _turn_away(rpc, shutting_down())
+                rpc.turn_away(shutting_down())
             elif place is None:
-                self._queue(rpc)
+                if not self._receive_ahead(rpc):
+                    self._queue(rpc)
             elif place is Place.AT_ONCE:
                 rpc.handle()
-            elif place in self._streams:
-                self._run_stream(rpc, self._streams[place])
+            elif place is Place.STREAM or place is Place.LASTING:
+                self._streams.run(rpc, place)
             else:
                 self._answer_aside(rpc, self._aside[place])
         except Exception as error:
@@ -206,7 +209,7 @@ class GrpcExecutor:
         """End the threads, once the server has stopped. Does not wait for them."""
         self._closed.set()
         self.control.shutdown(wait=False)
-        self._stream_threads.shutdown(wait=False)
+        self._streams.close()
 
     def look(self, now: float) -> None:
         """Refuse the requests that have waited too long for their message. The watch calls it.
@@ -219,18 +222,37 @@ class GrpcExecutor:
             self._refuse(rpc, self._calls.too_late())
         for awaited in self._aside.values():
             for rpc in awaited.take_overdue(now):  # 2
-                _turn_away(rpc, awaited.too_late())
-        for rpc in self._streams[Place.STREAM].take_overdue(now):
-            if (reception := rpc.reception) is not None:
-                reception.cancel()
+                rpc.turn_away(awaited.too_late())
+        self._streams.look(now)
 
     # -- messages ---------------------------------------------------------------------------
+
+    def _receive_ahead(self, rpc: Rpc) -> bool:
+        """Have a call queued once its message is here. On the serving thread, which does not wait.
+
+        Returns:
+            False if a worker shall see to the message.
+        """
+        reception = rpc.reception
+        if reception is None or not reception.is_unary or self._dispatcher.draining:
+            return False
+        if len(self._calls) >= _AHEAD or self._waiting.size_bytes >= _AHEAD_BYTES:
+            return False
+        self._calls.add(rpc)
+        if not reception.begin(lambda: self._bring(rpc)):
+            if self._calls.take(rpc):
+                rpc.end()
+        elif self.stopped and self._calls.take(rpc):  # 11
+            self._refuse(rpc, shutting_down())
+        return True
 
     def _receive(self, rpc: Rpc) -> bool:
         """Whether the message of a request is here; if not, it is queued again once it is.
 
         On a worker, which waits a moment: nearly always it is on its way.
         """
+        if rpc.waiting_bytes:
+            self._waiting.remove(rpc)
         reception = rpc.reception
         if rpc.has_come or reception is None or not reception.is_unary:
             return True
@@ -253,6 +275,7 @@ class GrpcExecutor:
             rpc.message.release()
             return
         try:
+            self._waiting.add(rpc)
             self._queue(rpc)
         except Exception as error:
             sys.excepthook(type(error), error, error.__traceback__)
@@ -263,7 +286,7 @@ class GrpcExecutor:
         assert reception is not None
         one_too_many = awaited.add(rpc)
         if one_too_many is not None:
-            _turn_away(one_too_many, awaited.too_many())
+            one_too_many.turn_away(awaited.too_many())
 
         def bring() -> None:
             if awaited.take(rpc):  # 2
@@ -279,21 +302,6 @@ class GrpcExecutor:
             # no thread can be had, or all is over
             sys.excepthook(type(error), error, error.__traceback__)
             return None
-
-    def _run_stream(self, rpc: Rpc, streams: Awaited) -> None:
-        """Have a stream of requests answered on a thread of its own, if there is one left."""
-        if len(streams) >= streams.limit:
-            _turn_away(rpc, streams.too_many())
-            return
-        streams.add(rpc)
-
-        def run() -> None:
-            try:
-                rpc.handle()
-            finally:
-                streams.take(rpc)
-
-        self._stream_threads.submit(run)
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -317,6 +325,8 @@ class GrpcExecutor:
             self._refuse(rpc, error)
 
     def _refuse(self, rpc: Rpc, error: CallError) -> Future[None]:
+        if rpc.waiting_bytes:
+            self._waiting.remove(rpc)
         rpc.refusal = error
         return self.control.submit(rpc.handle)
 
@@ -335,15 +345,3 @@ class GrpcExecutor:
     def _watch(self) -> None:
         while not self._closed.wait(_LOOK_S):
             self.look(time.monotonic())
-
-
-def shutting_down() -> ShuttingDown:
-    """The answer to a request whose tool shall not begin any more."""
-    return ShuttingDown("the bridge is shutting down", started=False)
-
-
-def _turn_away(rpc: Rpc, error: CallError) -> None:
-    """Answer a request with an error, without its message and without a thread."""
-    if rpc.reception is not None:
-        rpc.reception.refuse(CallStatus(error))
-    rpc.end()

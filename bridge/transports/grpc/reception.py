@@ -100,6 +100,12 @@ class Reception:
             state.due.add(_server._RECEIVE_MESSAGE_TOKEN)
         return True
 
+    @property
+    def size_bytes(self) -> int:
+        """The size of the message that has come; 0: there is none, or it is not known."""
+        message = self._state.request
+        return len(message) if type(message) is bytes else 0
+
     def arguments(self, message: Callable[[], Any]) -> tuple[Any, ...]:
         """What the server's function is called with, so that it takes the message from ``message``."""
         return (*self._args[:_MESSAGE], message, *self._args[_MESSAGE + 1 :])

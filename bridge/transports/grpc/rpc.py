@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ...calls import Job, SerialQueue, Worker
-from ...errors import CallError
+from ...errors import CallError, ShuttingDown
 from .reception import Reception
+from .status import CallStatus
 
 
 class PerThread(threading.local):
@@ -41,6 +42,8 @@ class Rpc(Job):
     refusal: CallError | None = None
     #: Whether the message has come, or it is known that none will.
     has_come = False
+    #: The size of the message, if it is large and waits for a worker; see ``awaited.Waiting``.
+    waiting_bytes = 0
 
     def __init__(
         self,
@@ -109,6 +112,12 @@ class Rpc(Job):
         self._handled = True  # 3: first this, then whoever looks for it
         self._done(self)
 
+    def turn_away(self, error: CallError) -> None:
+        """Answer with an error, without the message and without a thread. Instead of ``handle``."""
+        if self.reception is not None:
+            self.reception.refuse(CallStatus(error))
+        self.end()
+
     def take_worker(self) -> Worker | None:
         """The worker that shall run the tool, which is the calling thread; None if it is none."""
         with self._moving:
@@ -160,3 +169,8 @@ class Rpc(Job):
             except IndexError:
                 return  # another thread was faster
             callback(self)
+
+
+def shutting_down() -> ShuttingDown:
+    """The answer to a request whose tool shall not begin any more."""
+    return ShuttingDown("the bridge is shutting down", started=False)

@@ -90,6 +90,12 @@ GRPC = [
         + "a_worker_whose_place_was_given_away_is_not_replaced_with_its_request",
     ),
     Guard(
+        EXECUTOR, 11, "look for the end once the call waits for its message",
+        "        elif self.stopped and self._calls.take(rpc):  # 11\n",
+        "        elif False:\n",
+        EXECUTOR_TESTS + "at_the_end_a_call_whose_message_is_on_its_way_is_refused_once",
+    ),
+    Guard(
         SENDER, 1, "look once more for notes when the lock is given up",
         "            if not self._notes or not self._noting.acquire(blocking=False):\n"
         "                return\n",

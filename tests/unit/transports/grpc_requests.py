@@ -124,12 +124,14 @@ class ScriptedReception:
     """
 
     is_unary = True
+    #: Of the message.
+    size_bytes = 11
 
     def __init__(self, peer: str = "somebody", place: Place | None = None) -> None:
         self.begun = threading.Event()
         self.behavior = SimpleNamespace(place=place)
         self.status: Any = None
-        self.cancelled = False
+        self.cancelled = self.is_over = False
         self.come: Callable[[], object] = nothing
         self._peer = peer
 
@@ -139,7 +141,7 @@ class ScriptedReception:
     def begin(self, came: Callable[[], object]) -> bool:
         self.come = came
         self.begun.set()
-        return True
+        return not self.is_over
 
     def arguments(self, message: Callable[[], Any]) -> tuple[Any, ...]:
         return (message,)

@@ -15,7 +15,7 @@ from grpc import _server
 
 from bridge import Context, tool
 from bridge.errors import CallError, Cancelled, DeadlineExceeded, PoolFull, ShuttingDown
-from bridge.transports.grpc import exchange, executor
+from bridge.transports.grpc import exchange, executor, streams
 from bridge.transports.grpc import reception as receiving
 from bridge.transports.grpc.awaited import Awaited
 from bridge.transports.grpc.behavior import Place
@@ -150,8 +150,14 @@ class Hooked(Awaited):
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    """Workers do not wait for messages."""
+def receiving_workers(monkeypatch):
+    """So many messages are on their way that workers receive them."""
+    monkeypatch.setattr(executor, "_AHEAD", 0)
+
+
+@pytest.fixture
+def impatient(monkeypatch, receiving_workers):
+    """And do not wait for them."""
     monkeypatch.setattr(executor, "_PATIENCE_S", 0.0)
 
 
@@ -167,7 +173,7 @@ def test_a_message_that_comes_as_its_worker_gives_up_is_handled_once(impatient, 
     assert len(bench.executor._calls) == 0
 
 
-def test_a_message_that_comes_soon_is_waited_for(monkeypatch):
+def test_a_message_that_comes_soon_is_waited_for(monkeypatch, receiving_workers):
     monkeypatch.setattr(executor, "_PATIENCE_S", WAIT_S)
     bench, late = GrpcBench(thread), ScriptedReception()
     visit = bench.visit_late(late, "thread")
@@ -196,6 +202,82 @@ def test_a_few_that_send_nothing_are_enough_to_wait_no_longer(monkeypatch, impat
     monkeypatch.setattr(executor, "_PATIENCE_S", 100 * WAIT_S)
     bench.visit_late(ScriptedReception(), "echo", 1)
     assert bench.visit("echo", 2).outcome == b"2"
+
+
+# -- messages that come before a worker is there --------------------------------------------------
+
+
+def test_a_call_comes_to_a_worker_when_its_message_is_here():
+    bench, late = GrpcBench(thread), ScriptedReception()
+    visit = bench.visit_late(late, "thread")
+    assert late.begun.is_set()
+    assert bench.pool.workers == []
+    late.come()
+    assert visit.outcome.decode() == visit.thread.name == bench.pool.workers[0].name
+    assert visit.came_with == b"the message"
+    assert len(bench.executor._calls) == 0
+
+
+def test_a_request_that_is_over_before_its_message_needs_no_worker():
+    bench, late = GrpcBench(echo), ScriptedReception()
+    late.is_over = True
+    visit = bench.visit_late(late, "echo", 1)
+    told = []
+    visit.rpc.add_done_callback(told.append)
+    assert told == [visit.rpc]
+    assert len(bench.executor._calls) == bench.pool.queued == visit.handled == 0
+
+
+def test_at_the_end_a_call_whose_message_is_on_its_way_is_refused_once():
+    bench, late = GrpcBench(echo), ScriptedReception()
+
+    def end():
+        assert bench.executor.stop() == []  # before it waits: nobody sees it there
+        late.come()
+
+    bench.executor._calls = Hooked(before_add=end)
+    visit = bench.visit_late(late, "echo", 1)
+    assert isinstance(visit.outcome, ShuttingDown)
+    late.come()
+    bench.settle()
+    assert visit.handled == 1
+
+
+def test_while_many_bytes_wait_for_a_worker_no_more_are_received(hold):
+    bench = GrpcBench(hold.tool, echo)
+    bench.visit("hold", "a")
+    passed(hold.began)
+    large = [ScriptedReception() for _ in range(3)]
+    for reception in large:
+        reception.size_bytes = executor._AHEAD_BYTES // 2
+    visits = []
+    for number, reception in enumerate(large):
+        visits.append(bench.visit_late(reception, "echo", number))
+        if reception.begun.is_set():
+            reception.come()
+    assert [each.begun.is_set() for each in large] == [True, True, False]
+    hold.leave.set()
+    passed(large[2].begun)  # by a worker
+    large[2].come()
+    assert [visit.outcome for visit in visits] == [b"0", b"1", b"2"]
+    assert bench.executor._waiting.size_bytes == 0
+
+
+@pytest.mark.parametrize("way", ["queue full", "end"])
+def test_what_is_refused_does_not_wait_any_more(hold, way):
+    bench, late = GrpcBench(hold.tool, echo), ScriptedReception()
+    late.size_bytes = 1 << 20
+    bench.visit("hold", "a")
+    passed(hold.began)
+    if way == "queue full":
+        bench.pool.max_queue = 0
+    visit = bench.visit_late(late, "echo", 1)
+    late.come()
+    if way == "end":
+        assert bench.executor._waiting.size_bytes == 1 << 20
+        bench.executor.stop()
+    assert refused(visit)
+    assert bench.executor._waiting.size_bytes == 0
 
 
 # -- 2: the message comes as its request is refused ----------------------------------------------
@@ -292,12 +374,12 @@ def test_a_refusal_needs_no_thread_and_no_message():
 @pytest.mark.parametrize(("place", "ends"), [(Place.STREAM, True), (Place.LASTING, False)])
 def test_streams_are_bounded_in_number_and_time_unless_they_may_last(place, ends):
     bench, over = GrpcBench(echo), threading.Event()
-    streams = [ScriptedReception(place=place) for _ in range(executor._MAX_STREAMS + 1)]
-    for reception in streams:
+    receptions = [ScriptedReception(place=place) for _ in range(streams._MAX_STREAMS + 1)]
+    for reception in receptions:
         bench.executor.submit(lambda message: passed(over), reception)
-    assert [each.status is None for each in streams] == [True] * executor._MAX_STREAMS + [False]
+    assert [each.status is None for each in receptions] == [True] * streams._MAX_STREAMS + [False]
     bench.executor.look(time.monotonic() + 61)
-    assert [each.cancelled for each in streams] == [ends] * executor._MAX_STREAMS + [False]
+    assert [each.cancelled for each in receptions] == [ends] * streams._MAX_STREAMS + [False]
     over.set()
     bench.executor.close()
 
