@@ -99,13 +99,13 @@ class ThreadSafetyChecker:
         is_own = modules.rewritten.__contains__
         self._faults = Faults(log_fault)
         self._losses = Losses(log_loss)
-        self._probe = Probe(
-            Detector(self._kept.add), is_own, Rules(table), self._faults, self._losses
-        )
+        detector, rules = Detector(self._kept.add), Rules(table)
+        self._probe = Probe(detector, is_own, rules, self._faults, self._losses)
         self._filters = FilterUsers(is_own)
         self._calls = WatchedCalls(self._probe, self._counts, self._filters, table)
         self._hook = ImportHook(modules, self._probe)
         self._imports = ImportWatch(table, self._library_imported, is_own)
+        self._probe.tell_imports(self._imports.imported)
         self._tracing = SyncTracing(self._probe.recorder, self._probe.decisions, is_traced)
         self._entered = False
         self._room = RecursionRoom()

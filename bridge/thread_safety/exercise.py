@@ -33,7 +33,7 @@ from .detector import OBSERVED, SHOWN_FRAMES, WRONG, Access, Finding, Frame
 from .outcomes import Difference, Failure, Outcomes, Step
 from .placement import PATIENCE_S, Attempt, Placement
 from .reports import Report
-from .rounds import Round, examples_of, in_turn, rounds_of, waves_of, within_limits
+from .rounds import Round, fitting_examples, in_turn, rounds_of, waves_of, within_limits
 from .schedule import Schedule
 
 #: How many threads call tools at once, and about how many calls they make in all.
@@ -121,6 +121,7 @@ class Exercise:
         self._schedule = Schedule(self._chance)
         self._at_once = Outcomes(checker.thread_number, checker.path)
         self._not_run: list[str] = []
+        self._misfits: list[str] = []
         self._stopped: list[str] = []
         self._target: object = None
         self._examples: dict[str, list[Any]] = {}
@@ -129,14 +130,15 @@ class Exercise:
         """Make the calls."""
         self._target = resolve(self._name, self._app_dir)
         tools = self._create().tools
-        self._examples = {name: examples_of(tool) for name, tool in tools.items()}
+        self._examples, misfits = fitting_examples(tools)
         if not any(self._examples.values()):
             raise AdapterError(
                 f"no tool of {self._name} can be called without arguments: give examples, "
-                "@tool(examples=[[1, 2]])"
+                "@tool(examples=[[1, 2]])" + "".join(f"; {misfit}" for misfit in misfits)
             )
         self._at_once.followed = {name for name, tool in tools.items() if _is_followed(tool)}
         self._not_run = [name for name, found in self._examples.items() if not found]
+        self._misfits = misfits
         rounds = rounds_of(self._examples, self._threads, self._calls)
         interval = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
@@ -157,6 +159,7 @@ class Exercise:
             whole=not self._stopped,
             strict=self._strict,
             not_run=self._not_run,
+            misfits=self._misfits,
             differences=notes,
             stopped=self._stopped,
         )

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from ..errors import InvalidParams
 from ..tool import Tool
 from .example_arguments import guess_arguments
 from .outcomes import Step
@@ -27,6 +28,23 @@ def examples_of(tool: Tool) -> list[Any]:
     if any(parameter.required for parameter in tool.parameters):
         return list(guess_arguments(tool))
     return [[]]
+
+
+def fitting_examples(tools: Mapping[str, Tool]) -> tuple[dict[str, list[Any]], list[str]]:
+    """The examples of each tool that it can be called with, and what is wrong with the others."""
+    found: dict[str, list[Any]] = {}
+    misfits = []
+    for name, tool in tools.items():
+        found[name] = []
+        for example in examples_of(tool):
+            by_position = isinstance(example, list | tuple)
+            try:
+                tool.bind(list(example) if by_position else dict(example))
+            except InvalidParams as error:
+                misfits.append(f"an example does not fit: {error}")
+            else:
+                found[name].append(example)
+    return found, misfits
 
 
 def rounds_of(examples: Mapping[str, list[Any]], threads: int, calls: int) -> list[Round]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from bridge.thread_safety.libraries import Effects, Libraries
 from scripts.stress.libraries.table import rows_of
 
-from .pairs import PAIRS, adapters, fault_of, fault_of_adapter, has_all, is_installed
+from .pairs import ADAPTERS, PAIRS, adapters, fault_of, fault_of_adapter, has_all, is_installed
 
 #: The programs of the pairs close nothing.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -70,8 +72,19 @@ def test_readers_are_quiet_and_a_writer_is_found(pair):
 
 @pytest.mark.parametrize(
     "adapter",
-    [a for a in adapters() if a.removeprefix("uses_") in (*LIGHT, "lru_cache", "logging", "futures")
+    [a for a in adapters() if a.removeprefix("uses_") in (*LIGHT, "lru_cache", "logging", "futures", "asyncio")
      and has_all(a)],
 )  # fmt: skip
 def test_an_adapter_that_uses_a_library_wrongly_is_found_and_one_that_does_not_is_not(adapter):
     assert fault_of_adapter(adapter) is None
+
+
+@pytest.mark.parametrize("version", ["Wrong", "Right"])
+def test_a_race_beside_processes_that_are_spawned_or_of_a_forkserver_is_found(version):
+    """In a process of its own, which ends the server as well."""
+    command = [sys.executable, "-m", "bridge", "check", "--app-dir", str(ADAPTERS)]
+    ended = subprocess.run(
+        [*command, f"uses_multiprocessing:{version}"], capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (int(version == "Wrong"), "")
+    assert ("Wrong.total: " in ended.stdout) is (version == "Wrong")

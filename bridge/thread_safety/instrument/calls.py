@@ -79,6 +79,13 @@ class Calls:
         self._rules = rules
         #: By type, ``Rules.concerns`` for its methods by name; by ``NoneType``, for functions.
         self._documented: dict[type, dict[Any, bool]] = {}
+        #: Is told of an import: the module that made it, and the names.
+        self.imported: Callable[..., object] = lambda importer, *names: None
+
+    def imported_module(self, module: Any, importer: str, name: str) -> Any:
+        """``module``, which ``__import__(name)`` gave to the module ``importer``."""
+        self.imported(importer, name)
+        return module
 
     def call(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """``function(*args, **kwargs)``"""

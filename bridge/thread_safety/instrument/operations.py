@@ -44,6 +44,25 @@ def statement(node: ast.AST, holder: str, name: str, *arguments: ast.expr) -> as
     return ast.copy_location(ast.Expr(call(node, holder, name, *arguments)), node)
 
 
+def imports(node: ast.Import | ast.ImportFrom, module: str) -> ast.stmt | list[ast.stmt]:
+    """An import, and a statement behind it that says what this module has imported."""
+    names = [each.name for each in node.names]
+    if isinstance(node, ast.ImportFrom):
+        if node.level or node.module == "__future__":
+            return node  # a relative one stays at home
+        names = [f"{node.module}.{name}" for name in names]
+    return [node, statement(node, CALLS, "imported", *map(ast.Constant, [module, *names]))]
+
+
+def imported(node: ast.Call, visited: ast.expr, module: str) -> ast.expr:
+    """``visited``, which the call became; of one of ``__import__`` with a name the probe is told, too."""
+    if isinstance(node.func, ast.Name) and node.func.id == "__import__" and node.args:
+        name = node.args[0]
+        if isinstance(name, ast.Constant):
+            return call(node, CALLS, "imported_module", visited, ast.Constant(module), name)
+    return visited
+
+
 def settled(node: ast.AST, tests: list[str]) -> ast.stmt:
     """A statement behind ``node`` that says that these tests decide nothing more."""
     return statement(node, DECISIONS, "settled", *map(ast.Constant, tests))

@@ -75,6 +75,7 @@ class Probe:
         #: For locks and hand-overs, where programs decide by what they wait for.
         self.decisions = decisions
         self._containers = containers
+        self._calls = calls
         self._operations = {
             VARIABLES: variables, CONTAINERS: containers, DECISIONS: decisions, CALLS: calls
         }  # fmt: skip
@@ -82,6 +83,10 @@ class Probe:
     def install(self, module: ModuleType) -> None:
         """Put what rewritten code calls into its module."""
         vars(module).update(self._operations)
+
+    def tell_imports(self, imported: Callable[..., object]) -> None:
+        """``imported(module, *names)`` is called after each import of rewritten code."""
+        self._calls.imported = imported
 
     def look(self, wanted: bool) -> None:
         """Whether accesses, and the order in which locks are taken, count."""

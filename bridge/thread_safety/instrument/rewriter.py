@@ -6,7 +6,8 @@ kind of assignment. What cannot be told from the source, whether an object is sh
 decided when the code runs. Locals are nobody else's business and are left alone; but the probe is
 told what the values of those come from that are tested, and from where to where a test decides.
 
-Only functions are rewritten. What a module or class does as it is made comes before all calls.
+Only functions are rewritten, and imports, which the probe is told of. What else a module or class does
+as it is made comes before all calls.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from .operations import (  # isort: skip
     CALLS, CONTAINERS, DECISIONS, VARIABLES, attribute, call, called, cell, compared, delegated,
-    in_place_function, item, iterated, mark, matched, operand, operated, settled, statement, tested,
+    imported, imports, in_place_function, item, iterated, mark, matched, operand, operated, settled, statement, tested,
     took, took_value, whole,
 )  # fmt: skip
 from .symbols import Scope, Symbols
@@ -47,9 +48,13 @@ class _Rewriter(ast.NodeTransformer):
         self._undone: list[str] = []
 
     def visit(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            return imports(node, self._module)
         if self._symbols.function is None and not isinstance(node, _MAKES_FUNCTIONS):
-            return self.generic_visit(node)
-        return super().visit(node)
+            visited: Any = self.generic_visit(node)
+        else:
+            visited = super().visit(node)
+        return imported(node, visited, self._module) if isinstance(node, ast.Call) else visited
 
     # -- scopes -----------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import importlib
 import sys
 import threading
@@ -25,11 +24,11 @@ class ImportWatch:
         safe: the level; a library that promises less is unsafe.
 
     A finder on ``sys.meta_path`` is asked only for modules that nobody has imported yet, and not
-    told whose import it is. ``builtins.__import__`` is what every import statement calls, with the globals
-    of the code that it stands in, so it is wrapped, and ``importlib.import_module`` as
-    well. A wrapper costs one call per import statement that runs; whatever else wraps the same
-    functions meanwhile may stay, as a wrapper left behind only passes on. Not seen: an
-    ``import_module`` that was bound to a name before.
+    told whose import it is. So rewritten code tells of its own imports, by ``imported``; besides,
+    ``importlib.import_module`` is wrapped. Not ``builtins.__import__``: extension modules call it as
+    well, PyTorch while it holds a guard of C++ for which other threads wait with the interpreter's
+    lock; where it is written in Python, it gives that lock away, and none of them ever goes on. Not
+    seen: an ``import_module`` that was bound to a name before, and imports within ``exec``.
     """
 
     def __init__(
@@ -50,48 +49,31 @@ class ImportWatch:
 
     def __enter__(self) -> ImportWatch:
         self._entered = True
-        self._import = builtins.__import__
         self._import_module: Any = importlib.import_module
-        self._wrapped_import = self._wrap_import(self._import)
         self._wrapped_import_module: Any = self._wrap_import_module(self._import_module)
-        builtins.__import__ = self._wrapped_import
         importlib.import_module = self._wrapped_import_module
         return self
 
     def __exit__(self, *_: object) -> None:
         self._entered = False
-        if builtins.__import__ is self._wrapped_import:
-            builtins.__import__ = self._import
         if importlib.import_module is self._wrapped_import_module:
             importlib.import_module = self._import_module
 
-    def _wrap_import(self, wrapped: Callable[..., Any]) -> Callable[..., Any]:
-        def watched_import(
-            name: str,
-            globals: Any = None,
-            locals: Any = None,
-            fromlist: Sequence[str] | None = (),
-            level: int = 0,
-        ) -> Any:
-            module = wrapped(name, globals, locals, fromlist, level)
-            if self._entered and level == 0:  # a relative import stays at home
-                names = [f"{name}.{each}" for each in fromlist] if fromlist else [name]
-                self._look(names, globals or sys._getframe(1).f_globals)
-            return module
-
-        return watched_import
+    def imported(self, importer: str, *names: str) -> None:
+        """The module ``importer`` has imported these. Any thread may tell."""
+        if self._entered:
+            self._look(names, importer)
 
     def _wrap_import_module(self, wrapped: Callable[[str, str | None], ModuleType]) -> Any:
         def import_module(name: str, package: str | None = None) -> ModuleType:
             module = wrapped(name, package)
             if self._entered:
-                self._look([name], sys._getframe(1).f_globals)
+                self._look([name], sys._getframe(1).f_globals.get("__name__"))
             return module
 
         return import_module
 
-    def _look(self, names: list[str], globals: dict[str, Any]) -> None:
-        importer = globals.get("__name__")
+    def _look(self, names: Sequence[str], importer: object) -> None:
         if not isinstance(importer, str) or not self._is_own(importer):
             return
         for name in names:

@@ -24,6 +24,7 @@ class Report:
         silenced: those of the findings that their author has said to be right, and why.
         strict: notes fail it, too.
         not_run: tools that a check could not call.
+        misfits: examples that no tool could be called with, and why.
         differences: what tools returned only when they ran at the same time, which need not be
             wrong.
         stopped: that the check did not come to its end, and where each thread stands; a line each.
@@ -41,6 +42,7 @@ class Report:
         silenced: Sequence[tuple[Finding, str]] = (),
         strict: bool = False,
         not_run: Sequence[str] = (),
+        misfits: Sequence[str] = (),
         differences: Sequence[str] = (),
         stopped: Sequence[str] = (),
         faults: Sequence[str] = (),
@@ -57,6 +59,7 @@ class Report:
         self.counts = counts
         self.libraries = list(libraries)
         self.not_run = list(not_run)
+        self.misfits = list(misfits)
         self.differences = list(differences)
 
     @property
@@ -147,7 +150,7 @@ class Report:
         if self.not_run:
             names = ", ".join(self.not_run)
             advice.append(f"{names}: say how to call it, @tool(examples=[[1, 2], {{'a': 1}}])")
-        return advice
+        return advice + self.misfits
 
 
 def _silenced(

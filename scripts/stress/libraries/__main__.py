@@ -1,4 +1,7 @@
-"""``scripts/libraries [name...]``: runs each pair whose library is installed; exit 1 if one is wrong."""
+"""``scripts/libraries [name...]``: runs each pair whose library is installed; exit 1 if one is wrong.
+
+With ``--rounds N`` first, the adapters alone, which ``adapters.py`` checks and serves so often.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from tests.libraries.pairs import (
     version_of,
 )
 
+from .adapters import outcomes_of
+
 #: How long one pair may take, in seconds.
 _LIMIT_S = 120
 
@@ -28,6 +33,8 @@ def main(names: list[str]) -> int:
             fault = fault_of(pair)
         print(f"wrong: {fault}" if fault else "right")
         return 0
+    if names[:1] == ["--rounds"]:
+        return _again(int(names[1]), names[2:])
     counts = {"right": 0, "wrong": 0, "not installed": 0}
     for pair in PAIRS:
         if names and pair["library"] not in names:
@@ -44,6 +51,19 @@ def main(names: list[str]) -> int:
             print(f"{adapter:75} {said}", flush=True)
     print(", ".join(f"{number} {word}" for word, number in counts.items()))
     return counts["wrong"] > 0
+
+
+def _again(rounds: int, names: list[str]) -> int:
+    wrong = 0
+    for adapter in adapters():
+        if (names and adapter.removeprefix("uses_") not in names) or not has_all(adapter):
+            continue
+        for what, faults, each_s in outcomes_of(adapter, rounds):
+            wrong += len(faults)
+            said = f"{rounds - len(faults)} of {rounds} right, {each_s:.1f} s each"
+            print("\n    ".join([f"{what:40} {said}", *faults]), flush=True)
+    print(f"{wrong} wrong")
+    return wrong > 0
 
 
 def _run(title: str) -> str:

@@ -1,4 +1,4 @@
-"""Threads of joblib write one dict by what they find there, or return their parts."""
+"""Threads of joblib write one dict by what they find there, or return their parts, as its processes do."""
 
 import joblib
 
@@ -24,3 +24,7 @@ class Right(ThreadSafeAdapter):
     def count(self, words: list[str]) -> int:
         sizes = joblib.Parallel(2, prefer="threads")(joblib.delayed(len)(word) for word in words)
         return sum(sizes)
+
+    @tool(examples=[[[1, -2, 3]]])
+    def sizes(self, numbers: list[int]) -> list[int]:
+        return joblib.Parallel(2, backend="loky")(joblib.delayed(abs)(n) for n in numbers)

@@ -118,8 +118,8 @@ def directory(tmp_path):
     sys.modules.pop("checked_tools", None)
 
 
-def check(adapter, directory, *arguments):
-    command = [sys.executable, "-m", "bridge", "check", f"checked_tools:{adapter}"]
+def check(adapter, directory, *arguments, module="checked_tools"):
+    command = [sys.executable, "-m", "bridge", "check", f"{module}:{adapter}"]
     command += ["--app-dir", directory, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
 
@@ -202,3 +202,31 @@ def test_a_result_that_only_calls_at_once_have_is_named(directory):
 def test_an_adapter_that_is_not_there_is_an_error():
     with pytest.raises(AdapterError):
         check_adapter("nowhere_to_be_found:Tools")
+
+
+MISFITS = """
+from bridge import ThreadSafeAdapter, tool
+
+class Half(ThreadSafeAdapter):
+    @tool(examples=[[[1.0], [2.0]], [[1.0]], {"point": [1.0], "more": 2}])
+    def one(self, points): pass
+
+    @tool(examples=[[1, 2]])
+    def other(self, n): pass
+
+class None_(ThreadSafeAdapter):
+    @tool(examples=[[1, 2]])
+    def other(self, n): pass
+"""
+
+
+def test_examples_that_do_not_fit_are_named_and_a_tool_that_has_no_others_is_not_run(tmp_path):
+    (tmp_path / "misfit_tools.py").write_text(MISFITS)
+    report = check_adapter("misfit_tools:Half", str(tmp_path))
+    assert set(report.counts["tools"]) == {"one"}
+    assert report.not_run == ["other"]
+    assert report.text.count("an example does not fit: ") == 3
+    assert "other: takes 1 by position, got 2" in report.text
+    run = check("None_", str(tmp_path), module="misfit_tools")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "an example does not fit: other: takes 1 by position, got 2" in run.stderr

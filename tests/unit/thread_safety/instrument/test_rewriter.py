@@ -139,9 +139,10 @@ def test_lines_stay():
 
 
 def test_modules_and_classes_are_left_as_they_are():
-    source = "import sys\nx = [sys.path]\nclass A:\n    y = x[0]\n    if y:\n        z = y.copy()\n"
+    source = "from __future__ import annotations\nx = [1]\nclass A:\n    y = x[0]\n    if y:\n        z = y.copy()\n"
     assert not ast_names(rewrite(source, "m.py", "m")) & set(NAMES)
     assert ast_names(rewrite("f = lambda x: x.y", "m.py", "m")) & set(NAMES)
+    assert ast_names(rewrite("import sys", "m.py", "m")) & set(NAMES)
 
 
 def ast_names(tree):
