@@ -14,8 +14,10 @@ def page(libraries: Libraries) -> str:
     standard = sorted((each for each in libraries if each.standard), key=_sort_key)
     levels = "\n".join(f"- **{level}**: {words}" for level, words in LEVELS.items())
     head = _HEAD.format(count=len(others), levels=levels)
+    rows = Effects().rows()
+    tested = {row.library for row in rows if row.tested}
     parts = (
-        head, *_overview(others), *_effects(Effects().rows()), *_chapters(others), _STANDARD,
+        head, *_overview(others, tested), *_effects(rows), *_chapters(others), _STANDARD,
         *_chapters(standard),
     )  # fmt: skip
     return "\n".join(parts).rstrip("\n") + "\n"
@@ -36,7 +38,9 @@ A library that is missing here is not known to be unsafe: it is not known. "GIL 
 its main work, or the wait of a client; where it says yes, threads can work in parallel on every
 Python. "Free-threaded" names the first version with a wheel for free-threaded Python, according
 to the [tracking page](https://py-free-threading.github.io/tracking/) of 28 June 2026 and the
-sources; "pure" needs none.
+sources; "pure" needs none. "Seen" says whether what its methods do was tried out, with two readers that
+are quiet and a writer that is found (see [below](#what-methods-do)), or is known by documentation only;
+"Version" is the one that the row was last compared with, on the day beside it.
 
 ## Libraries
 """
@@ -61,16 +65,17 @@ def _sort_key(library: Library) -> str:
     return library.name.lower()
 
 
-def _overview(libraries: list[Library]) -> list[str]:
-    """A table of four columns."""
+def _overview(libraries: list[Library], tested: set[str]) -> list[str]:
+    """A table with a row for each."""
     rows = [
         f"| [{each.name}](#{_anchor(each.name)}) | {each.level} | {each.gil_released} "
-        f"| {each.free_threaded_since} |"
+        f"| {each.free_threaded_since} | {each.version} | {each.date} "
+        f"| {'tested' if each.name in tested else 'by documentation'} |"
         for each in libraries
     ]
     return [
-        "| Library | Level | GIL released | Free-threaded |",
-        "| --- | --- | --- | --- |",
+        "| Library | Level | GIL released | Free-threaded | Version | On | Seen |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
         *rows,
         "",
     ]
@@ -99,8 +104,7 @@ def _chapters(libraries: list[Library]) -> Iterator[str]:
         for part in library.objects:
             words = level_in_words(part.level, part.affinity)
             yield f"- `{part.type}`: **{part.level}**, {words}. {part.caveat}"
-        if library.version:
-            yield f"\nLooked at with version {library.version}, on {library.date}.\n"
+        yield f"\nLooked at with version {library.version}, on {library.date}.\n"
         links = (f"[{number}]({url})" for number, url in enumerate(library.sources, 1))
         yield ("\n" if library.objects else "") + f"Sources: {', '.join(links)}\n"
 

@@ -62,9 +62,9 @@ class Library:
         self.caveat: str = row["caveat"]
         self.workaround: str = row["workaround"]
         self.sources: tuple[str, ...] = tuple(row["sources"])
-        #: Which version was looked at, and when; None: the one that was documented on that day.
-        self.version: str | None = row.get("version")
-        self.date: str = row.get("date", "2026-06-28")
+        #: Which version was looked at, and on which day.
+        self.version: str = row["version"]
+        self.date: str = row["date"]
         self.objects = tuple(map(LibraryObject, row.get("objects", ())))
 
     @property

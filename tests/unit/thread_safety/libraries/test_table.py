@@ -2,12 +2,14 @@
 
 import asyncio
 import csv
+import datetime
 import decimal
 import functools
 import importlib
 import io
 import itertools
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.thread_safety.libraries import Libraries
+from bridge.thread_safety.libraries import Effects, Libraries
 from bridge.thread_safety.libraries.page import page
 from bridge.thread_safety.libraries.table import AFFINITIES, LEVELS, is_worse, level_in_words
 
@@ -42,6 +44,10 @@ def elsewhere(function, *arguments):
 
 @each_library
 def test_an_entry_has_all_fields_in_their_form(library):
+    assert re.fullmatch(r"\d+(\.\d+)*([.+a-z]+\d*)?", library.version)
+    assert datetime.date(2026, 1, 1) <= datetime.date.fromisoformat(library.date)
+    assert library.sources
+    assert all(source.startswith("https://") for source in library.sources)
     assert library.name
     assert library.modules
     assert library.level in LEVELS
@@ -99,6 +105,23 @@ def test_every_level_is_put_in_words_and_in_order():
     assert is_worse("incompatible", "compatible")
     assert not is_worse("atomic", "atomic")
     assert "thread that made it" in level_in_words("distinct_objects", "creating_thread")
+
+
+def test_the_page_says_of_each_library_which_version_when_and_whether_it_was_tested():
+    overview = page(LIBRARIES).partition("## What methods do")[0]
+    rows = [line.strip("| ").split(" | ") for line in overview.splitlines() if line[:3] == "| ["]
+    tested = {row.library for row in Effects().rows() if row.tested}
+    said = {name[1:].partition("]")[0]: rest[-3:] for name, *rest in rows}
+    others = [each for each in LIBRARIES if not each.standard]
+    assert len(others) >= 80
+    assert said == {
+        each.name: [
+            each.version,
+            each.date,
+            "tested" if each.name in tested else "by documentation",
+        ]
+        for each in others
+    }
 
 
 def test_the_page_of_the_documentation_is_up_to_date():
@@ -287,6 +310,8 @@ def test_the_page_is_made_of_a_table_alone(tmp_path):
             "caveat": '"It is odd."',
             "workaround": '"Use another."',
             "sources": '["https://example.org"]',
+            "version": '"1.2"',
+            "date": '"2026-11-29"',
         }.items()
     )
     path.write_text(f"[[library]]\n{row}\n")
