@@ -32,9 +32,11 @@ from .checker import ThreadSafetyChecker
 from .detector import OBSERVED, SHOWN_FRAMES, WRONG, Access, Finding, Frame
 from .outcomes import Difference, Failure, Outcomes, Step
 from .placement import PATIENCE_S, Attempt, Placement
+from .process_state import ONLY_SEEN_HERE, ProcessState
 from .reports import Report
 from .rounds import Round, fitting_examples, in_turn, rounds_of, waves_of, within_limits
 from .schedule import Schedule
+from .watched_calls import change_of
 
 #: How many threads call tools at once, and about how many calls they make in all.
 THREADS, CALLS = 4, 50
@@ -222,7 +224,11 @@ class Exercise:
         hanging: Callable[[], object] | None = None,
     ) -> bool:
         """Make calls, and close the adapter. Returns whether they were made as intended."""
+        state = ProcessState()
         chose = Placement(tools, self._threads, waves, tool_threads).run(self._end, hanging)
+        for what in ONLY_SEEN_HERE.intersection(state.changed()):
+            name = waves[0][0].tool
+            self._checker.add(change_of(what, tools[name], self._checker.thread_number()))
         if not self._is_over():
             tool_threads.end_loop()
             adapter.close(tool_threads.run_hook)

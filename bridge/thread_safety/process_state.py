@@ -19,6 +19,12 @@ from .instrument import is_bridge, is_installed
 
 #: What ``catch_warnings()`` changes.
 FILTERS = "the warnings filters"
+_PATH, _LIMIT, _COLLECTOR, _LEVELS = (
+    "sys.path", "the recursion limit", "the garbage collector (gc)", "the levels of loggers"
+)  # fmt: skip
+#: What nothing else tells of, as rules about functions do of the others. Not the filters of warnings:
+#: many a library adds some as it is imported.
+ONLY_SEEN_HERE = frozenset([_PATH, _LIMIT, _COLLECTOR, _LEVELS])
 
 
 class _Levels(dict[str, int]):
@@ -49,13 +55,21 @@ _STATE: dict[str, Callable[[], Any]] = {
     "the signal handlers": lambda: [_signal.getsignal(n) for n in (2, 15)],
     "sys.stdout": lambda: id(sys.stdout),
     "sys.stderr": lambda: id(sys.stderr),
-    "sys.path": lambda: list(sys.path),
-    "the recursion limit": sys.getrecursionlimit,
-    "the garbage collector (gc)": lambda: (gc.isenabled(), gc.get_threshold()),
-    "the levels of loggers": _levels,
+    _PATH: lambda: list(sys.path),
+    _LIMIT: sys.getrecursionlimit,
+    _COLLECTOR: lambda: (gc.isenabled(), gc.get_threshold()),
+    _LEVELS: _levels,
 }
 if is_free_threaded():
     _STATE["the GIL"] = is_enabled
+
+
+def _asked(look: Callable[[], Any]) -> Any:
+    """What ``look`` says; or that it cannot be said, as of a directory that is there no more."""
+    try:
+        return look()
+    except Exception as error:
+        return type(error)
 
 
 class FilterUsers:
@@ -110,11 +124,11 @@ class ProcessState:
         self._users = users
         self._by_program = 0 if users is None else users.by_program
         self._packages = {} if users is None else dict(users.packages)
-        self._state = {name: look() for name, look in _STATE.items()}
+        self._state = {name: _asked(look) for name, look in _STATE.items()}
 
     def changed(self) -> list[str]:
         """The names of what is different now."""
-        return [name for name, look in _STATE.items() if look() != self._state[name]]
+        return [name for name, look in _STATE.items() if _asked(look) != self._state[name]]
 
     def packages(self) -> list[str]:
         """The installed packages that alone have replaced the filters of warnings since."""

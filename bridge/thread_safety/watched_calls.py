@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from ..tool import Tool
 from .call_counts import CallCounts
 from .detector import DOCUMENTED, Access, Finding, Harmless
 from .instrument import Probe, place_of
@@ -159,8 +160,7 @@ class WatchedCalls:
     def _change_of(self, what: str, packages: list[str], name: str, access: Access) -> Finding:
         """What is reported of a change by a call; ``packages``: it is theirs, not the program's."""
         if not packages:
-            problem = f"{name} changed it, for every thread of the process"
-            return Finding(DOCUMENTED, what, problem, _ADVICE, access)
+            return _change(what, name, access)
         rows = [self._libraries.for_module(package) for package in packages]
         names = [row.name if row else package for row, package in zip(rows, packages, strict=True)]
         advice = " ".join([f"{_APART}.", *(row.advice() for row in rows if row)])
@@ -187,6 +187,16 @@ def _steps(part: Callable[..., Any], coroutine: Any) -> Any:
     finally:
         with part(call, last=True):
             coroutine.close()
+
+
+def change_of(what: str, tool: Tool, thread: int) -> Finding:
+    """What is reported of a change of the process that calls of a tool have left behind."""
+    return _change(what, tool.name, _access_of(tool.function, tool.name, thread))
+
+
+def _change(what: str, name: str, access: Access) -> Finding:
+    problem = f"{name} changed it, for every thread of the process"
+    return Finding(DOCUMENTED, what, problem, _ADVICE, access)
 
 
 def _access_of(function: Any, name: str, thread: int) -> Access:

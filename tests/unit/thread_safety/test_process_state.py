@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -37,6 +40,17 @@ def test_what_was_put_back_is_no_change():
     assert state.changed() == ["the working directory"]
     os.chdir(here)
     assert state.changed() == []
+
+
+def test_a_directory_that_is_gone_ends_no_call(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    checker = ThreadSafetyChecker(note=lambda finding: None)
+    assert checker.wrap(lambda: "done", "call")() == "done"
+    assert checker.findings == []
+    monkeypatch.undo()
 
 
 @pytest.fixture
@@ -89,3 +103,70 @@ def test_filters_that_a_library_replaces_do_not_hide_what_else_changes(package, 
     with ThreadSafetyChecker(note=lambda finding: None) as checker, warnings.catch_warnings():
         checker.wrap(both, "draw")()
     assert [each.variable for each in checker.findings] == ["the working directory"]
+
+
+LASTING = """
+import gc
+import logging
+import sys
+
+from bridge import ThreadSafeAdapter, tool
+
+
+class Lasting(ThreadSafeAdapter):
+    def setup(self):
+        self.log = logging.getLogger("lasting.part")
+
+    @tool
+    def path(self) -> None:
+        sys.path.append("/nowhere")
+
+    @tool
+    def limit(self) -> None:
+        sys.setrecursionlimit(5000)
+
+    @tool
+    def collector(self) -> None:
+        gc.set_threshold(5000)
+
+    @tool
+    def level(self) -> None:
+        self.log.setLevel(logging.ERROR)
+
+
+class Early(ThreadSafeAdapter):
+    def setup(self):
+        sys.path.append("/nowhere")
+        sys.setrecursionlimit(5000)
+        gc.set_threshold(5000)
+        logging.getLogger("lasting.part").setLevel(logging.ERROR)
+
+    @tool
+    def read(self) -> int:
+        return len(sys.path)
+"""
+
+
+@pytest.mark.parametrize(
+    ("adapter", "expected"),
+    [
+        ("Lasting", {
+            "sys.path": "path", "the recursion limit": "limit",
+            "the garbage collector (gc)": "collector", "the levels of loggers": "level",
+        }),
+        ("Early", {}),
+    ],
+)  # fmt: skip
+def test_what_calls_at_once_leave_changed_is_found_and_what_setup_changes_is_not(
+    tmp_path, adapter, expected
+):
+    """In a process of its own, which may be changed."""
+    (tmp_path / "lasting_tools.py").write_text(LASTING)
+    command = [sys.executable, "-m", "bridge", "check", "--json", "--app-dir", str(tmp_path)]
+    ended = subprocess.run(
+        [*command, f"lasting_tools:{adapter}"], capture_output=True, text=True, timeout=60
+    )
+    findings = json.loads(ended.stdout)["findings"]
+    found = {each["variable"]: each["problem"].split()[0] for each in findings}
+    assert found == expected
+    assert ended.returncode == (1 if expected else 0)
