@@ -6,7 +6,8 @@ Loaded when the first large value is to be sent or a peer asks for a place, and 
 
 from .arena import Arena, Loan
 from .arguments import Held, LentArguments, materialize
-from .memory_file import MemoryFile, free_memory, why_unavailable
+from .memory_file import MemoryFile, why_unavailable
+from .system_memory import free_memory
 
 __all__ = [
     "Arena",

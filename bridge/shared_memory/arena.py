@@ -33,7 +33,8 @@ from collections import deque
 from itertools import count
 
 from .free_space import PAGE_BYTES, FreeSpace, rounded
-from .memory_file import TOKEN_BYTES, MemoryFile, free_memory
+from .memory_file import TOKEN_BYTES, MemoryFile
+from .system_memory import free_memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -43,12 +43,15 @@ class Held:
         return self._place.file.read(self._place.offset + offset, size)
 
     def view(self, offset: int, size: int) -> memoryview | bytes:
-        """Some of its bytes where they are, or a copy of them if places are short."""
+        """Some of its bytes where they are; a copy of them if places are short, or nothing can be mapped."""
         if self._arena.is_short:
             return self.copy(offset, size)
         mapped = self._map
         if mapped is None:
-            mapped = self._map = self._place.file.map(self._place.offset, self._place.size)
+            try:
+                mapped = self._map = self._place.file.map(self._place.offset, self._place.size)
+            except (OSError, ImportError):  # no address space, too many mappings; no module
+                return self.copy(offset, size)
         return memoryview(mapped)[offset : offset + size]
 
     def end(self) -> None:
@@ -71,7 +74,7 @@ def materialize(value: Any, held: Held) -> Any:
         held: Where these are.
 
     Raises:
-        RemoteProtocolError: One is malformed, or a package is missing that it needs.
+        RemoteProtocolError: One is malformed, or a package is missing that it needs, or memory.
     """
     outermost = [value]
     todo: list[Any] = [outermost]
@@ -90,6 +93,10 @@ def materialize(value: Any, held: Held) -> Any:
                     container[place] = decode_shared(item, held.copy, held.view)
                 elif type(item) is list or type(item) is dict:
                     todo.append(item)
+    except MemoryError:
+        raise RemoteProtocolError(
+            "no memory to read what is in shared memory", code="resource_exhausted"
+        ) from None
     finally:
         held.end()
     return outermost[0]

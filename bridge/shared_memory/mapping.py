@@ -23,6 +23,8 @@ _advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 #: Have the pages of a mapping at once, rather than one by one: Linux 5.14, which Python has no name for.
 _POPULATE_WRITE = 23
+#: Have pages of 2 MiB: Linux 2.6.38, for which Python has a name where the C library has one.
+_HUGEPAGE = 14
 #: What is larger is new memory each time, as glibc's ``malloc`` takes it from the system and gives it back
 #: (``DEFAULT_MMAP_THRESHOLD_MAX``); what is smaller has mostly been used before.
 _NEW_BYTES = 32 << 20
@@ -59,7 +61,7 @@ class Mapping:
         if size > _NEW_BYTES:
             begin = -(-address // mmap.PAGESIZE) * mmap.PAGESIZE
             end = (address + size) // mmap.PAGESIZE * mmap.PAGESIZE
-            _advise(begin, end - begin, mmap.MADV_HUGEPAGE)  # advice, which may be refused
+            _advise(begin, end - begin, _HUGEPAGE)  # advice, which may be refused
         # nobody else knows these bytes yet, so that they may be filled
         ctypes.memmove(address, self._address + offset, size)
         return data

@@ -100,10 +100,13 @@ class MemoryFile:
             return None
         if size > TOKEN_BYTES and (mapping is None or mapping.size < end):
             try:
+                if _address_space_is_limited():
+                    raise OSError("what there is of it is for tools")
                 from .mapping import Mapping  # not where Python was built without ctypes
 
                 mapping = self._mapping = Mapping(self.descriptor, size)
-            except (ImportError, AttributeError, OSError, ValueError):
+            except (ImportError, AttributeError, OSError, ValueError, MemoryError):
+                # MemoryError: importing ctypes, where no memory may be made executable
                 mapping, self._mapping, self._maps = None, None, False
         return mapping
 
@@ -114,7 +117,7 @@ def why_unavailable() -> str | None:
         return f"{sys.platform} has no memfd_create, which Linux has"
     try:
         file = MemoryFile()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         return f"no file in memory: {error}"
     try:
         with open(f"/proc/{file.pid}/fd/{file.descriptor}", "rb", buffering=0) as opened:
@@ -127,25 +130,8 @@ def why_unavailable() -> str | None:
     return None
 
 
-def free_memory() -> int:
-    """How many bytes the system, and the cgroup of this process, can still give; as far as is known."""
-    free = 1 << 62
-    try:
-        with open("/proc/meminfo") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    free = int(line.split()[1]) << 10
-        with open("/proc/self/cgroup") as lines:
-            groups = [
-                line.rstrip("\n").split(":", 2)[2] for line in lines if line.startswith("0::")
-            ]
-    except (OSError, ValueError, IndexError):
-        return free
-    for group in {*groups, "/"}:
-        folder = f"/sys/fs/cgroup{group.rstrip('/')}"
-        try:
-            with open(f"{folder}/memory.max") as most, open(f"{folder}/memory.current") as used:
-                free = min(free, max(0, int(most.read()) - int(used.read())))
-        except (OSError, ValueError):
-            pass  # no limit
-    return free
+def _address_space_is_limited() -> bool:
+    """Whether this process may not map as much as it likes (``ulimit -v``)."""
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY

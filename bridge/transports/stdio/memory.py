@@ -116,7 +116,7 @@ class StdioMemory(Lender):
             target=lambda: answer(_describe(arena.grant(size))), name="bridge-memory", daemon=True
         )
         if not start_thread(grow):
-            answer(None)
+            answer(_describe(arena.grant(size)))  # the pipe would take longer, and more memory
 
     def receive(self, method: str, params: list[Any]) -> None:
         """Hear that the peer gives a place back, or whether it can open the file. The reader calls it."""

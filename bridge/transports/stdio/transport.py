@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from ...wire import Connection
 from .channel import Channel
 from .descriptors import PrivatePipes
@@ -105,7 +108,11 @@ class StdioTransport:
         """What went beside the pipe, as ``$/stats`` shows it. Any thread."""
         memory = self._channel.memory
         if memory is None:
-            return {"available": False, "trouble": "it is off (--shared-memory 0)"}
+            there = hasattr(os, "memfd_create")
+            why = (
+                "it is off (--shared-memory 0)" if there else f"{sys.platform} has no memfd_create"
+            )
+            return {"available": False, "trouble": why}
         return memory.describe()
 
     def let_go(self) -> None:

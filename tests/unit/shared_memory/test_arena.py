@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.errors import RemoteProtocolError
 from bridge.shared_memory import Arena, Held, MemoryFile, materialize, why_unavailable
 from bridge.shared_memory.memory_file import TOKEN_BYTES
 from bridge.wire import Shared
@@ -280,3 +281,38 @@ def test_no_byte_of_a_place_is_anothers(steps: list[tuple[int, int]]) -> None:
     mine.clear()
     assert used(arena) == 0
     arena.let_go(-1.0)
+
+
+@pytest.mark.parametrize("error", [OSError, ImportError], ids=["no address space", "no module"])
+def test_arrays_are_copies_where_nothing_can_be_mapped(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    numpy = pytest.importorskip("numpy")
+    arena, held = lend()
+    held._place.file.write(held._place.offset, b"abcd")
+
+    def refuse(*args: object) -> None:
+        raise error("nothing can be mapped")
+
+    monkeypatch.setattr(MemoryFile, "map", refuse)
+    head = b"u8".ljust(8, b"\0") + (1).to_bytes(8, "little") + (4).to_bytes(8, "little")
+    array = materialize([Shared(2, 0, 4, head)], held)[0]
+    assert array.tobytes() == b"abcd"
+    assert isinstance(array, numpy.ndarray)
+    del held
+    assert used(arena) == 0  # the array has no part in it
+
+
+def test_a_lack_of_memory_is_told_as_that_of_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    arena, held = lend()
+
+    def refuse(*args: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(MemoryFile, "read", refuse)
+    with pytest.raises(RemoteProtocolError, match="no memory") as caught:
+        materialize([Shared(0, 0, 4, b"")], held)
+    assert caught.value.code == "resource_exhausted"
+    del held, caught
+    gc.collect()
+    assert used(arena) == 0

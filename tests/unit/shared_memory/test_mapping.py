@@ -127,3 +127,19 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (0, "of the parent\n"), ran.stderr
+
+
+def test_limited_address_space_is_left_to_tools() -> None:
+    program = """
+import resource
+from bridge.shared_memory import MemoryFile
+from bridge.shared_memory.memory_file import TOKEN_BYTES
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+file = MemoryFile()
+file.grow(TOKEN_BYTES, 1 << 20)
+file.write(TOKEN_BYTES, b"x" * (1 << 20))
+assert file.read(TOKEN_BYTES, 1 << 20) == b"x" * (1 << 20)
+print(sum("memfd:bridge" in line for line in open("/proc/self/maps")), flush=True)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, "0\n"), ran.stderr
