@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 #: How often is looked: nobody announces what is waited for, as only the end of the process does so.
 _LOOK_S = 0.002
 _MOMENT_S = 0.1  # for the answer to a call that was claimed just before the end
+#: So long the peer may take to read what it has got, where that needs this process.
+_READ_S = 1.0
 
 
 class Activity:
@@ -73,6 +75,8 @@ class Activity:
         ended = self._wait_until(self.is_finished, grace)
         cancel_rest()
         if intake is not None:
+            # before that is not heard any more
+            self._wait_until(intake.is_read, max(_MOMENT_S, min(_READ_S, end - time.monotonic())))
             intake.stop()
             # what it had taken is run or refused now
             left = max(_MOMENT_S, end - time.monotonic())

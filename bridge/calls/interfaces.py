@@ -137,6 +137,10 @@ class Intake(ABC):
     def hands_on(self) -> bool:
         """Whether requests were taken that the dispatcher may not know of yet. Any thread."""
 
+    def is_read(self) -> bool:
+        """Whether the peer needs this process no more to read the answers that it has got. Any thread."""
+        return True
+
 
 class Output:
     """What workers leave behind to be written, for a pool: this one has nothing to write."""

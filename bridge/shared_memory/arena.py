@@ -193,6 +193,11 @@ class Arena:
         used = self._space.size - self._space.free_bytes
         return 2 * used > self._max_bytes
 
+    def lends(self) -> bool:
+        """Whether the peer has a message whose place it has not given back."""
+        with self._lock:
+            return any(place.state == LENT for place in self._places.values())
+
     def describe(self) -> dict[str, Any]:
         """What ``$/stats`` shows."""
         with self._lock:

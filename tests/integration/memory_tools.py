@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from typing import Any
 
 from bridge import ThreadSafeAdapter, tool
@@ -31,6 +32,11 @@ class Tools(ThreadSafeAdapter):
 
     @tool
     def make(self, size: int) -> bytes:
+        return bytes(size)
+
+    @tool
+    def nap(self, seconds: float, size: int) -> bytes:
+        time.sleep(seconds)
         return bytes(size)
 
     @tool

@@ -314,3 +314,35 @@ def test_a_peer_that_dies_leaves_nothing(number: int) -> None:
         peer.process.kill()
         peer.process.wait(30)
     assert not list(Path("/dev/shm").glob("*bridge*"))
+
+
+def test_the_end_waits_until_what_was_answered_is_read(peer: MemoryPeer) -> None:
+    """The pipe keeps what it has when the process is gone, but nobody can open its file any more."""
+    assert peer.call("make", [2 * MIB]) == (None, bytes(2 * MIB))
+    assert peer.place is not None
+    late = peer.request("nap", [0.2, 2 * MIB])
+    peer.request("$/shutdown")
+    messages = [peer.receive(), peer.receive()]
+    assert peer.place is None  # what is answered at the end goes through the pipe
+    assert [1, late, None, bytes(2 * MIB)] in messages
+    peer.release()
+    assert peer.receive()[:2] == [2, "$/bye"]
+
+
+def test_the_end_does_not_wait_for_ever(peer: MemoryPeer) -> None:
+    assert peer.call("make", [2 * MIB]) == (None, bytes(2 * MIB))
+    peer.request("$/shutdown")
+    assert peer.receive()[0] == 1
+    assert peer.receive()[:2] == [2, "$/bye"]
+
+
+def test_a_peer_that_can_open_the_file_no_more_gets_all_through_the_pipe(peer: MemoryPeer) -> None:
+    """As when a tool has made its process another user's."""
+    assert peer.call("make", [2 * MIB]) == (None, bytes(2 * MIB))
+    peer.release()
+    assert peer.file is not None
+    peer.send([2, "$/memory", [peer.file[2], False]])
+    assert peer.call("make", [2 * MIB]) == (None, bytes(2 * MIB))
+    assert peer.place is None
+    assert peer.reserve(2 * MIB) is None
+    assert memory(peer)["available"] is False

@@ -55,6 +55,8 @@ class StdioMemory(Lender):
         self._token = b""
         self._said = threading.Event()
         self._waits = True
+        #: The process ends: nothing more is lent or granted.
+        self._ends = False
 
     # -- to the peer (wire.Lender) ----------------------------------------------------------
 
@@ -64,7 +66,7 @@ class StdioMemory(Lender):
         return Collected(self._least)
 
     def lend(self, message: bytes, collected: Collected) -> LentMessage | None:
-        if self._opened is False:
+        if self._opened is False or self._ends:
             return None
         found = self._get_arena().fill(collected.size)
         if found is None:
@@ -103,7 +105,7 @@ class StdioMemory(Lender):
         ):
             raise InvalidParams("$/reserve takes [bytes], an integer of 1 or more")
         (size,) = params
-        if size > self._max_message_bytes or self._opened is False:
+        if size > self._max_message_bytes or self._opened is False or self._ends:
             answer(None)
             return
         arena = self._get_arena()
@@ -188,6 +190,14 @@ class StdioMemory(Lender):
         if self._opened is False:
             there["trouble"] = "the peer cannot open the file through /proc"
         return there
+
+    def drain(self) -> None:
+        """Send what comes now through the pipe: that can be read when this process is no more."""
+        self._ends = True
+
+    def is_read(self) -> bool:
+        """Whether the peer has given back the places of all messages. Any thread."""
+        return self._arena is None or not self._arena.lends()
 
     def let_go(self) -> None:
         """Give memory back that nobody has used for long. The main thread, now and then."""

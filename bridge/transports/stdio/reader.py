@@ -123,6 +123,10 @@ class StdioReader(Intake):
     def hands_on(self) -> bool:
         return self._handing_on
 
+    def is_read(self) -> bool:
+        memory = self._channel.memory
+        return memory is None or memory.is_read()
+
     def end(self, end: float) -> None:
         """Have the threads do what they do last, if there is something, until an instant at most.
 

@@ -121,8 +121,10 @@ class StdioTransport:
             self._channel.memory.let_go()
 
     def drain(self) -> None:
-        """Note that new requests are refused from now on."""
+        """Note that new requests are refused from now on, and that the end of this process is near."""
         self._connection.drain()
+        if self._channel.memory is not None:
+            self._channel.memory.drain()
 
     def forked(self) -> None:
         """In a process that a tool has forked: the pipes are the parent's, and so is shared memory."""

@@ -196,9 +196,13 @@ defmodule Bridge.Server do
     do: {:noreply, %{state | connection: Lending.down(state.connection, monitor, pid, reason)}}
 
   # It is not the file that Python has: it is in another container, or on another machine.
-  defp take({:bridge_unwritable, reason}, state) do
-    Places.lend_from(state.places, 0)
-    Logger.warning("#{state.life.name}: no shared memory with Python: #{inspect(reason)}")
+  defp take({:bridge_unwritable, file, reason}, state) do
+    # once, however many have tried
+    if Lending.unwritable?(state.connection, file, reason) and Places.lends_from(state.places) > 0 do
+      Places.lend_from(state.places, 0)
+      Logger.warning("#{state.life.name}: no shared memory with Python: #{inspect(reason)}")
+    end
+
     {:noreply, state}
   end
 

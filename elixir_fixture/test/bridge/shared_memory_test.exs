@@ -242,10 +242,56 @@ defmodule Bridge.SharedMemoryTest do
       eventually(fn -> idle?(client) end)
     end
 
+    test "a restart: what Python answers at its end is read when it is no more" do
+      client = start(grace: 10)
+      {:ok, _first} = Client.call(client, "make", [@mib])
+      nap = fn -> Client.call(client, "nap", [1, 4 * @mib], timeout: 20_000) end
+      callers = for _ <- 1..4, do: Task.async(nap)
+      eventually(fn -> match?({:ok, %{"in_flight" => 4}}, Client.stats(client)) end)
+      restart = Task.async(fn -> Client.restart(client) end)
+      eventually(fn -> match?({:ok, %{state: :draining}}, Client.status(client)) end)
+      # it sees neither the answers nor the end before both are over
+      {:ok, %{os_pid: pid}} = Client.status(client)
+      :sys.suspend(client)
+      eventually(fn -> not File.exists?("/proc/#{pid}/fd/0") end)
+      :sys.resume(client)
+      for result <- Task.await_many(callers, :infinity), do: assert({:ok, _bytes} = result)
+      Task.await(restart, :infinity)
+    end
+
     test "a request whose place is not known any more is sent with everything in it" do
       connection = Bridge.Connection.new(Bridge.Places.open(1))
       place = {7, 65_536, 100}
       assert {"inline", nil, _} = Lending.take(connection, {:lent, place, "lent", "inline"})
+    end
+
+    test "a result that comes when the time is just over is read, if its caller still waits" do
+      connection = Bridge.Connection.new(Bridge.Places.open(1))
+      call = %{struct(Bridge.Call, notes: []) | overdue: true}
+
+      for {from, kind, readers} <- [{self(), :response, 1}, {self(), :item, 0}, {nil, :item, 0}] do
+        connection = %{connection | calls: %{7 => %{call | from: from}}}
+        connection = Lending.receive_frame(connection, kind, 7, "frame", {1, 65_536, 9})
+        assert map_size(connection.lending.readers) == readers
+      end
+    end
+
+    test "whether a writer without luck speaks for all" do
+      connection = Bridge.Connection.new(Bridge.Places.open(1))
+      file = {4_000_000, 10, "token"}
+      connection = Lending.announced(connection, [4_000_000, 10, "token"])
+      # it was never opened
+      for reason <- [:enoent, :eacces, :emfile],
+          do: assert(Lending.unwritable?(connection, file, reason))
+
+      refute Lending.unwritable?(connection, {4_000_001, 10, "another"}, :enoent)
+      # it was, so that Python has ended, or is not to be seen by us any more
+      connection = put_in(connection.lending.opened, true)
+
+      for reason <- [:enoent, :emfile, {:another_file, file}],
+          do: refute(Lending.unwritable?(connection, file, reason))
+
+      assert Lending.unwritable?(connection, file, :eacces)
     end
 
     test "a writer that is killed keeps its place from everybody" do

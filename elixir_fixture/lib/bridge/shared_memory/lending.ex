@@ -21,10 +21,18 @@ defmodule Bridge.SharedMemory.Lending do
   alias Bridge.{Connection, Error, SharedMemory}
   alias Bridge.Connection.Sending
 
-  defstruct file: nil, asked: %{}, granted: %{}, writers: %{}, readers: %{}, reading: %{}
+  # `opened`: the file was opened once. When it cannot be any more, Python has ended.
+  defstruct file: nil,
+            opened: false,
+            asked: %{},
+            granted: %{},
+            writers: %{},
+            readers: %{},
+            reading: %{}
 
   @type t :: %__MODULE__{
           file: SharedMemory.file() | nil,
+          opened: boolean,
           asked: %{optional(Connection.id()) => {pid | nil, monitor :: reference}},
           granted: %{optional(non_neg_integer) => {pid, monitor :: reference}},
           writers: %{optional(monitor :: reference) => waits_for},
@@ -153,7 +161,7 @@ defmodule Bridge.SharedMemory.Lending do
       is_map_key(reading, id) ->
         later(connection, id, {kind, frame, place})
 
-      not wanted?(connection, id) ->
+      not wanted?(connection, kind, id) ->
         connection |> discard(kind, id, frame) |> release(number(place))
 
       true ->
@@ -189,11 +197,20 @@ defmodule Bridge.SharedMemory.Lending do
         connection =
           case result do
             {:ok, data} -> Connection.receive_frame(connection, kind, id, {:lent, frame, data})
-            {:error, reason} -> Connection.fail_reading(connection, kind, id, unread(reason))
+            {:error, reason} -> fail_reading(connection, kind, id, reason)
           end
 
         go_on(connection, id, queue)
     end
+  end
+
+  defp fail_reading(connection, kind, id, reason) do
+    connection = Connection.fail_reading(connection, kind, id, unread(reason))
+
+    # what comes next is not to be lost as well
+    if lasts?(reason) and connection.lending.file != nil,
+      do: checked(connection, connection.lending.file, false),
+      else: connection
   end
 
   defp go_on(connection, id, queue) do
@@ -234,9 +251,11 @@ defmodule Bridge.SharedMemory.Lending do
     send(client, {:bridge_read, self(), result})
   end
 
-  defp wanted?(connection, id) do
+  # Whoever waits beyond its time takes a result that comes just now.
+  defp wanted?(connection, kind, id) do
     case connection.calls do
       %{^id => %{outcome: nil, overdue: false}} -> true
+      %{^id => %{outcome: nil, from: from}} when from != nil -> kind == :response
       _over -> false
     end
   end
@@ -248,6 +267,12 @@ defmodule Bridge.SharedMemory.Lending do
   defp discard(connection, :item, _id, _frame), do: connection
 
   defp number({number, _offset, _size}), do: number
+
+  # A Python that was killed has taken its memory with it. One that ends by itself waits for its readers.
+  defp unread(reason) when reason == :enoent or elem(reason, 0) == :another_file do
+    message = "the Python process ended before its answer was read, which was in shared memory"
+    %Error{code: :unavailable, message: message, started: true}
+  end
 
   defp unread(reason) do
     message = "an answer of Python is in shared memory, which cannot be read: #{inspect(reason)}"
@@ -261,15 +286,28 @@ defmodule Bridge.SharedMemory.Lending do
   def announced(connection, [pid, descriptor, token]) do
     {client, file} = {self(), {pid, descriptor, token}}
     spawn(fn -> send(client, {:bridge_memory, file, SharedMemory.check(file) == :ok}) end)
-    update(connection, &%{&1 | file: file})
+    update(connection, &%{&1 | file: file, opened: false})
   end
 
   def announced(connection, _other), do: connection
+
+  @doc "Whether a writer that cannot write says that no other can: not if it is too late, or too early."
+  @spec unwritable?(Connection.t(), SharedMemory.file(), reason :: term) :: boolean
+  def unwritable?(%{lending: %{file: file, opened: opened}}, file, reason),
+    do: not opened or lasts?(reason)
+
+  def unwritable?(_connection, _old, _reason), do: false
+
+  # The file of a Python that has ended is not there, and descriptors come back. But Python may become
+  # another user's, or close itself to others.
+  defp lasts?({:another_file, _file}), do: false
+  defp lasts?(reason), do: reason not in [:enoent, :emfile, :enfile]
 
   @doc "Whether it can be opened is known."
   @spec checked(Connection.t(), SharedMemory.file(), boolean) :: Connection.t()
   def checked(%{lending: %{file: file}, port: port} = connection, file, opened)
       when port != nil do
+    connection = update(connection, &%{&1 | opened: opened})
     Sending.send_message(connection, [2, "$/memory", [{:bytes, elem(file, 2)}, opened]])
   end
 

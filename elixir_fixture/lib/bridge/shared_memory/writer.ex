@@ -83,7 +83,7 @@ defmodule Bridge.SharedMemory.Writer do
           await_end()
         else
           {:error, reason} ->
-            send(client, {:bridge_unwritable, reason})
+            send(client, {:bridge_unwritable, file, reason})
             send(alias, {alias, :no_room})
         end
 
