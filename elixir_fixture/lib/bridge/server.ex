@@ -201,9 +201,11 @@ defmodule Bridge.Server do
     if Lending.unwritable?(state.connection, file, reason) and Places.lends_from(state.places) > 0 do
       Places.lend_from(state.places, 0)
       Logger.warning("#{state.life.name}: no shared memory with Python: #{inspect(reason)}")
+      # before it puts an answer there
+      {:noreply, %{state | connection: Lending.checked(state.connection, file, false)}}
+    else
+      {:noreply, state}
     end
-
-    {:noreply, state}
   end
 
   defp take({:bridge_function, id, pid, kind, frame}, state) do
