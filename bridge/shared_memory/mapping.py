@@ -11,6 +11,8 @@ from __future__ import annotations
 import ctypes
 import mmap
 
+from ..resident_memory import map_messages
+
 _new_bytes = ctypes.pythonapi.PyBytes_FromStringAndSize
 _new_bytes.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t]
 _new_bytes.restype = ctypes.py_object
@@ -53,6 +55,10 @@ class Mapping:
         self._first = ctypes.c_char.from_buffer(mapped)
         self._address = ctypes.addressof(self._first)
         _advise(self._address, size, _POPULATE_WRITE)  # an older kernel does it page by page
+        map_messages(id(self), size)
+
+    def __del__(self) -> None:
+        map_messages(id(self), 0)
 
     def read(self, offset: int, size: int) -> bytes:
         """A copy of some bytes, made without the GIL."""

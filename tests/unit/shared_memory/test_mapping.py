@@ -143,3 +143,26 @@ print(sum("memfd:bridge" in line for line in open("/proc/self/maps")), flush=Tru
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (0, "0\n"), ran.stderr
+
+
+def test_what_is_mapped_is_not_counted_as_memory_of_the_process() -> None:
+    """Else a pool would replace a process for the largest of its messages (``max_rss``)."""
+    program = """
+import os
+from bridge.resident_memory import resident_bytes
+from bridge.shared_memory import MemoryFile
+from bridge.shared_memory.memory_file import TOKEN_BYTES
+file = MemoryFile()
+file.grow(TOKEN_BYTES, 64 << 20)
+file.write(TOKEN_BYTES, b"first")  # imports what there is to be imported
+before = resident_bytes()
+for at in range(0, 64 << 20, 1 << 20):
+    file.write(TOKEN_BYTES + at, b"x" * (1 << 20))
+with open("/proc/self/statm") as statm:
+    print(int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") - resident_bytes() > 60 << 20)
+print(abs(resident_bytes() - before) < 16 << 20)
+file.close()
+print(abs(resident_bytes() - before) < 16 << 20)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ran.stdout.split() == ["True"] * 3, (ran.stdout, ran.stderr)
