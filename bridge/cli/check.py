@@ -20,8 +20,8 @@ from .command import ADAPTER_HELP, CLEAN, FAILED, USAGE, reader
 SUMMARY = "Run an adapter's tools from several threads; report races."
 #: A race needs two threads, and two calls.
 _NUMBER = WholeNumber(2)
-#: How long the process waits at its end for threads of the program, in seconds.
-_LEAVE_S = 5.0
+#: How long the process waits at its end for threads of the program, in seconds; and where calls did not end.
+_LEAVE_S, _LEAVE_STOPPED_S = 5.0, 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +83,14 @@ def run(options: argparse.Namespace) -> int:
     code = FAILED if report.failed else CLEAN
     if not _show(report, options):
         code = USAGE
-    threading.Thread(target=_end, args=(code,), name="end of the check", daemon=True).start()
+    # called when the main thread is over, before the threads of executors are waited for
+    over = threading.Event()
+    threading._register_atexit(over.set)  # type: ignore[attr-defined]
+    wait_s = _LEAVE_STOPPED_S if report.stopped else _LEAVE_S
+    end = threading.Thread(
+        target=_end, args=(over, wait_s, code), name="end of the check", daemon=True
+    )
+    end.start()
     return code
 
 
@@ -111,8 +118,8 @@ def _as_sarif(report: Report, adapter: str) -> str:
     return json.dumps(sarif_of(report, __version__), indent=2)
 
 
-def _end(code: int) -> None:
-    """End the process when it is over, also if threads of the program do not end."""
-    threading.main_thread().join()
-    time.sleep(_LEAVE_S)
+def _end(over: threading.Event, wait_s: float, code: int) -> None:
+    """End the process when it is over, also if threads of the program, or of its executors, do not end."""
+    over.wait()
+    time.sleep(wait_s)
     os._exit(code)

@@ -230,3 +230,29 @@ def test_examples_that_do_not_fit_are_named_and_a_tool_that_has_no_others_is_not
     run = check("None_", str(tmp_path), module="misfit_tools")
     assert (run.returncode, run.stdout) == (2, "")
     assert "an example does not fit: other: takes 1 by position, got 2" in run.stderr
+
+
+OWN_POOL = """
+from concurrent.futures import ThreadPoolExecutor
+from bridge import ThreadSafeAdapter, tool
+
+class OwnPool(ThreadSafeAdapter):
+    def setup(self):
+        self.pool = ThreadPoolExecutor(2)
+
+    def outer(self):
+        return self.pool.submit(int, "3").result()
+
+    @tool
+    def wait(self):
+        return self.pool.submit(self.outer).result()
+"""
+
+
+def test_work_that_waits_for_its_own_executor_does_not_keep_the_process(tmp_path):
+    """The threads of executors are joined before those that the end of the process waits for."""
+    (tmp_path / "own_pool.py").write_text(OWN_POOL)
+    run = check("OwnPool", str(tmp_path), "--limit", "1", module="own_pool")
+    assert run.returncode == 1
+    assert "Stopped\n" in run.stdout
+    assert "in OwnPool.outer" in run.stdout
