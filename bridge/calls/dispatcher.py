@@ -122,7 +122,7 @@ class Dispatcher:
             elif self.draining:
                 raise ShuttingDown("the bridge is shutting down", started=False)
             else:
-                self._place(call).submit(call)
+                (self.pool if self.async_calls is None else self._place(call)).submit(call)
         except CallError as error:
             self._refuse(call, error)
             return

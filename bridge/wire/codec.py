@@ -287,23 +287,26 @@ def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Mes
         except Exception:
             fields = decode_value(frame, max_items)  # which knows what to do about it
         # nearly every message is a request; the checks in words are in make_message()
-        size = len(fields) if type(fields) is list else 0
-        if size == 4 or size == 5:
+        if type(fields) is list:
             options = None
-            if size == 4:
+            if len(fields) == 4:
                 kind, msgid, method, params = fields
-            else:
+            elif len(fields) == 5:
                 kind, msgid, method, params, options = fields
+                if options is None:
+                    return make_message(fields)
+            else:
+                return make_message(fields)
             if (
-                type(kind) is type(msgid) is int
-                and kind == REQUEST
+                kind is REQUEST  # of small integers there is one each: neither 0.0 nor False
+                and type(msgid) is int
                 and 0 <= msgid <= MAX_MSGID
                 and type(method) is str
                 and (type(params) is list or type(params) is dict)
             ):
-                if size == 4:
-                    return Request(msgid, method, params)
-                return Request(msgid, method, params, CallOptions.from_wire(options))
+                if options is not None:
+                    options = CallOptions.from_wire(options)
+                return Request(msgid, method, params, options)
         return make_message(fields)
     except RemoteProtocolError as error:
         error.msgid = peek_msgid(frame)

@@ -85,12 +85,12 @@ class Connection:
         events: list[Event] = []
         if self.state == CLOSED:
             return events
-        in_flight = self._in_flight
+        in_flight, limit = self._in_flight, self._max_message_items
         for frame in self._frames.buffer_updated(count):
             try:
                 if isinstance(frame, OversizedFrame):
                     raise self._oversized(frame)
-                message = decode_message(frame, self._max_message_items)
+                message = decode_message(frame, limit)
                 if type(message) is Request:
                     msgid = message.msgid
                     if msgid not in in_flight:

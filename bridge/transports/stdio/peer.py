@@ -108,11 +108,11 @@ class StdioPeer(Peer):
         if type(message) is LentMessage:
             message.loan.hand_over()
         try:
-            self._writer.send(message)
+            size = self._writer.send(message)
         except MemoryError:
             self._send_exhausted(key)  # nobody else will, as the request is over
             return
-        if len(message) >= SMALL_BYTES and self._channel.is_flooded:
+        if size >= SMALL_BYTES and self._channel.is_flooded:
             # the worker makes no more of it; a reader that runs quick calls is watched
             self._writer.flush_and_wait()
 

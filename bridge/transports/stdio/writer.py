@@ -37,7 +37,7 @@ from collections import deque
 
 from ...calls import Output
 from ...threads import SimpleQueue, start_thread
-from ...wire import BATCH_HEADER_BYTES, LARGE_BYTES, begin_batch, encode_header
+from ...wire import BATCH_HEADER_BYTES, HEADER_BYTES, LARGE_BYTES, begin_batch, encode_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,12 +86,18 @@ class Writer(Output):
         """Whether something is to be written."""
         return bool(self._queue)
 
-    def send(self, message: Payload) -> None:
-        """Queue a message. It is written by the next ``flush``, whoever calls that. Never blocks."""
-        if len(message) >= SMALL_BYTES:
+    def send(self, message: Payload) -> int:
+        """Queue a message. It is written by the next ``flush``, whoever calls that. Never blocks.
+
+        Returns:
+            Its size.
+        """
+        size = len(message)
+        if size >= SMALL_BYTES:
             with self._counting:
-                self._large += len(message)
+                self._large += size
         self._queue.append(message)
+        return size
 
     def flush(self) -> None:
         """Write what is queued, or leave it to the thread that is writing just now."""
@@ -160,7 +166,7 @@ class Writer(Output):
             if not queue:
                 return
         # so many frames are in ``small``, behind the place for the header of a batch
-        small, frames = bytearray(_NO_HEADER), 0
+        small, frames, filled = bytearray(_NO_HEADER), 0, BATCH_HEADER_BYTES
         while queue:
             message = queue.popleft()
             size = len(message)
@@ -170,22 +176,22 @@ class Writer(Output):
             if self._broken:
                 continue
             if size < LARGE_BYTES:
-                begin = len(small)
                 try:
                     small += encode_header(size)
                     small += message  # type: ignore[arg-type]  # parts are larger
                 except MemoryError:
                     # without a copy: it is out of the queue, and would be lost
-                    del small[begin:]
+                    del small[filled:]
                 else:
                     frames += 1
-                    if len(small) >= LARGE_BYTES:
+                    filled += HEADER_BYTES + size
+                    if filled >= LARGE_BYTES:
                         self._write_small(self._join(small, frames))
-                        small, frames = bytearray(_NO_HEADER), 0
+                        small, frames, filled = bytearray(_NO_HEADER), 0, BATCH_HEADER_BYTES
                     continue
             rest = [message] if isinstance(message, bytes) else message.buffers
             self._write_all([self._join(small, frames), encode_header(size), *rest])
-            small, frames = bytearray(_NO_HEADER), 0
+            small, frames, filled = bytearray(_NO_HEADER), 0, BATCH_HEADER_BYTES
         if frames:
             self._write_small(self._join(small, frames))
 
