@@ -34,7 +34,7 @@ and looks at the kind and the id of an answer, so that it costs little and the s
 """
 _EPILOG = """\
 examples:
-  scripts/bench --quick                          three minutes, to see that all works
+  scripts/bench --quick                          two minutes, to see that all works
   scripts/bench                                  all of it, a quarter of an hour
   scripts/bench --plots docs/benchmarks          and the page docs/benchmarks
   scripts/bench --only window,binary --rounds 9  two workloads, more rounds
@@ -211,7 +211,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a checkout of ErlPort, whose Erlang half is then measured, too (default: $ERLPORT, "
         "otherwise the Python half from PyPI)",
     )
-    add("--quick", action="store_true", help="fewer calls and one round: three minutes")
+    add("--quick", action="store_true", help="fewer calls and one round: two minutes")
     add("--json", metavar="FILE", help="write every figure there")
     add("--plots", metavar="DIR", help="write a page with the tables and the plots there")
     add(

@@ -37,6 +37,7 @@ TARGETS = (
     Target("quick call beside a tool that computes in Python, p50", "beside_hog", "bridge", "p50_us", 150.0, False, unit="µs"),
     Target("quick call beside a tool that computes in Python, p99", "beside_hog", "bridge", "p99_us", 2000.0, False, unit="µs"),
     Target("quick call beside 15 that sleep and one that computes, p99.9", "crowded", "bridge", "p999_us", 3000.0, False, unit="µs"),
+    Target("the same p99.9 / bare loop beside another process that computes", "crowded", "bridge", "p999_us", 1.5, False, ("crowded", "bare-hog")),
     Target("quick call while 15 sleep, p50 / idle", "mixed", "bridge", "slowdown", 1.5, False),
     Target("token of 64 streams, p99", "tokens", "client", "p99_us", 5000.0, False, unit="µs"),
     Target("stream of small items", "stream", "client", "items_s", 150_000.0, True, unit="items/s"),
