@@ -87,9 +87,8 @@ class EventLoop:
 
         loop = asyncio.new_event_loop()
         with self._lock:
-            for function in self._pending:
-                loop.call_soon(function)
-            self._pending.clear()
+            while self._pending:
+                loop.call_soon(self._pending.pop(0))  # no name keeps it as long as this thread lives
             self.loop = loop
         while not loop.is_closed():
             _run_until_stopped(loop)

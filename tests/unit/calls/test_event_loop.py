@@ -125,3 +125,19 @@ def test_a_task_that_exits_does_not_end_the_loop() -> None:
     task = events.run(begin(), nobody)
     assert events.run(answer(), nobody) == 42
     assert isinstance(task.exception(), SystemExit)
+
+
+def test_what_was_posted_before_there_was_a_loop_is_not_kept() -> None:
+    """It has the arguments of a call, and these may hold a place in shared memory."""
+    events = EventLoop(driven=False)
+    gone = threading.Event()
+
+    class Large:
+        def __del__(self) -> None:
+            gone.set()
+
+    def post(large: Large) -> None:
+        events.post(lambda: large)
+
+    post(Large())
+    passed(gone)
