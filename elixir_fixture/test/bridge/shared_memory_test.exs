@@ -276,6 +276,13 @@ defmodule Bridge.SharedMemoryTest do
       end
     end
 
+    test "what is no file is not heard" do
+      connection = Bridge.Connection.new(Bridge.Places.open(1))
+
+      for words <- [[nil, nil, nil], [1, 2], ["1", 2, "token"], [1, 2, 3], %{}, nil],
+          do: assert(Lending.announced(connection, words) == connection)
+    end
+
     test "whether a writer without luck speaks for all" do
       connection = Bridge.Connection.new(Bridge.Places.open(1))
       file = {4_000_000, 10, "token"}

@@ -283,7 +283,8 @@ defmodule Bridge.SharedMemory.Lending do
 
   @doc "Python has made a file: it is looked at whether it can be opened."
   @spec announced(Connection.t(), term) :: Connection.t()
-  def announced(connection, [pid, descriptor, token]) do
+  def announced(connection, [pid, descriptor, token])
+      when is_integer(pid) and is_integer(descriptor) and is_binary(token) do
     {client, file} = {self(), {pid, descriptor, token}}
     spawn(fn -> send(client, {:bridge_memory, file, SharedMemory.check(file) == :ok}) end)
     update(connection, &%{&1 | file: file, opened: false})
