@@ -38,7 +38,9 @@ A library that is missing here is not known to be unsafe: it is not known. "GIL 
 its main work, or the wait of a client; where it says yes, threads can work in parallel on every
 Python. "Free-threaded" names the first version with a wheel for free-threaded Python, according
 to the [tracking page](https://py-free-threading.github.io/tracking/) of 28 June 2026 and the
-sources; "pure" needs none. "Seen" says whether what its methods do was tried out, with two readers that
+sources; where neither says, the newest that has one for Python 3.14 in the package index on 29 November 2026.
+"pure" needs none, or has one for every Python; "none" has none, or only one for the stable ABI, which
+free-threaded Python does not load. "Seen" says whether what its methods do was tried out, with two readers that
 are quiet and a writer that is found (see [below](#what-methods-do)), or is known by documentation only;
 "Version" is the one that the row was last compared with, on the day beside it.
 
