@@ -56,7 +56,7 @@ from .pitfalls import (
 from .process_state import FilterUsers
 from .reports import Report
 from .schedule import Schedule
-from .silences import CheckSettings, Silences, find_settings
+from .silences import CheckSettings, Scope, Silences, find_settings
 from .watched_calls import WatchedCalls
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -298,18 +298,18 @@ class ThreadSafetyChecker:
         """Report what was found in another way."""
         self._probe.recorder.report(finding)
 
-    def report(self, *, whole: bool = False, strict: bool = False, **more: Any) -> Report:
+    def report(self, *, scope: Scope | None = None, strict: bool = False, **more: Any) -> Report:
         """The findings with what was counted.
 
         Args:
-            whole: the program has run: a silence that has silenced nothing is a finding.
+            scope: what was called, to its end: silences there that silence nothing are findings.
             strict: notes are findings, too.
             more: for the arguments see ``Report``.
         """
         self._kept.tell()
         findings, silenced = self._kept.parted()
-        if whole:
-            findings += self._silences.unused(self._hook.files())
+        if scope is not None:
+            findings += self._silences.unused(self._hook.files(), scope)
         return Report(
             findings,
             self._counts.describe(),

@@ -36,6 +36,7 @@ from .process_state import ONLY_SEEN_HERE, ProcessState
 from .reports import Report
 from .rounds import Round, fitting_examples, in_turn, rounds_of, waves_of, within_limits
 from .schedule import Schedule
+from .silences import Scope
 from .watched_calls import change_of
 
 #: How many threads call tools at once, and about how many calls they make in all.
@@ -158,7 +159,7 @@ class Exercise:
         """What is known so far. Any thread may ask."""
         notes = [f"{each.tool} {each.text}" for each in self._at_once.notes]
         return self._checker.report(
-            whole=not self._stopped,
+            scope=None if self._stopped else Scope(self._target, self._not_run),
             strict=self._strict,
             not_run=self._not_run,
             misfits=self._misfits,

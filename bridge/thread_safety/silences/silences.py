@@ -5,10 +5,11 @@ from __future__ import annotations
 import fnmatch
 import linecache
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from ..detector import CLEAN, SILENCE, Access, Finding
 from .comments import SilencedLines
+from .scope import Scope
 from .settings import CheckSettings, Unguarded
 
 _ADVICE_UNUSED = "take it out, or put it on the line of the access"
@@ -43,21 +44,25 @@ class Silences:
                 silenced.append((finding, because))
         return rest, silenced
 
-    def unused(self, files: Iterable[str]) -> Iterator[Finding]:
+    def unused(self, files: Collection[str], scope: Scope) -> Iterator[Finding]:
         """A finding for each silence that silences nothing, or gives no reason.
 
         Args:
             files: of the program.
+            scope: what of it was called: what silences something elsewhere is left alone.
         """
+        scope.add(files)
         for row in self.settings.unguarded:
-            if not row.used:
+            if not row.used and not scope.is_of_another(row.variable):
                 yield _finding(str(self.settings.path), _line_of(row, self.settings), row.variable)
         for file in sorted(set(files)):
             for comment in self._lines(file).comments:
                 if not comment.because:
                     problem = "a comment silences, and does not say why"
                     yield _finding(file, comment.line, "", problem, _ADVICE_REASON)
-                elif (file, comment.line) not in self._used:
+                elif (file, comment.line) not in self._used and not scope.leaves_out(
+                    file, comment.line
+                ):
                     yield _finding(file, comment.line, "")
 
     def _because(self, finding: Finding) -> str | None:

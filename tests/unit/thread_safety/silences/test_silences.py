@@ -85,6 +85,56 @@ def test_a_row_that_silences_nothing_is_a_finding(check):
     assert "pyproject.toml: unguarded Counts.m" in finding.variable
 
 
+def test_silences_of_what_is_not_called_are_left_for_another_check(tmp_path):
+    source = """
+        from bridge import ThreadSafeAdapter, tool
+
+        class Hits(ThreadSafeAdapter):
+            def __init__(self):
+                self.n = 0
+
+            @tool
+            def hit(self):
+                self.n += 1  # bridge: unguarded because a lost hit harms nobody
+
+            @tool
+            def hit_by(self, count):
+                self.m += count  # bridge: unguarded because a lost hit harms nobody
+
+        class Visits(Hits):
+            @tool
+            def visit(self):
+                self.n += 1  # bridge: unguarded because a lost visit harms nobody
+
+        class Helper:
+            def help(self):
+                {in_helper}
+
+        @tool
+        def by_itself():
+            pass  # bridge: unguarded because it was once
+    """
+    settings = """
+        [[tool.bridge.check.unguarded]]
+        variable = "Visits.k"
+        because = "of that"
+    """
+
+    def check(adapter, in_helper="pass"):
+        name = f"scoped_{adapter.lower()}_{len(in_helper)}"
+        text = textwrap.dedent(source).replace("{in_helper}", in_helper)
+        (tmp_path / f"{name}.py").write_text(text)
+        return check_adapter(f"{name}:{adapter}" if adapter else name, str(tmp_path))
+
+    (tmp_path / "pyproject.toml").write_text(textwrap.dedent(settings))
+    assert check("Hits").findings == []
+    assert ["Visits.k" in each.variable for each in check("Visits").findings] == [True]
+    unused = "pass  # bridge: unguarded because it was once"
+    assert [each.grade for each in check("Hits", unused).findings] == ["silence"]
+    (function,) = check("").findings
+    assert "scoped__4.py:27" in function.variable, function.variable
+
+
 def test_a_project_may_be_strict(check):
     latest = "self.n = 3"
     assert not check(latest).failed
