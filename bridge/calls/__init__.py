@@ -35,12 +35,22 @@ def __getattr__(name: str) -> object:
 
 
 def load_rest() -> None:
-    """Load what no start needs, and calls, questions about the process and its end may."""
-    from ..wire import load_rest as load_rest_of_values
-    from . import activity, errand, nesting, report, stacks  # noqa: F401
+    """Load what no start needs, and calls, questions about the process and its end may.
 
-    load_rest_of_values()
+    One after another, with pauses: an answer passes through several threads, and would wait for the GIL in each.
+    """
+    from importlib import import_module
+    from time import sleep
 
+    from ..wire import REST as VALUES
+
+    for name in (*VALUES, *_REST):
+        import_module(name, __name__)
+        sleep(_PAUSE_S)
+
+
+_REST = (".activity", ".errand", ".nesting", ".report", ".stacks")
+_PAUSE_S = 0.002
 
 __all__ = [
     "Dispatcher", "Pool", "ToolThreads", "Job", "Worker", "SerialQueue",

@@ -36,11 +36,8 @@ from .shared import LentMessage, Shared
 from .substitutes import MAX_TEXT_BYTES, sendable
 from .values import NATIVE, Encoders, Forms, Lender, told_key
 
-
-def load_rest() -> None:
-    """Load what no start needs, and values may: all but what wants a library."""
-    from . import plain, refusals, tables, tensors, times  # noqa: F401
-
+#: What no start needs, and values may: all but what wants a library.
+REST = tuple(f"{__name__}.{name}" for name in ("plain", "refusals", "tables", "tensors", "times"))
 
 __all__ = [
     "Connection", "Event", "CancelReceived", "CreditReceived", "Credit", "Fault",
@@ -50,5 +47,5 @@ __all__ = [
     "Encoder", "Payload", "decode_message", "decode_value", "encode_header",
     "HEADER_BYTES", "BATCH_HEADER_BYTES", "begin_batch", "ITEM", "LARGE_BYTES", "MAX_TEXT_BYTES", "sendable",
     "MAX_ANSWER_BYTES", "MAX_ITEMS", "NATIVE", "TABLE", "Encoders", "Forms", "told_key", "exactly",
-    "too_many_items", "load_rest",
+    "too_many_items", "REST",
 ]  # fmt: skip

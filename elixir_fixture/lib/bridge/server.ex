@@ -13,6 +13,7 @@ defmodule Bridge.Server do
 
   alias Bridge.{
     Connection,
+    EarlyCode,
     Error,
     Lifecycle,
     Places,
@@ -71,6 +72,7 @@ defmodule Bridge.Server do
     # The ends of the parent and of the port come as messages.
     Process.flag(:trap_exit, true)
     Process.link(parent)
+    EarlyCode.load()
     places = Places.open(settings.max_queue)
     if settings.watched, do: {:ok, _pid} = Reload.start_link(settings.watched, settings.title)
 
