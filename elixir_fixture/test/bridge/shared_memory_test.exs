@@ -39,6 +39,18 @@ defmodule Bridge.SharedMemoryTest do
 
   defp data(mib), do: :crypto.strong_rand_bytes(mib * @mib)
 
+  # The descriptors that this runtime has of the client's file.
+  defp descriptors(client) do
+    {pid, descriptor, _token} = lending(client).file
+    file = File.stat!("/proc/#{pid}/fd/#{descriptor}")
+    folder = "/proc/#{System.pid()}/fd"
+
+    for number <- File.ls!(folder),
+        {:ok, stat} <- [File.stat(Path.join(folder, number))],
+        {stat.inode, stat.major_device} == {file.inode, file.major_device},
+        do: number
+  end
+
   # A machine where it does not work has the pipe, which other tests try.
   @moduletag skip:
                if(File.exists?("/proc/self/fd") and match?({:unix, :linux}, :os.type()),
@@ -257,6 +269,28 @@ defmodule Bridge.SharedMemoryTest do
       :sys.resume(client)
       for result <- Task.await_many(callers, :infinity), do: assert({:ok, _bytes} = result)
       Task.await(restart, :infinity)
+    end
+
+    test "many callers beside a Python that does not read need few descriptors" do
+      client = start()
+      bytes = data(1)
+      assert {:ok, ^bytes} = Client.call(client, "echo", [{:bytes, bytes}])
+      {:ok, %{os_pid: os_pid}} = Client.info(client)
+      System.cmd("kill", ["-STOP", "#{os_pid}"])
+      on_exit(fn -> System.cmd("kill", ["-KILL", "#{os_pid}"], stderr_to_stdout: true) end)
+
+      calls =
+        for _ <- 1..100, do: Task.async(fn -> Client.call(client, "echo", [{:bytes, bytes}]) end)
+
+      eventually(fn -> map_size(lending(client).asked) >= 100 end)
+      writers = for {writer, _monitor} <- Map.values(lending(client).asked), do: writer
+      idle = [message_queue_len: 0, status: :waiting]
+      eventually(fn -> Enum.all?(writers, &(Process.info(&1, Keyword.keys(idle)) == idle)) end)
+      assert length(descriptors(client)) in 1..16
+
+      System.cmd("kill", ["-CONT", "#{os_pid}"])
+      assert Enum.uniq(Task.await_many(calls, 30_000)) == [{:ok, bytes}]
+      eventually(fn -> idle?(client) and descriptors(client) == [] end)
     end
 
     test "a request whose place is not known any more is sent with everything in it" do

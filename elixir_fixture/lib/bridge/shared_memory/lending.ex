@@ -21,6 +21,10 @@ defmodule Bridge.SharedMemory.Lending do
   alias Bridge.{Connection, Error, SharedMemory}
   alias Bridge.Connection.Sending
 
+  # So many writers may have the file open while they wait for a place: all others of this runtime need
+  # descriptors as well, and a Python that does not read gives no places.
+  @early 16
+
   # `opened`: the file was opened once. When it cannot be any more, Python has ended.
   defstruct file: nil,
             opened: false,
@@ -55,8 +59,11 @@ defmodule Bridge.SharedMemory.Lending do
   def reserve(%{outbox: %{open: true}} = connection, writer, size) do
     id = connection.next_id
     monitor = :erlang.monitor(:process, writer, tag: :bridge_memory_down)
+
     # it opens the file while Python looks for a place
-    send(writer, {:bridge_file, connection.lending.file})
+    if map_size(connection.lending.asked) < @early,
+      do: send(writer, {:bridge_file, connection.lending.file})
+
     connection = Sending.send_request(connection, "$/reserve", [size])
 
     update(connection, fn lending ->

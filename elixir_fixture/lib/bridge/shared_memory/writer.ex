@@ -78,8 +78,9 @@ defmodule Bridge.SharedMemory.Writer do
       {:bridge_granted, {file, number, offset}} ->
         with {:ok, device} <- opened(opened, file),
              :ok <- SharedMemory.write(device, offset, parts) do
-          # the file is closed by the end of this process
+          # first this, as somebody waits for it; then no descriptor is kept for as long as Python may not read
           send(alias, {alias, {:written, {number, offset, size}}})
+          SharedMemory.close(device)
           await_end()
         else
           {:error, reason} ->
