@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Where the names are that are loaded when somebody asks for them: no start needs them.
 _LATER = {"run_on_worker": "errand", "show_stacks": "stacks"}
+#: What ``load_rest`` loads, and how long it pauses after each.
+_REST, _PAUSE_S = (".activity", ".errand", ".nesting", ".report", ".stacks"), 0.002
 
 
 def __getattr__(name: str) -> object:
@@ -48,9 +50,6 @@ def load_rest() -> None:
         import_module(name, __name__)
         sleep(_PAUSE_S)
 
-
-_REST = (".activity", ".errand", ".nesting", ".report", ".stacks")
-_PAUSE_S = 0.002
 
 __all__ = [
     "Dispatcher", "Pool", "ToolThreads", "Job", "Worker", "SerialQueue",

@@ -75,7 +75,7 @@ class Activity:
         ended = self._wait_until(self.is_finished, grace)
         cancel_rest()
         if intake is not None:
-            # before that is not heard any more
+            # while it is heard that the peer gives memory back
             self._wait_until(intake.is_read, max(_MOMENT_S, min(_READ_S, end - time.monotonic())))
             intake.stop()
             # what it had taken is run or refused now

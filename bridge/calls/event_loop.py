@@ -88,9 +88,8 @@ class EventLoop:
         loop = asyncio.new_event_loop()
         with self._lock:
             while self._pending:
-                loop.call_soon(
-                    self._pending.pop(0)
-                )  # no name keeps it as long as this thread lives
+                # without a name, which would keep the last one as long as this thread lives
+                loop.call_soon(self._pending.pop(0))
             self.loop = loop
         while not loop.is_closed():
             _run_until_stopped(loop)

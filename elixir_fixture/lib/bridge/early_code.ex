@@ -23,8 +23,8 @@ defmodule Bridge.EarlyCode do
 
   # Scripts that only have the code on their path have not loaded the application.
   defp modules(:undefined) do
-    with _loaded <- :application.load(:beam_bridge),
-         do: :application.get_key(:beam_bridge, :modules)
+    _loaded = :application.load(:beam_bridge)
+    :application.get_key(:beam_bridge, :modules)
   end
 
   defp modules({:ok, application}), do: :application.get_key(application, :modules)
