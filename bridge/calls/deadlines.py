@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 _SLACK = 4
 _SMALL = 256
 _LONGEST_WAIT_S = 3600.0
+#: A call that is still queued is refused so long before its deadline, in seconds, or at this share
+#: of its time, whichever is less.
+_WORD_S = 0.010
+_WORD_SHARE = 0.1
+
+
+def latest_start(arrived: float, deadline: float) -> float:
+    """When a call that is still queued is refused. All are instants of ``time.monotonic()``.
+
+    A little before its deadline: its caller waits no longer than that, and would not learn that the
+    tool has never begun, so that it may safely call again.
+    """
+    return deadline - min(_WORD_S, (deadline - arrived) * _WORD_SHARE)
 
 
 class Deadlines:

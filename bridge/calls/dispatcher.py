@@ -13,7 +13,7 @@ import time
 
 from ..errors import CallError, Cancelled, DeadlineExceeded, ShuttingDown
 from .call import Call
-from .deadlines import Deadlines
+from .deadlines import Deadlines, latest_start
 from .failures import unhandled
 from .runtime import CallRuntime
 from .served_tool import not_found, serve
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .report import Report
 
 #: How calls are ended, by whether the tool had started; and why by a drain.
-_ENDED = (" before the tool started", "; the tool had started and may go on")
+_ENDED = (" before the tool started: it was queued", "; the tool had started and may go on")
 _TOO_LATE = "the bridge is shutting down, and the call did not end within the grace"
 
 
@@ -127,7 +127,7 @@ class Dispatcher:
             self._refuse(call, error)
             return
         if call.deadline is not None:
-            self._deadlines.add(call.deadline, call.key)
+            self._deadlines.add(latest_start(call.arrived, call.deadline), call.key)
 
     def watch_deadline(self, call: Call) -> None:
         """End the call when its time is up."""
@@ -272,15 +272,12 @@ class Dispatcher:
 
     def stats(self) -> dict[str, Any]:
         """What was counted, as ``$/stats`` shows it, and ``health()``."""
-        runtime = self.runtime
-        interrupts = {"raised": runtime.interrupter.count, "ended": runtime.ended}
+        interrupts = {"raised": self.runtime.interrupter.count, "ended": self.runtime.ended}
         return self._report.stats(self.draining, self._interrupted, interrupts)
 
     def stacks(self) -> dict[str, Any]:
         """Where every tool is now, as ``$/stacks`` shows it."""
-        from .stacks import read_stacks
-
-        return read_stacks(self.pool)
+        return self._report.stacks()
 
     # -- parts: what no call needs that comes from outside is loaded when it is asked for -----
 
@@ -344,7 +341,10 @@ class Dispatcher:
             self._ending.discard(call)
 
     def _expire(self, key: int) -> None:
-        call = self.calls.get(key)
-        if call is None or call.deadline is None or call.deadline > time.monotonic():
+        call, now = self.calls.get(key), time.monotonic()
+        if call is None or call.deadline is None or latest_start(call.arrived, call.deadline) > now:
             return  # a later call has the same key
-        self.expire(key)
+        if call.started and call.deadline > now:
+            self._deadlines.add(call.deadline, key)
+        else:
+            self.expire(key)

@@ -123,6 +123,11 @@ class Report:
             **{name: report() for name, report in self._others.items()},
         }
 
+    def stacks(self) -> dict[str, Any]:
+        from .stacks import read_stacks  # not each report needs it
+
+        return read_stacks(self._pool)
+
 
 def _describe_worker(worker: Worker, now: float) -> dict[str, Any]:
     job = worker.job

@@ -239,7 +239,7 @@ defmodule Bridge do
     * `:resource_exhausted` - Python's queue is full, or a message is too large
     * `:unavailable` - Python is gone, going, or was never there
 
-  The call returns at its `:timeout`, or a moment (15 ms) later with what Python said of it, whatever
+  The call returns at its `:timeout`, or a moment (12 ms) later with what Python said of it, whatever
   the client does. `started: true` means that the tool may have begun; it may go on. Where the tool never began, the error has `started: false`, and a retry repeats no work.
 
   Raises `ArgumentError` for an option that is unknown or wrong, and for `args` that are neither

@@ -7,11 +7,15 @@ defmodule Bridge.EarlyCode do
   # whose time is over these are several, at the moment at which Python's word on whether the tool began is
   # waited for: tens of milliseconds on a slow machine.
 
-  @doc "Loads them in a process of its own, while Python starts. Those that are loaded cost nothing."
+  @doc "Loads them once, in a process of its own, when the application starts, or else the first client."
   @spec load() :: :ok
   def load do
-    # a release has loaded everything when it boots
-    if :code.get_mode() == :interactive, do: spawn(&load_all/0)
+    unless :persistent_term.get(__MODULE__, false) do
+      :persistent_term.put(__MODULE__, true)
+      # a release has loaded everything when it boots
+      if :code.get_mode() == :interactive, do: spawn(&load_all/0)
+    end
+
     :ok
   end
 

@@ -7,7 +7,7 @@ defmodule Bridge.Waiting do
   alias Bridge.{Answer, Claim, Error}
 
   # When its time is over, a caller waits so long for Python's own word on whether the tool began.
-  @last_word_ms 15
+  @last_word_ms 12
 
   # How long to wait before a message is tried again that would have suspended the caller.
   @again_ms 5

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from bridge import CallError, Cancelled, Context, DeadlineExceeded, ShuttingDown, tool
+from bridge.calls import deadlines
 from tests.tool_bench import Bench, RecordingPeer
 from tests.waiting import WAIT_S, in_thread, join, passed, wait_until
 
@@ -102,6 +103,33 @@ def test_a_deadline_that_passes_in_the_queue_ends_the_call(blocking):
     bench.result(running)
     bench.settle()
     assert subject.noted == []
+
+
+def test_what_is_still_queued_shortly_before_its_deadline_is_refused_and_what_runs_goes_on(
+    blocking, monkeypatch
+):
+    # so that "shortly" is nearly all of the time that the calls have
+    monkeypatch.setattr(deadlines, "_WORD_S", WAIT_S)
+    monkeypatch.setattr(deadlines, "_WORD_SHARE", 0.999)
+    subject = blocking()
+    bench, running = subject.bench, subject.block("runs", timeout_s=WAIT_S)
+    error = bench.error(bench.start("note", 1, timeout_s=WAIT_S))
+    assert type(error) is DeadlineExceeded
+    assert error.started is False
+    assert "queued" in str(error)
+    subject.leave.set()
+    assert bench.result(running) == "runs"
+    assert subject.noted == []
+
+
+def test_a_call_that_began_in_time_has_the_whole_of_it(blocking, monkeypatch):
+    monkeypatch.setattr(deadlines, "_WORD_S", WAIT_S)
+    monkeypatch.setattr(deadlines, "_WORD_SHARE", 1.0)  # watched from its beginning on
+    subject = blocking()
+    began = time.monotonic()
+    error = subject.bench.error(subject.block(timeout_s=0.2))
+    assert (type(error), error.started) == (DeadlineExceeded, True)
+    assert time.monotonic() - began >= 0.2
 
 
 def test_a_deadline_that_passes_while_the_tool_runs_answers_at_once(blocking):
