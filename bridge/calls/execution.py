@@ -92,6 +92,8 @@ def execute(
     try:
         if kwargs:
             result = variables.run(tool.function, *args, **kwargs)
+        elif len(args) == 1:
+            result = variables.run(tool.function, args[0])  # most calls; *args makes a tuple
         else:
             result = variables.run(tool.function, *args)  # a dict less to make
         del args, kwargs  # what is large in them need not live until the result is sent

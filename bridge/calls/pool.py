@@ -257,7 +257,7 @@ class Pool:
         if self._idle and not self._waking:
             self._waking = True
             self._tokens.put(True)
-        if len(self._jobs) > len(self._idle) and len(self.workers) < self.max_workers:
+        if len(self.workers) < self.max_workers and len(self._jobs) > len(self._idle):
             self._grow()
 
     def _grow(self) -> bool:

@@ -56,18 +56,22 @@ class Histogram:
 class ToolStats:
     """What one worker counted for one tool: calls that ended there."""
 
-    __slots__ = ("calls", "errors", "wait", "run")
+    __slots__ = ("errors", "wait", "run")
 
     def __init__(self) -> None:
-        self.calls = 0
         self.errors = 0
         self.wait = Histogram()
         self.run = Histogram()
 
+    @property
+    def calls(self) -> int:
+        """How many ended: each is in both histograms."""
+        return sum(self.run.counts)
+
     def add(self, wait_s: float, run_s: float, failed: bool) -> None:
         """Count one call that waited and then ran so long."""
-        self.calls += 1
-        self.errors += failed
+        if failed:
+            self.errors += 1
         # Histogram.add twice, without the calls: this runs once for every call of a tool
         wait, run = self.wait, self.run
         wait.counts[int(wait_s * 1e6).bit_length()] += 1
@@ -77,7 +81,6 @@ class ToolStats:
 
     def add_many(self, calls: int, errors: int, run_s: float) -> None:
         """Count calls that did not wait and ran so long each."""
-        self.calls += calls
         self.errors += errors
         self.wait.counts[0] += calls
         self.run.counts[int(run_s * 1e6).bit_length()] += calls
@@ -113,7 +116,6 @@ def add_up(parts: Iterable[ToolStats]) -> ToolStats:
     """The sum over workers."""
     total = ToolStats()
     for part in parts:
-        total.calls += part.calls
         total.errors += part.errors
         total.wait.merge(part.wait)
         total.run.merge(part.run)

@@ -17,11 +17,11 @@ from .messages import (
     NOTIFICATION,
     REQUEST,
     RESPONSE,
-    CallOptions,
     Message,
     Notification,
     Request,
     Response,
+    read_options,
 )
 from .packing import Packing, TooLarge
 from .peeking import peek_msgid
@@ -288,13 +288,12 @@ def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Mes
             fields = decode_value(frame, max_items)  # which knows what to do about it
         # nearly every message is a request; the checks in words are in make_message()
         if type(fields) is list:
-            options = None
-            if len(fields) == 4:
-                kind, msgid, method, params = fields
-            elif len(fields) == 5:
+            size = len(fields)
+            if size == 5:
                 kind, msgid, method, params, options = fields
-                if options is None:
-                    return make_message(fields)
+            elif size == 4:
+                kind, msgid, method, params = fields
+                options = None
             else:
                 return make_message(fields)
             if (
@@ -304,9 +303,7 @@ def decode_message(frame: bytes | memoryview, max_items: int = MAX_ITEMS) -> Mes
                 and type(method) is str
                 and (type(params) is list or type(params) is dict)
             ):
-                if options is not None:
-                    options = CallOptions.from_wire(options)
-                return Request(msgid, method, params, options)
+                return Request(msgid, method, params, read_options(options) if size == 5 else None)
         return make_message(fields)
     except RemoteProtocolError as error:
         error.msgid = peek_msgid(frame)
@@ -330,7 +327,7 @@ def make_message(fields: object) -> Message:
             raise RemoteProtocolError(
                 f"params must be an array or a map, got {type(params).__name__}"
             )
-        return Request(msgid, method, params, CallOptions.from_wire(*options) if options else None)
+        return Request(msgid, method, params, read_options(*options) if options else None)
     if kind == RESPONSE and size == 4:
         _, msgid, error, result = fields
         if type(msgid) is not int or not (error is None or isinstance(error, dict)):

@@ -106,7 +106,8 @@ class InlineRunner(Running):
             account.thread = threading.current_thread()
         account.job = self
         current: ServedTool | None = None
-        number = calls = errors = 0
+        peer = self._peer
+        number = counted = errors = 0
         while watchdog.term == term and batch:
             if number % _WATCHED_CALLS == 0:
                 if number:
@@ -119,10 +120,9 @@ class InlineRunner(Running):
                 break  # (4)
             if tool is not current:
                 if current is not None:
-                    began = self._count(current, calls, errors, began)
-                current, calls, errors = tool, 0, 0
+                    began = self._count(current, number - counted, errors, began)
+                current, counted, errors = tool, number, 0
             number += 1
-            calls += 1
             args, kwargs = request.params, _NO_NAMES
             if type(args) is not list or len(args) != tool.arity:
                 try:
@@ -130,7 +130,7 @@ class InlineRunner(Running):
                 except Exception as error:
                     # where one message of a peer is handled
                     refusal = error if isinstance(error, CallError) else unhandled(tool.name, error)
-                    self._peer.send_error(request.msgid, refusal)
+                    peer.send_error(request.msgid, refusal)
                     errors += 1
                     continue
             unshared.append(running)
@@ -139,10 +139,10 @@ class InlineRunner(Running):
             own = variables.copy()
             if copied:
                 copy_values(own, copied)
-            errors += execute(self, tool, args, kwargs, own, self._peer, request.msgid)
+            errors += execute(self, tool, args, kwargs, own, peer, request.msgid)
         account.job = None
         if current is not None:
-            self._count(current, calls, errors, began)
+            self._count(current, number - counted, errors, began)
         return watchdog.term == term
 
     def _begin_thread(self, batch: Batch, watchdog: Watchdog, term: int) -> Variables | None:

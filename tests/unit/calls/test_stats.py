@@ -20,8 +20,8 @@ def filled(values):
 
 def tallied(values, errors=0):
     tally = ToolStats()
-    tally.calls, tally.errors = len(values), errors
-    tally.wait, tally.run = filled(values), filled(values[:1])
+    tally.errors = errors
+    tally.wait, tally.run = filled(values[:1]), filled(values)
     return tally
 
 
@@ -73,5 +73,5 @@ def test_the_sum_of_tallies_is_their_sum_and_changes_none_of_them(parts):
     assert total["calls"] == sum(len(values) for values, _ in parts)
     assert total["errors"] == sum(errors for _, errors in parts)
     everything = [value for values, _ in parts for value in values]
-    assert total["queue_wait"]["below_us"] == filled(everything).describe()["below_us"]
-    assert total["run_time"]["count"] == sum(bool(values) for values, _ in parts)
+    assert total["run_time"]["below_us"] == filled(everything).describe()["below_us"]
+    assert total["queue_wait"]["count"] == sum(bool(values) for values, _ in parts)
