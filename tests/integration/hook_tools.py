@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import threading
 
@@ -46,3 +48,17 @@ class Hooks(ThreadSafeAdapter):
     @tool
     def items(self):
         yield thread()
+
+
+class Staying(ThreadSafeAdapter):
+    """Has a call that does not end when it is cancelled, and notes that it is closed."""
+
+    @tool
+    async def stays(self) -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+
+    async def close(self) -> None:
+        with open(os.environ["HOOKS_FILE"], "a") as file:
+            file.write(f"close {thread()}\n")

@@ -54,3 +54,16 @@ def test_with_one_worker_one_thread_does_it_all(transport: str, notes: Any) -> N
     assert used == {"bridge-worker-1"}
     hooks = ["setup", "setup_worker", "close_worker", "close"]
     assert notes() == [(hook, "bridge-worker-1") for hook in hooks]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_async_call_that_goes_on_does_not_keep_the_adapter_from_being_closed(
+    notes: Any, workers: str
+) -> None:
+    adapter = ("--adapter", "hook_tools:Staying", "--app-dir", HERE)
+    with PortPeer(*adapter, "--max-workers", workers, "--grace", "0.1") as peer:
+        peer.request("stays")
+        wait_until(lambda: peer.call("$/stats")["tools"]["stays"]["in_flight"] == 1, "its begin")
+        peer.kill(signal.SIGTERM)
+        assert peer.process.wait(20) == 0
+    assert [hook for hook, _ in notes()] == ["close"]
