@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.processes import Processes, default_signals, has_failed, note_failure
 from tests.stack_watch import StackWatch
+from tests.tool_bench import end_benches
 
 # How long an example takes is the machine's affair, which may be busy with others.
 settings.register_profile(
@@ -21,6 +23,12 @@ settings.load_profile("any machine")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(StackWatch())
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking at all tests and modules again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -58,6 +66,7 @@ def leaves_no_process(processes: Processes, request: pytest.FixtureRequest) -> I
     """End what the test has started and not ended, and say which test it was."""
     before = processes.children()
     yield
+    end_benches()
     left = processes.end(processes.children() - before - processes.shared)
     if left and not has_failed(request.node):
         pytest.fail("left running: " + "; ".join(left), pytrace=False)

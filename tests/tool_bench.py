@@ -21,6 +21,14 @@ from .waiting import WAIT_S, wait_until
 
 ENDLESS = (1 << 40, 1 << 40)
 
+_ends: list[weakref.finalize[..., Any]] = []
+
+
+def end_benches() -> None:
+    """End the threads of all benches, of which a test may have made hundreds."""
+    while _ends:
+        _ends.pop()()
+
 
 class Unencodable:
     """A value that no peer can encode."""
@@ -146,7 +154,7 @@ class Bench:
             max_async=self.max_async,
         )
         self._last_key = 0
-        weakref.finalize(self, self.pool.close)  # the threads end with the test
+        _ends.append(weakref.finalize(self, self.pool.close))
 
     def start(self, name: str, *args: Any, key: int | None = None, **options: Any) -> int:
         """Dispatch a call with arguments by position; ``options`` of ``CallOptions``."""
