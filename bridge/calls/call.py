@@ -135,7 +135,7 @@ class Call(Running, NestableJob, CallView):
         self.started = True
         if not self._claim:
             return now
-        waited = self.waited_s = now - self.arrived
+        waited = self.waited_s = now - self.arrived if now > self.arrived else 0.0
         arguments = self._arguments
         if tool.wants_context:
             tool.tool.add_context(arguments[1], arguments[0], Context(self))
@@ -145,7 +145,7 @@ class Call(Running, NestableJob, CallView):
                 variables = worker.variables = self._runtime.threads.begin()
             except BaseException as error:
                 self.fail_unprepared(error)
-                count(worker.stats, tool, now - self.arrived, 0.0, True)
+                count(worker.stats, tool, waited, 0.0, True)
                 return now
         variables = variables.copy()
         variables.run(running_call.set, self)
@@ -162,7 +162,7 @@ class Call(Running, NestableJob, CallView):
         if stats is None:
             stats = worker.stats[tool] = ToolStats()
         lasted = ended - now
-        stats.add(waited if waited > 0.0 else 0.0, lasted, failed)
+        stats.add(waited, lasted, failed)
         tool.latency.note(lasted)
         return ended
 

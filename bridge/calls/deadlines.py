@@ -28,7 +28,8 @@ def latest_start(arrived: float, deadline: float) -> float:
     A little before its deadline: its caller waits no longer than that, and would not learn that the
     tool has never begun, so that it may safely call again.
     """
-    return deadline - min(_WORD_S, (deadline - arrived) * _WORD_SHARE)
+    early = (deadline - arrived) * _WORD_SHARE
+    return deadline - (early if early < _WORD_S else _WORD_S)  # min() takes ten times as long
 
 
 class Deadlines:

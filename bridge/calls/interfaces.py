@@ -26,7 +26,7 @@ class CallView(ABC):
 
     ``key``: the number under which its peer knows the call. ``interruption``: why nobody waits any
     more, None while somebody does. ``metadata``, ``session``: what the caller sent along. ``waited_s``:
-    how long it has waited for a worker, in seconds; a little below 0 if it has not.
+    how long it has waited for a worker, in seconds; 0 if it has not.
     """
 
     __slots__ = ()

@@ -100,8 +100,7 @@ class StdioPeer(Peer):
         if self._timed is None:
             return self._own.encoder.result(key, result)
         call = self._timed.get(key)  # the thread that reads runs others, which have not waited
-        waited_s = 0.0 if call is None else max(0.0, call.waited_s)
-        return self._own.encoder.timed_result(key, result, waited_s)
+        return self._own.encoder.timed_result(key, result, 0.0 if call is None else call.waited_s)
 
     def send_result(self, key: int, result: Payload) -> None:
         message = self._connection.answered(key, result)
