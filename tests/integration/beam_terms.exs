@@ -1,13 +1,10 @@
-# A BEAM that is asked about terms: elixir --erl "-noinput" beam_terms.exs LIB ADAPTER APP_DIR
+# A BEAM that is asked about terms: elixir --erl "-noinput" -pa EBIN beam_terms.exs ADAPTER APP_DIR
 #
 # Each frame on stdin is a term in external form, which begins with 131. The answer is a tuple in
 # external form: what the term is written as here, what Bridge.Msgpack makes of it, and what comes
 # back when a real bridge echoes it. Whatever fails is {:error, message}. Any other frame is Elixir
 # to run; the answer is :ok. End of input: the VM ends.
-[lib, adapter, app_dir] = System.argv()
-# the client; what is there for mix beside it needs mix
-files = [Path.join(lib, "bridge.ex") | Path.wildcard(Path.join(lib, "bridge/**/*.ex"))]
-{:ok, _, _} = Kernel.ParallelCompiler.compile(files)
+[adapter, app_dir] = System.argv()
 
 defmodule Asked do
   def answer(<<131, _::binary>> = data, client) do

@@ -404,6 +404,14 @@ class Tools(ThreadSafeAdapter):
                 line.say("interrupted")
                 line.hear()
 
+        class Frame:
+            """Of this function: it goes when that has returned."""
+
+            def __del__(self) -> None:
+                with Line(meeting, f"{name} has returned"):
+                    pass
+
+        _frame = Frame()
         ctx.on_cancel(hold_up)
         over.wait(PATIENCE_S)
         return "what nobody waits for"

@@ -31,6 +31,7 @@ from bridge.testing.erlang.terms import (
 )
 from bridge.wire.codec import Encoder, decode_value
 from bridge.wire.framing import HEADER_BYTES, encode_header
+from tests.elixir_client import compiled_client
 from tests.equality import deep_equal
 from tests.processes import Processes, Shared
 from tests.waiting import WAIT_S
@@ -46,17 +47,17 @@ EXAMPLES = settings(
     ],  # all are for one machine
 )
 
-pytestmark = pytest.mark.skipif(shutil.which("elixir") is None, reason="Elixir is not installed")
+pytestmark = pytest.mark.skipif(shutil.which("mix") is None, reason="Elixir is not installed")
 
 
 class Beam:
     """A virtual machine that is asked, see ``beam_terms.exs``."""
 
     def __init__(self) -> None:
-        script, lib = str(HERE / "beam_terms.exs"), str(ROOT / "elixir_fixture" / "lib")
+        script, client = str(HERE / "beam_terms.exs"), str(compiled_client() / "ebin")
         self._asked = 0
         self.process = subprocess.Popen(
-            ["elixir", "--erl", "-noinput", script, lib, "adapters:Tools", str(HERE)],
+            ["elixir", "--erl", "-noinput", "-pa", client, script, "adapters:Tools", str(HERE)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "BRIDGE_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)},

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.testing import PortPeer
+from tests.elixir_client import give_compiled
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -57,6 +58,7 @@ def test_the_snippets_for_applications_work_in_a_new_mix_project(tools):
     )
     assert count == 1, mixfile
     (app / "mix.exs").write_text(new.replace("/path/to/this/repository", str(ROOT)))
+    give_compiled(app)
     assert "all matched" in elixir(app, snippet, "mix", "run")
 
 

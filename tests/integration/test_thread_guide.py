@@ -18,6 +18,7 @@ import pytest
 from bridge import Adapter, Context
 from bridge.adapter import bind_tools
 from bridge.testing import PortPeer
+from tests.elixir_client import give_compiled
 from tests.waiting import PROGRAM_S, WAIT_S, in_thread, join
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,7 @@ FILES = {
     for block in re.findall(r"^```python\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 }
 ELIXIR = re.findall(r"^```elixir\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+CLIENT = f'{{:beam_bridge, path: "{ROOT / "elixir_fixture"}"}}'
 SETTINGS = re.findall(r"^```toml\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 PROGRAM = "python -m bridge"
 COMMANDS = re.findall(r"^    (\S.*)$", re.sub(r"^```.*?^```", "", GUIDE, flags=re.S | re.M), re.M)
@@ -272,9 +274,12 @@ def app(tmp_path_factory) -> Path:
         pytest.skip("Elixir is not installed")
     parent = tmp_path_factory.mktemp("elixir")
     subprocess.run([mix, "new", "my_app"], cwd=parent, check=True, capture_output=True)
-    app, library = parent / "my_app", ROOT / "elixir_fixture" / "lib"
-    shutil.copy(library / "bridge.ex", app / "lib")
-    shutil.copytree(library / "bridge", app / "lib" / "bridge")
+    app = parent / "my_app"
+    mixfile = (app / "mix.exs").read_text()
+    new, count = re.subn(r"defp deps do\n *\[\n", lambda found: f"{found[0]}{CLIENT}\n", mixfile)
+    assert count == 1, mixfile
+    (app / "mix.exs").write_text(new)
+    give_compiled(app)
     (app / "python").mkdir()
     for name in ADAPTERS:
         (app / name).write_text(FILES[name])
