@@ -172,8 +172,10 @@ defmodule Bridge.Connection do
           tag: tag
         }
 
-        outbox =
-          Outbox.request(connection.outbox, connection.port, id, Frame.request(id, body), claim)
+        frame = Frame.request(id, body)
+        in_flight = map_size(connection.calls)
+
+        outbox = Outbox.request(connection.outbox, connection.port, id, frame, claim, in_flight)
 
         %{
           connection

@@ -10,7 +10,9 @@ defmodule Bridge.Outbox do
   # written all the same, for calls that run.
   #
   # Small frames that come one after another are gathered, and written as one: each write has its
-  # price, on both sides. `write_gathered/2` is due as soon as nothing more is there to be gathered. A
+  # price, on both sides. `write_gathered/2` is due as soon as nothing more is there to be gathered. Of
+  # requests no more are gathered than half of what is in flight: if all went together, all answers would
+  # come together as well, and Python would have nothing to do while their callers do the next ones. A
   # bridge that does not take batches gets each frame at once.
   #
   # All functions run in the client's process, which owns the port. Nobody tells a process that wrote
@@ -21,9 +23,10 @@ defmodule Bridge.Outbox do
 
   @retry_ms 2
 
-  # So many frames, and bytes, are gathered at most.
+  # So many frames, and bytes, are gathered at most; and so many requests, however few are in flight.
   @most_frames 64
   @most_bytes 32_768
+  @least_frames 16
 
   @enforce_keys [:places]
   defstruct [
@@ -61,13 +64,22 @@ defmodule Bridge.Outbox do
   @spec write(t, port, pos_integer, iodata) :: t
   def write(outbox, port, number, frame), do: put(outbox, port, number, {frame, nil})
 
-  @doc "Writes a request as `write/4` does, or holds it; one that was withdrawn is dropped."
-  @spec request(t, port | nil, pos_integer, iodata, Claim.t()) :: t
-  def request(%{open: false} = outbox, _port, number, frame, claim) do
+  @doc """
+  Writes a request as `write/4` does, or holds it; one that was withdrawn is dropped. `in_flight` is how
+  many requests wait for their answers.
+  """
+  @spec request(t, port | nil, pos_integer, iodata, Claim.t(), in_flight :: non_neg_integer) :: t
+  def request(%{open: false} = outbox, _port, number, frame, claim, _in_flight) do
     %{outbox | held: :gb_trees.insert(number, {frame, claim}, outbox.held)}
   end
 
-  def request(outbox, port, number, frame, claim), do: put(outbox, port, number, {frame, claim})
+  def request(outbox, port, number, frame, claim, in_flight) do
+    outbox = put(outbox, port, number, {frame, claim})
+
+    if outbox.count >= @least_frames and 2 * outbox.count > in_flight,
+      do: write_gathered(outbox, port),
+      else: outbox
+  end
 
   @doc """
   Writes the requests that were held; those that come from now on are not. `batch_bytes` is how many

@@ -1,7 +1,7 @@
 defmodule Bridge.OutboxTest do
   use Bridge.TestCase, async: true
 
-  alias Bridge.{Claim, Outbox, Occupancy, Places}
+  alias Bridge.{Claim, Frame, Outbox, Occupancy, Places}
 
   # A program that echoes, stopped, and as many frames as it takes to make some wait.
   setup do
@@ -92,9 +92,9 @@ defmodule Bridge.OutboxTest do
       %{cat: port, places: places, gathering: Outbox.open(Outbox.new(places), port, 1_000)}
     end
 
-    defp request(outbox, port, number, frame) do
+    defp request(outbox, port, number, frame, in_flight \\ 0) do
       claim = Claim.new()
-      {Outbox.request(outbox, port, number, frame, claim), claim}
+      {Outbox.request(outbox, port, number, frame, claim, in_flight), claim}
     end
 
     test "gets what was gathered as one frame", %{cat: port, gathering: outbox} do
@@ -103,6 +103,28 @@ defmodule Bridge.OutboxTest do
       outbox = Outbox.write_gathered(outbox, port)
       assert Outbox.size(outbox) == 0
       assert_receive {^port, {:data, <<0xC1, 3::32, "one", 3::32, "two">>}}
+    end
+
+    # or Python has nothing to do while the callers of all its answers do their next calls
+    test "gets no more requests in one than half of the calls in flight", context do
+      %{cat: port, gathering: outbox} = context
+
+      for {in_flight, together} <- [{0, 16}, {31, 16}, {40, 21}], reduce: outbox do
+        outbox ->
+          outbox =
+            for number <- 1..(2 * together), reduce: outbox do
+              outbox -> outbox |> request(port, number, "#{number}", in_flight) |> elem(0)
+            end
+
+          assert Outbox.gathered(outbox) == 0
+          for _ <- 1..2, do: assert(frames_in_one(port) == together)
+          outbox
+      end
+    end
+
+    defp frames_in_one(port) do
+      assert_receive {^port, {:data, <<0xC1, batch::binary>>}}
+      batch |> Stream.unfold(&with(:end <- Frame.next(&1), do: nil)) |> Enum.count()
     end
 
     test "gets no more in one than it takes", %{cat: port, gathering: outbox} do
