@@ -10,10 +10,11 @@ defmodule Bridge.Outbox do
   # written all the same, for calls that run.
   #
   # Small frames that come one after another are gathered, and written as one: each write has its
-  # price, on both sides. `write_gathered/2` is due as soon as nothing more is there to be gathered. Of
-  # requests no more are gathered than half of what is in flight: if all went together, all answers would
-  # come together as well, and Python would have nothing to do while their callers do the next ones. A
-  # bridge that does not take batches gets each frame at once.
+  # price, on both sides. `write_gathered/2` is due as soon as nothing more is there to be gathered.
+  #
+  # Of requests no more are gathered than half of what is in flight: if all went together, all answers would
+  # come together as well, and Python would have nothing to do while their callers do the next ones. One that
+  # comes while none is in flight is written at once, as is each frame to a bridge that takes no batches.
   #
   # All functions run in the client's process, which owns the port. Nobody tells a process that wrote
   # with `:nosuspend` when the port can take more; so while frames wait the client is sent `:flush`
@@ -76,7 +77,7 @@ defmodule Bridge.Outbox do
   def request(outbox, port, number, frame, claim, in_flight) do
     outbox = put(outbox, port, number, {frame, claim})
 
-    if outbox.count >= @least_frames and 2 * outbox.count > in_flight,
+    if in_flight == 0 or (outbox.count >= @least_frames and 2 * outbox.count > in_flight),
       do: write_gathered(outbox, port),
       else: outbox
   end

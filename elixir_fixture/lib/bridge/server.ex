@@ -118,17 +118,12 @@ defmodule Bridge.Server do
 
   # What is to be written travels together with what the next messages bring, if there are some.
   defp gather({:noreply, state}) do
-    case Sending.gathered(state.connection) do
-      0 -> {:noreply, state}
-      1 -> if last?(), do: handle_info(:timeout, state), else: {:noreply, state, 0}
-      _more -> {:noreply, state, 0}
-    end
+    if Sending.gathered(state.connection) == 0,
+      do: {:noreply, state},
+      else: {:noreply, state, 0}
   end
 
   defp gather(stop), do: stop
-
-  # Whether the mailbox is empty: then it is not worth the time to be told so.
-  defp last?, do: Process.info(self(), :message_queue_len) == {:message_queue_len, 0}
 
   @impl true
   def terminate(_reason, state) do

@@ -92,7 +92,7 @@ defmodule Bridge.OutboxTest do
       %{cat: port, places: places, gathering: Outbox.open(Outbox.new(places), port, 1_000)}
     end
 
-    defp request(outbox, port, number, frame, in_flight \\ 0) do
+    defp request(outbox, port, number, frame, in_flight \\ 1) do
       claim = Claim.new()
       {Outbox.request(outbox, port, number, frame, claim, in_flight), claim}
     end
@@ -109,7 +109,7 @@ defmodule Bridge.OutboxTest do
     test "gets no more requests in one than half of the calls in flight", context do
       %{cat: port, gathering: outbox} = context
 
-      for {in_flight, together} <- [{0, 16}, {31, 16}, {40, 21}], reduce: outbox do
+      for {in_flight, together} <- [{1, 16}, {31, 16}, {40, 21}], reduce: outbox do
         outbox ->
           outbox =
             for number <- 1..(2 * together), reduce: outbox do
@@ -120,6 +120,14 @@ defmodule Bridge.OutboxTest do
           for _ <- 1..2, do: assert(frames_in_one(port) == together)
           outbox
       end
+    end
+
+    test "gets a request at once while no other is in flight", context do
+      %{cat: port, gathering: outbox} = context
+      {outbox, claim} = request(outbox, port, 1, "alone", 0)
+      assert_receive {^port, {:data, "alone"}}
+      assert Outbox.gathered(outbox) == 0
+      assert Claim.sent?(claim)
     end
 
     defp frames_in_one(port) do

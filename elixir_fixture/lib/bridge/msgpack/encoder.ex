@@ -40,7 +40,11 @@ defmodule Bridge.Msgpack.Encoder do
   """
   @spec encode(term, String.t(), pos_integer) :: {:ok, iodata} | {:error, String.t()}
   def encode(term, name, max_depth) do
-    {:ok, pack(term, name, {max_depth, []})}
+    case pack(term, name, {max_depth, []}) do
+      # by itself it is no iodata
+      byte when is_integer(byte) -> {:ok, [byte]}
+      iodata -> {:ok, iodata}
+    end
   catch
     {:cannot_encode, keys, reason} -> {:error, "#{keys |> Enum.reverse() |> place()} #{reason}"}
   end
@@ -87,9 +91,9 @@ defmodule Bridge.Msgpack.Encoder do
     if String.valid?(value), do: text(value, key, path), else: bytes(value, key, path)
   end
 
-  defp pack(nil, _key, _path), do: <<0xC0>>
-  defp pack(false, _key, _path), do: <<0xC2>>
-  defp pack(true, _key, _path), do: <<0xC3>>
+  defp pack(nil, _key, _path), do: 0xC0
+  defp pack(false, _key, _path), do: 0xC2
+  defp pack(true, _key, _path), do: 0xC3
   defp pack(:nan, _key, _path), do: <<0xCB, @nan::64>>
   defp pack(:infinity, _key, _path), do: <<0xCB, @infinity::64>>
   defp pack(:neg_infinity, _key, _path), do: <<0xCB, @neg_infinity::64>>
@@ -286,12 +290,13 @@ defmodule Bridge.Msgpack.Encoder do
     if String.valid?(data), do: [{:bytes, data}], else: [{:bytes, data}, data]
   end
 
-  defp integer(n, _key, _path) when n in 0..0x7F, do: <<n>>
+  # A byte is cheaper than a binary of one, of which most messages have many.
+  defp integer(n, _key, _path) when n in 0..0x7F, do: n
   defp integer(n, _key, _path) when n in 0..0xFF, do: <<0xCC, n>>
   defp integer(n, _key, _path) when n in 0..0xFFFF, do: <<0xCD, n::16>>
   defp integer(n, _key, _path) when n in 0..0xFFFF_FFFF, do: <<0xCE, n::32>>
   defp integer(n, _key, _path) when n in 0..0xFFFF_FFFF_FFFF_FFFF, do: <<0xCF, n::64>>
-  defp integer(n, _key, _path) when n in -0x20..-1, do: <<n>>
+  defp integer(n, _key, _path) when n in -0x20..-1, do: 0x100 + n
   defp integer(n, _key, _path) when n in -0x80..-1, do: <<0xD0, n>>
   defp integer(n, _key, _path) when n in -0x8000..-1, do: <<0xD1, n::16>>
   defp integer(n, _key, _path) when n in -0x8000_0000..-1, do: <<0xD2, n::32>>
@@ -299,9 +304,7 @@ defmodule Bridge.Msgpack.Encoder do
 
   defp integer(n, key, path), do: extension(Extension.encode(n), key, path)
 
-  defp text(text, _key, _path) when byte_size(text) < 0x20 do
-    <<0b101::3, byte_size(text)::5, text::binary>>
-  end
+  defp text(text, _key, _path) when byte_size(text) < 0x20, do: [0xA0 + byte_size(text) | text]
 
   defp text(text, key, path) do
     case byte_size(text) do
@@ -329,12 +332,12 @@ defmodule Bridge.Msgpack.Encoder do
   end
 
   # A guard that asks an improper list for its length fails; so such a list meets the last clause.
-  defp array_header(list, _path) when length(list) <= 0xF, do: <<0b1001::4, length(list)::4>>
+  defp array_header(list, _path) when length(list) <= 0xF, do: 0x90 + length(list)
   defp array_header(list, _path) when length(list) <= 0xFFFF, do: <<0xDC, length(list)::16>>
   defp array_header(list, _path) when length(list) <= 0xFFFF_FFFF, do: <<0xDD, length(list)::32>>
   defp array_header(_list, path), do: stop(path, "is an improper list")
 
-  defp map_header(map, _path) when map_size(map) <= 0xF, do: <<0b1000::4, map_size(map)::4>>
+  defp map_header(map, _path) when map_size(map) <= 0xF, do: 0x80 + map_size(map)
   defp map_header(map, _path) when map_size(map) <= 0xFFFF, do: <<0xDE, map_size(map)::16>>
   defp map_header(map, _path), do: <<0xDF, map_size(map)::32>>
 
