@@ -304,7 +304,7 @@ defmodule Bridge.Msgpack.Encoder do
 
   defp integer(n, key, path), do: extension(Extension.encode(n), key, path)
 
-  defp text(text, _key, _path) when byte_size(text) < 0x20, do: [0xA0 + byte_size(text) | text]
+  defp text(text, _key, _path) when byte_size(text) < 0x20, do: [0xA0 + byte_size(text), text]
 
   defp text(text, key, path) do
     case byte_size(text) do
