@@ -74,10 +74,13 @@ defmodule Bridge.Outbox do
     %{outbox | held: :gb_trees.insert(number, {frame, claim}, outbox.held)}
   end
 
+  def request(%{gathered: []} = outbox, port, number, frame, claim, 0),
+    do: put_now(outbox, port, number, {frame, claim})
+
   def request(outbox, port, number, frame, claim, in_flight) do
     outbox = put(outbox, port, number, {frame, claim})
 
-    if in_flight == 0 or (outbox.count >= @least_frames and 2 * outbox.count > in_flight),
+    if outbox.count >= @least_frames and 2 * outbox.count > in_flight,
       do: write_gathered(outbox, port),
       else: outbox
   end
