@@ -23,6 +23,8 @@ from bridge.options import (
 TABLE = all_options()
 #: Those that take a value.
 VALUED = [option for option in TABLE if not option.is_switch]
+#: One for each class of values: the others read and refuse their texts by the same code.
+ONE_OF_A_KIND = list({type(option.kind): option for option in VALUED}.values())
 SWITCHES = [option for option in TABLE if option.is_switch]
 
 

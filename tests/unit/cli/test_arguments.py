@@ -16,7 +16,15 @@ from bridge.options import Option
 from bridge.process.settings import Settings, ThreadSafetySettings
 from bridge.telemetry import TelemetrySettings
 from bridge.transports.grpc.settings import GrpcSettings
-from tests.option_values import SWITCHES, TABLE, VALUED, given_options, values, wrong_texts
+from tests.option_values import (
+    ONE_OF_A_KIND,
+    SWITCHES,
+    TABLE,
+    VALUED,
+    given_options,
+    values,
+    wrong_texts,
+)
 
 NAMED = ["--adapter", "a:A"]
 
@@ -95,7 +103,7 @@ def test_any_option_of_thread_safety_asks_for_the_check(flag: str) -> None:
 
 
 @given(st.data())
-@pytest.mark.parametrize("option", VALUED, ids=repr)
+@pytest.mark.parametrize("option", ONE_OF_A_KIND, ids=repr)
 def test_a_wrong_value_is_named_with_its_option_and_what_is_right(
     option: Option, data: st.DataObject
 ) -> None:
@@ -109,6 +117,13 @@ def test_a_wrong_value_is_named_with_its_option_and_what_is_right(
     message = explain(*NAMED, option.flag, text)
     assert message.startswith(f"{option.flag} {shown}")
     assert message.endswith(f": must be {option.kind.wants}")
+
+
+@pytest.mark.parametrize("option", VALUED, ids=repr)
+def test_an_empty_value_is_wrong_for_every_option(option: Option) -> None:
+    said = f"{option.flag}=: must be {option.kind.wants}"
+    assert explain(*NAMED, f"{option.flag}=") == said
+    assert explain(*NAMED, option.flag, "") == said.replace("=", " ''", 1)
 
 
 @pytest.mark.parametrize("option", VALUED, ids=repr)

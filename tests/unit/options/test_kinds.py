@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.options import Bytes, Option
-from tests.option_values import TABLE, VALUED, values
+from tests.option_values import ONE_OF_A_KIND, TABLE, values
 
 
 @given(st.data())
-@pytest.mark.parametrize("row", VALUED, ids=repr)
+@pytest.mark.parametrize("row", ONE_OF_A_KIND, ids=repr)
 def test_every_value_is_read_from_the_text_that_shows_it(row: Option, data: st.DataObject) -> None:
     value = data.draw(values(row.kind))
     assert row.kind.read(row.kind.show(value)) == value
