@@ -204,12 +204,18 @@ def test_a_deadlock_ends_and_is_reported(seen):
 
 
 def test_a_check_ends_at_its_limit_and_says_where_threads_stand(seen):
-    began = time.monotonic()
-    report = check_adapter("seen_tools:Endless", seen, limit_s=0.6)
-    assert time.monotonic() - began < 30
-    assert report.failed
-    assert "within 0.6 s" in report.stopped[0]
-    assert any("in Endless.wait" in line for line in report.stopped)
+    # it may be over before the tool is called, where other programs are busy
+    for limit_s in (0.6, 3, 15):
+        sys.modules.pop("seen_tools", None)
+        began = time.monotonic()
+        report = check_adapter("seen_tools:Endless", seen, limit_s=limit_s)
+        assert time.monotonic() - began < limit_s + 30
+        assert report.failed
+        assert f"within {limit_s:g} s" in report.stopped[0]
+        if any("in Endless.wait" in line for line in report.stopped):
+            break
+    else:
+        pytest.fail(f"no thread stands in the tool: {report.stopped}")
     assert "Stopped" in report.text
     assert report.describe()["stopped"] == report.stopped
 
