@@ -194,7 +194,8 @@ defmodule Bridge.Pool.LineTest do
     :sys.resume(line)
     # those that died before they sent have theirs back a while later
     eventually(fn -> Bridge.Occupancy.taken(routes.arriving) == 0 end)
-    assert Pool.Line.waiting(routes) == 0
+    # that those who stood there have died comes after them
+    eventually(fn -> Pool.Line.waiting(routes) == 0 end)
     refused = {:error, %Error{code: :unavailable, message: "over", started: false}}
     send(line, {:refuse, elem(refused, 1)})
     assert Pool.Line.stand(routes, nil, :error, patience()) == refused
