@@ -26,7 +26,8 @@ def run_on_worker(pool: Pool, function: Callable[[], Any]) -> Any:
         BaseException: what it raises.
     """
     errand = Errand(function)
-    pool.submit(errand)
+    # not refused for want of room: the worker may just be coming back from the errand before
+    pool.submit(errand, may_wait=True)
     return errand.wait()
 
 

@@ -161,15 +161,15 @@ class Pool:
         receivers = () if self._receivers is None else self._receivers.workers
         return [*self.workers, *self.replacements.workers, *self.guests, *receivers]
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Job, may_wait: bool = False) -> None:
         """Run the job on a worker, soon. Any thread, never blocks.
 
-        Raises ``PoolFull`` if it would have to wait and the queue is full, or there is no worker
-        and no thread for one, ``ShuttingDown`` after ``close``.
+        Raises ``PoolFull`` if it would have to wait and the queue is full, unless it ``may_wait``,
+        or there is no worker and no thread for one, ``ShuttingDown`` after ``close``.
         """
         if self.closed:
             raise ShuttingDown("the bridge is shutting down", started=False)
-        if len(self._jobs) >= self.max_queue or self._serial:
+        if (len(self._jobs) >= self.max_queue or self._serial) and not may_wait:
             self._check_room(job)
         if job.serial is None or job.serial.enter(job):
             self._enqueue(job)

@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         )
     found = resolve(options.adapter, options.app_dir)
     target = with_allowed(options.adapter, found, options.allow)
-    pool = make_pool(1, 0)
+    pool = make_pool(1, 1)  # the call may have to wait for the end of what sets the adapter up
     adapter = build_adapter(pool, build, options.adapter, target)
     set_up(pool, adapter)
     idle = False

@@ -119,7 +119,7 @@ def close(
         threads.end()
         adapter.close(threads.run_hook)
 
-    if threads.single and all(worker.job is None for worker in pool.everyone()):
+    if threads.single and (idle or all(worker.job is None for worker in pool.everyone())):
         # also while calls of async tools go on: the thread runs their loop, which nobody else can
         try:
             _on_worker(pool, close_here)

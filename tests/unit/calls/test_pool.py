@@ -8,6 +8,7 @@ import weakref
 
 import pytest
 
+from bridge.calls.errand import run_on_worker
 from bridge.calls.interfaces import Output
 from bridge.calls.pool import Pool
 from bridge.errors import PoolFull, ShuttingDown
@@ -69,6 +70,18 @@ def occupy(pool, count=None, lane=None):
 def test_a_pool_needs_a_worker_and_no_negative_queue(max_workers, max_queue):
     with pytest.raises(ValueError, match="a pool of"):
         Pool(max_workers, max_queue)
+
+
+def test_what_is_no_call_waits_though_the_queue_is_full(pools):
+    pool, outcome = pools(1, 0), []
+    (held,) = occupy(pool)
+    with pytest.raises(PoolFull):
+        submit(pool)
+    waiting = in_thread(lambda: outcome.append(run_on_worker(pool, lambda: "done")))
+    wait_until(lambda: pool.queued == 1)
+    held.leave.set()
+    join(waiting)
+    assert outcome == ["done"]
 
 
 def test_jobs_run_once_and_in_the_order_of_submission(pools):
