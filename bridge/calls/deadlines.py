@@ -18,8 +18,8 @@ _SMALL = 256
 _LONGEST_WAIT_S = 3600.0
 #: A call that is still queued is refused so long before its deadline, in seconds, or at this share
 #: of its time, whichever is less.
-_WORD_S = 0.020
-_WORD_SHARE = 0.2
+_WORD_S = 0.030
+_WORD_SHARE = 0.3
 
 
 def latest_start(arrived: float, deadline: float) -> float:
