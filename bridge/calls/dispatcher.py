@@ -346,5 +346,5 @@ class Dispatcher:
             return  # a later call has the same key
         if call.started and call.deadline > now:
             self._deadlines.add(call.deadline, key)
-        else:
+        else:  # which a worker may begin just now: it ends as begun then, a little before its time
             self.expire(key)

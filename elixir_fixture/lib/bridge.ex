@@ -234,7 +234,8 @@ defmodule Bridge do
     * `:invalid_argument` - wrong arguments, or a value that cannot be encoded; the message names it
     * `:not_found` - no such tool
     * `:internal` - the tool raised; `type` and `traceback` are Python's
-    * `:deadline_exceeded` - the `:timeout` ran out
+    * `:deadline_exceeded` - the `:timeout` ran out; for a call that is still queued in Python up to 30 ms
+      before (0.3 of the time, if that is less), so that it is sure that it never began
     * `:cancelled` - by `cancel/2`
     * `:resource_exhausted` - Python's queue is full, or a message is too large
     * `:unavailable` - Python is gone, going, or was never there
