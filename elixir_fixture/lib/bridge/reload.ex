@@ -18,6 +18,8 @@ defmodule Bridge.Reload do
 
   @impl true
   def init({client, dir, title}) do
+    # to end with the client also when that ends normally, which is no signal to anybody else
+    Process.flag(:trap_exit, true)
     files = files(dir)
     look_later()
     {:ok, %{client: client, dir: dir, title: title, served: files, seen: files}}

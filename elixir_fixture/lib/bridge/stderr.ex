@@ -57,6 +57,8 @@ defmodule Bridge.Stderr do
 
   @impl true
   def init(to) do
+    # to end with the client also when that ends normally, which is no signal to anybody else
+    Process.flag(:trap_exit, true)
     path = Path.join(System.tmp_dir!(), "bridge-#{System.pid()}-#{random()}")
 
     with sh when is_binary(sh) <- System.find_executable("sh"),

@@ -138,6 +138,8 @@ defmodule Bridge.Pool.Line do
   @impl true
   @spec init(Routes.t()) :: {:ok, t}
   def init(routes) do
+    # to end with the pool also when that ends normally, which is no signal to anybody else
+    Process.flag(:trap_exit, true)
     settle_later()
     {:ok, %__MODULE__{routes: %{routes | line: self()}}}
   end
