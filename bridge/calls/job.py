@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context as Variables
 
+    from ..errors import CallError
+
 
 class Job(ABC):
     """A piece of work for one worker of the pool.
@@ -23,6 +25,11 @@ class Job(ABC):
     __slots__ = ()
 
     serial: SerialQueue | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has given its answer, so that its worker is about to be free. Any thread."""
+        return False
 
     @abstractmethod
     def run(self, worker: Worker, now: float) -> float:
@@ -41,12 +48,14 @@ class NestableJob(Job):
     """A job that others can be made within, while it waits for the program that calls: see ``nesting.py``.
 
     ``outer``: the one within which it was made; None: none, or that is over. ``started``: whether it
-    may have begun. ``nested``: where what is made within it runs while it waits.
+    may have begun. ``nested``: where what is made within it runs while it waits. ``interruption``: why
+    nobody waits for it any more.
     """
 
     outer: NestableJob | None
     started: bool
     nested: Any  # of NestedCalls, which knows this class
+    interruption: CallError | None
 
     @property
     @abstractmethod
@@ -62,6 +71,11 @@ class NestableJob(Job):
     @abstractmethod
     def answered(self) -> bool:
         """Whether somebody has claimed the answer."""
+
+    @property
+    def is_over(self) -> bool:
+        # what was interrupted is answered, and may go on
+        return self.answered and self.interruption is None
 
 
 class Worker:
@@ -138,6 +152,11 @@ class SerialQueue:
     def busy(self) -> bool:
         """Whether the next job would have to wait."""
         return self.running >= self.limit
+
+    @property
+    def wanted(self) -> int:
+        """How many jobs have their turn, or wait for it."""
+        return self.running + len(self.waiting)
 
     def enter(self, job: Job) -> bool:
         """True: it is the turn of the job. False: it waits, and ``leave`` will return it."""

@@ -47,6 +47,10 @@ The interleavings, each with its number where it is harmless and why (and its te
    taken back, and the job waits for the workers that there are; as long as none ever was, whoever
    submits a job tries for itself, and is refused.
    (``test_where_no_thread_can_be_started_the_workers_that_there_are_run_all``)
+9. A caller has its answer, and calls again, before the worker that gave it is idle: it would be
+   refused for want of a worker. So one whose job is over counts as free, and so does its turn. Of jobs that
+   come just when a worker has taken one, one more may wait so than ``max_queue``.
+   (``test_a_worker_whose_job_is_over_is_as_good_as_free``)
 """
 
 from __future__ import annotations
@@ -65,8 +69,9 @@ from .tool_threads import ToolThreads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .job import Job
+    from typing import Any
 
+    from .job import Job
 
 #: After no thread could be started, none is tried for so long.
 _RETRY_S = 0.1
@@ -241,16 +246,31 @@ class Pool:
 
     def _check_room(self, job: Job) -> None:
         """Raise ``PoolFull`` if the job would have to wait, and there is no room for it."""
-        serial = job.serial
-        in_turn = sum(len(queue.waiting) for queue in self._serial)
-        beyond = len(self._jobs) - self._free()  # jobs that no free worker is about to take
-        must_wait = beyond >= 0 or (serial is not None and serial.busy)
-        if must_wait and in_turn + max(beyond, 0) >= self.max_queue:
+        if not self._lacks_room(job, self._free(), 0):
+            return
+        jobs: list[Any] = [worker.job for worker in self.workers]
+        busy = sum(each is not None and not each.is_over for each in jobs)
+        turns = sum(
+            each is not None and each.serial is job.serial and each.is_over for each in jobs
+        )
+        if self._lacks_room(job, self.max_workers - busy, turns):  # (9)
             raise PoolFull(
                 f"{self.max_workers} workers are busy and {self.queued} calls wait, which is "
                 "the limit (--max-queue); try again later",
                 started=False,
             )
+
+    def _lacks_room(self, job: Job, free: int, turns: int) -> bool:
+        """Whether the job would have to wait, without room for it, beside so many free workers.
+
+        ``turns``: how many of the jobs that have their turn in its serial queue are over.
+        """
+        serial = job.serial
+        beyond = len(self._jobs) - free  # jobs that no free worker is about to take
+        if beyond < 0 and (serial is None or serial.wanted - turns < serial.limit):
+            return False
+        in_turn = sum(len(queue.waiting) for queue in self._serial)
+        return in_turn + max(beyond, 0) >= self.max_queue
 
     def _enqueue(self, job: Job) -> None:
         self._jobs.append(job)  # (1) first the job, then the look for a sleeper
@@ -312,15 +332,16 @@ class Pool:
                     return
                 continue
             if resting:
+                now = clock()
+            worker.since = now
+            worker.job = job
+            if resting:
+                resting = False
                 idle.remove(worker)
                 if jobs and not idle and len(self.workers) < self.max_workers:
                     self._grow()  # (3)
-                now = clock()
             if (jobs or output.waits()) and not (self._waking and idle):  # (7)
                 self._call_lookout()  # (2) for the jobs, (4) for the output
-            resting = False
-            worker.since = now
-            worker.job = job
             try:
                 now = job.run(worker, now)
             except BaseException as error:
@@ -331,11 +352,11 @@ class Pool:
                 if worker.thread is None:
                     self.replacements.retire(worker)
                 return  # (5) it was relieved, or replaced
+            if job.serial is not None:
+                self.leave(job.serial)  # (9)
             worker.job = None
             worker.jobs += 1
             worker.busy_s += now - worker.since
-            if job.serial is not None:
-                self.leave(job.serial)
             del job  # what the job holds must not live until the next one
 
     def _call_lookout(self) -> None:

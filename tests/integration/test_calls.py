@@ -130,6 +130,22 @@ def test_a_full_queue_refuses_at_once(start):
     assert [peer.result(msgid) for msgid in waiting] == [0, 1]
 
 
+@pytest.mark.parametrize("arguments", [(), ("--no-inline",)], ids=["inline", "workers"])
+@pytest.mark.parametrize(
+    ("adapter", "tool", "params"),
+    [
+        ("adapters:Tools", "echo", [1]),
+        ("adapters:Tools", "alone", []),
+        ("batch_tools:Batches", "divide", [6, 3]),
+    ],
+)
+def test_one_call_at_a_time_needs_no_queue(start, adapter, tool, params, arguments):
+    # the worker that has just answered counts as free, though it is not idle yet
+    peer = start("--max-workers", "1", "--max-queue", "0", *arguments, adapter=adapter)
+    answers = [peer.call(tool, params) for _ in range(1500)]
+    assert answers == answers[:1] * 1500
+
+
 def test_an_exception_arrives_with_its_type_and_traceback(peer):
     with pytest.raises(CallError) as caught:
         peer.call("raises", ["bad weather"])

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from bridge import Context, tool
+from bridge.calls.job import Job
 from bridge.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -19,7 +20,7 @@ from tests.tool_bench import ENDLESS, Bench
 from tests.waiting import passed, wait_until
 
 
-class Visit:
+class Visit(Job):
     """A request that is a job: its call is admitted and run on the worker that takes it."""
 
     serial = None

@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bridge import CallError, Context, tool
 from bridge.calls.event_loop import EventLoop
-from bridge.calls.job import SerialQueue, Worker
+from bridge.calls.job import Job, SerialQueue, Worker
 from bridge.wire.messages import CallOptions, Request
 from tests.tool_bench import Bench, RecordingPeer, Unencodable
 from tests.waiting import WAIT_S, in_thread, join, passed, wait_until
@@ -124,7 +124,7 @@ class Work(RecordingPeer):
         assert {event[1] for event in self.events} == {self.key}
 
 
-class Probe:
+class Probe(Job):
     """A job that shows that a worker, or a lane, is still there."""
 
     def __init__(self, together: threading.Barrier | None, lane: SerialQueue | None) -> None:

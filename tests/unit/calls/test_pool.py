@@ -8,6 +8,7 @@ import weakref
 
 import pytest
 
+from bridge import calls
 from bridge.calls.errand import run_on_worker
 from bridge.calls.interfaces import Output
 from bridge.calls.pool import Pool
@@ -15,8 +16,10 @@ from bridge.errors import PoolFull, ShuttingDown
 from tests.waiting import WAIT_S, in_thread, join, passed, wait_until
 
 
-class Job:
+class Job(calls.Job):
     """Runs ``body`` on a worker, then ends when ``leave`` is set (as it is unless it is held)."""
+
+    is_over = False
 
     def __init__(self, body=lambda: None, lane=None, held=False):
         self.serial = lane
@@ -70,6 +73,24 @@ def occupy(pool, count=None, lane=None):
 def test_a_pool_needs_a_worker_and_no_negative_queue(max_workers, max_queue):
     with pytest.raises(ValueError, match="a pool of"):
         Pool(max_workers, max_queue)
+
+
+@pytest.mark.parametrize("in_turn", [False, True], ids=["any", "serial"])
+def test_a_worker_whose_job_is_over_is_as_good_as_free(pools, in_turn):
+    pool = pools(2, 0)
+    lane = pool.new_serial_queue() if in_turn else None
+    first, second = occupy(pool, 1, lane)[0], occupy(pool, 1)[0]
+    with pytest.raises(PoolFull):
+        submit(pool, lane=lane)
+
+    first.is_over = True
+    next_one = submit(pool, lane=lane)
+    with pytest.raises(PoolFull):
+        submit(pool, lane=lane)  # one place is one place
+
+    first.leave.set()
+    passed(next_one.started)
+    second.leave.set()
 
 
 def test_what_is_no_call_waits_though_the_queue_is_full(pools):

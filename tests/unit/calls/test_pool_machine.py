@@ -11,12 +11,13 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from bridge import calls
 from bridge.calls.pool import Pool
 from bridge.errors import PoolFull
 from tests.waiting import WAIT_S, passed, wait_until
 
 
-class Job:
+class Job(calls.Job):
     def __init__(self, lane):
         self.serial = lane
         self.started, self.leave, self.ended = (threading.Event() for _ in range(3))
