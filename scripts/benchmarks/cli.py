@@ -30,7 +30,8 @@ The reference is a bare loop: one thread of Python that decodes a request, calls
 encodes the answer, with no checks at all: the ceiling, as far as small messages go. For gRPC it is
 a server made of nothing but grpcio and 16 threads. The Elixir driver sends ready-made requests
 and looks at the kind and the id of an answer, so that it costs little and the same for all;
-"Bridge.Client" is the library that applications use, with all that it does.
+"Bridge.Client" is the library that applications use, with all that it does; the "bare client" beside it
+is one process between callers and port that promises nothing.
 """
 _EPILOG = """\
 examples:

@@ -122,6 +122,7 @@ def _subjects(python: Interpreter, erlport: ErlPort | str) -> Iterator[Subject]:
     yield _erlport(python, erlport)
     yield subject("bridge", "bridge", arguments=large)
     yield subject("no-inline", "bridge --no-inline", arguments=("--no-inline", *large))
+    yield subject("bare-client", "bare client", "bare_client", arguments=large)
     yield subject("client", "Bridge.Client", "bridge_client", arguments=large)
     yield _erlport_client(python, erlport)
     yield subject(

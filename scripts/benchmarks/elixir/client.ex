@@ -1,15 +1,16 @@
 defmodule Bench.Client do
   @moduledoc """
   The same workloads through the library that an application uses, which encodes every argument and
-  decodes every result: `Bridge.Client`, or ErlPort's own `:python`.
+  decodes every result: `Bridge.Client`, the least that such a client can be (`Bench.BareClient`), or ErlPort's
+  own `:python`.
   """
 
   alias Bench.Series
 
   @enforce_keys [:call, :stop]
-  defstruct [:call, :stop, :stream, :os_pid]
+  defstruct [:call, :stop, :stream, :os_pid, value: %{"x" => 1}]
 
-  @doc "Starts the program of a job whose dialect is `bridge_client` or `erlport_client`."
+  @doc "Starts the program of a job whose dialect is `bridge_client`, `bare_client` or `erlport_client`."
   def open(%{"dialect" => "bridge_client"} = job) do
     {:ok, client} = Bridge.start_link(client_options(job))
 
@@ -20,6 +21,15 @@ defmodule Bench.Client do
       end,
       stop: fn -> Bridge.stop(client) end,
       os_pid: client |> Bridge.info() |> elem(1) |> Map.fetch!(:os_pid)
+    }
+  end
+
+  def open(%{"dialect" => "bare_client"} = job) do
+    client = Bench.BareClient.start(job)
+
+    %__MODULE__{
+      call: fn tool, args -> Bench.BareClient.call(client, tool, args) end,
+      stop: fn -> Bench.BareClient.stop(client) end
     }
   end
 
@@ -38,7 +48,9 @@ defmodule Bench.Client do
       call: fn tool, args ->
         apply(:python, :call, [python, :tools_for_erlport, String.to_atom(tool), args])
       end,
-      stop: fn -> apply(:python, :stop, [python]) end
+      stop: fn -> apply(:python, :stop, [python]) end,
+      # it has no maps
+      value: [{"x", 1}]
     }
   end
 
@@ -134,8 +146,7 @@ defmodule Bench.Client do
     %{"items_s" => items / ns * 1.0e9}
   end
 
-  defp echo(%{stream: nil} = client), do: client.call.("echo", [[{"x", 1}]])
-  defp echo(client), do: client.call.("echo", [%{"x" => 1}])
+  defp echo(client), do: client.call.("echo", [client.value])
 
   defp data(%{stream: nil}, "bin", size), do: :binary.copy(<<7>>, size)
   defp data(_client, "bin", size), do: {:bytes, :binary.copy(<<7>>, size)}
