@@ -132,6 +132,14 @@ def worker_here(everyone: Callable[[], list[Worker]]) -> Worker | None:
     return next((each for each in everyone() if each.thread is here), None)
 
 
+def count_busy(workers: list[Worker], serial: SerialQueue | None) -> tuple[int, int]:
+    """How many workers run what is not over, and how many others have a turn in that queue still."""
+    jobs: list[Any] = [worker.job for worker in workers]
+    over = [job for job in jobs if job is not None and job.is_over]
+    busy = len(jobs) - jobs.count(None) - len(over)
+    return busy, sum(job.serial is serial for job in over)
+
+
 class SerialQueue:
     """Lets one job at a time run, or a few. One that waits occupies no worker. Any thread may use it.
 

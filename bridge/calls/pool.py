@@ -47,9 +47,8 @@ The interleavings, each with its number where it is harmless and why (and its te
    taken back, and the job waits for the workers that there are; as long as none ever was, whoever
    submits a job tries for itself, and is refused.
    (``test_where_no_thread_can_be_started_the_workers_that_there_are_run_all``)
-9. A caller has its answer, and calls again, before the worker that gave it is idle: it would be
-   refused for want of a worker. So one whose job is over counts as free, and so does its turn. Of jobs that
-   come just when a worker has taken one, one more may wait so than ``max_queue``.
+9. A caller has its answer, and calls again, before the worker that gave it is idle. So one whose
+   job is over counts as free. One that has just taken a job may, too: then one more waits than may.
    (``test_a_worker_whose_job_is_over_is_as_good_as_free``)
 """
 
@@ -63,14 +62,12 @@ from collections import deque
 from ..errors import PoolFull, ShuttingDown
 from ..threads import SimpleQueue, start_thread
 from .interfaces import Output
-from .job import SerialQueue, Worker, WorkerThread
+from .job import SerialQueue, Worker, WorkerThread, count_busy
 from .replacements import Replacements
 from .tool_threads import ToolThreads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .job import Job
 
 #: After no thread could be started, none is tried for so long.
@@ -246,25 +243,17 @@ class Pool:
 
     def _check_room(self, job: Job) -> None:
         """Raise ``PoolFull`` if the job would have to wait, and there is no room for it."""
-        if not self._lacks_room(job, self._free(), 0):
-            return
-        jobs: list[Any] = [worker.job for worker in self.workers]
-        busy = sum(each is not None and not each.is_over for each in jobs)
-        turns = sum(
-            each is not None and each.serial is job.serial and each.is_over for each in jobs
-        )
-        if self._lacks_room(job, self.max_workers - busy, turns):  # (9)
-            raise PoolFull(
-                f"{self.max_workers} workers are busy and {self.queued} calls wait, which is "
-                "the limit (--max-queue); try again later",
-                started=False,
-            )
+        if self._lacks_room(job, self._free(), 0):
+            busy, turns = count_busy(self.workers, job.serial)
+            if self._lacks_room(job, self.max_workers - busy, turns):  # (9)
+                raise PoolFull(
+                    f"{self.max_workers} workers are busy and {self.queued} calls wait, which is "
+                    "the limit (--max-queue); try again later",
+                    started=False,
+                )
 
     def _lacks_room(self, job: Job, free: int, turns: int) -> bool:
-        """Whether the job would have to wait, without room for it, beside so many free workers.
-
-        ``turns``: how many of the jobs that have their turn in its serial queue are over.
-        """
+        """Whether a job has to wait and may not, if so many workers are free, and turns in its queue over."""
         serial = job.serial
         beyond = len(self._jobs) - free  # jobs that no free worker is about to take
         if beyond < 0 and (serial is None or serial.wanted - turns < serial.limit):
