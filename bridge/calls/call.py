@@ -85,8 +85,8 @@ class Call(Running, NestableJob, CallView):
     #: What makes the tool that gets arguments in shared memory; None: there are none.
     lent: Callable[[ServedTool], Any] | None = None
     _callbacks: list[Callable[[], object]] | None = None
-    #: Whether the tool has ended after somebody else had claimed the answer.
-    _elsewhere = False
+    #: Whether the tool has ended, or has not begun, after somebody else had claimed the answer.
+    ended_late = False
     _event: threading.Event | None = None
     #: Held while progress is sent; None: there never was any.
     _reporting: threading.RLock | None = None
@@ -134,6 +134,7 @@ class Call(Running, NestableJob, CallView):
         tool = self.tool
         self.started = True
         if not self._claim:
+            self.ended_late = True
             return now
         waited = self.waited_s = now - self.arrived if now > self.arrived else 0.0
         arguments = self._arguments
@@ -201,7 +202,7 @@ class Call(Running, NestableJob, CallView):
         return True
 
     def answered_elsewhere(self, failure: BaseException | None) -> None:
-        self._elsewhere = True
+        self.ended_late = True
         self._runtime.answered_elsewhere(failure)
 
     def needs_worker(self) -> Call:
@@ -292,7 +293,7 @@ class Call(Running, NestableJob, CallView):
 
         No effect if somebody else ends the call: whoever does runs and drops them.
         """
-        if not self._elsewhere:
+        if not self.ended_late:
             self._callbacks = None
 
     def wait(self, seconds: float | None) -> bool:
@@ -312,9 +313,7 @@ class Call(Running, NestableJob, CallView):
         reporting = self._reporting
         if reporting is None:
             with self._runtime.interrupting:
-                reporting = self._reporting
-                if reporting is None:
-                    self._reporting = reporting = threading.RLock()  # (2)
+                self._reporting = reporting = self._reporting or threading.RLock()  # (2)
         with reporting:
             if self._claim:  # later it could speak for a call that uses the id again
                 self.peer.send_progress(self.key, done, total, text)

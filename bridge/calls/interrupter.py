@@ -39,11 +39,14 @@ if TYPE_CHECKING:
         """A call that has its answer, and whose tool may go on."""
 
         interrupted_at: float
+        ended_late: bool
 
         def current_region(self) -> Region | None: ...
 
 
 _LONGEST_WAIT_S = 3600.0
+#: Beyond so many, and so many times what was left the last time, calls are let go of whose tools have ended.
+_SMALL, _SLACK = 64, 2
 
 
 class Interrupter:
@@ -63,6 +66,7 @@ class Interrupter:
         self._allowed = allowed
         self._numbers = itertools.count()
         self._heap: list[tuple[float, int, AbandonedCall]] = []
+        self._limit = _SMALL
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
         #: Where an exception is being raised just now.
@@ -102,6 +106,11 @@ class Interrupter:
                 self._interrupt(call)
                 return
             heapq.heappush(self._heap, (call.interrupted_at + wait_s, next(self._numbers), call))
+            if len(self._heap) > self._limit:
+                # most tools end by themselves, long before
+                self._heap = [entry for entry in self._heap if not entry[2].ended_late]
+                heapq.heapify(self._heap)
+                self._limit = max(_SMALL, _SLACK * len(self._heap))
             self._changed.notify()  # (1)
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="bridge-interrupter", daemon=True)

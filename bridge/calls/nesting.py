@@ -4,7 +4,7 @@ On a full pool such a *nested* call would wait for a worker that waits for it. S
 waits runs it; or another worker, while one is free and the waiting thread is busy.
 
 Guarantees: a nested call that its caller waits for never waits for a worker that waits for it; each
-is run or handed on once. ``wait_until_ended`` and ``close`` belong to the thread that waits, the
+is run or handed on once. ``wait_until_ended``, ``begin_again`` and ``end_one`` belong to the thread that waits, the
 rest is for any thread.
 
 The interleavings, each with its number where it is harmless and why (and its test):
@@ -74,9 +74,12 @@ class NestedCalls(Sleeper):
         wakes: Wakes,
     ) -> None:
         self._pool = pool
-        self._worker = worker
+        self.worker = worker
         self._refuse = refuse
         self._wakes = wakes
+        #: For how many waits of the thread this is here: a stream that is read, and what is asked for each
+        #: item. One at a time waits, and each looks for what it waits for before.
+        self._waits = 1
         self._lock = threading.Lock()
         #: Taken whenever nobody sleeps here; whoever wakes the thread releases it.
         self._gate = threading.Lock()
@@ -153,14 +156,24 @@ class NestedCalls(Sleeper):
             # as a worker does before it sleeps
             self._pool.output.flush()
 
-    def close(self) -> None:
-        """Take no more calls, and hand on those that wait."""
+    def begin_again(self) -> bool:
+        """Have one more wait of the thread be here. False if it takes no more calls."""
         with self._lock:
+            self._waits += self._open
+            return self._open
+
+    def end_one(self) -> bool:
+        """End one of the waits. True: it was the last one, nothing more is taken, and what is left is handed on."""
+        with self._lock:
+            self._waits -= 1
+            if self._waits:
+                return False
             self._open = False
             left = list(self._waiting)
             self._waiting.clear()
         for call in left:  # (2)
             self._submit(call)
+        return True
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -204,7 +217,7 @@ class NestedCalls(Sleeper):
 
     def _run(self, call: NestableJob) -> None:
         """Run a call in the middle of another one of this thread."""
-        serial, worker = call.serial, self._worker
+        serial, worker = call.serial, self.worker
         assert worker is not None
         if serial is not None and not serial.try_enter():
             self._handed_on.append(call)
@@ -239,6 +252,9 @@ class Nesting:
         A thread of its tool calls it. One that is no worker may, too, and runs none of them.
         """
         worker = worker_here(self._pool.everyone)
+        nested: NestedCalls | None = call.nested
+        if nested is not None and worker is nested.worker and nested.begin_again():
+            return nested  # its thread waits for something else meanwhile, and must find what came for it
         nested = NestedCalls(self._pool, worker, self._refuse, self._wakes)
         if worker is not None and call.nested is None:
             call.nested = nested
@@ -246,9 +262,8 @@ class Nesting:
 
     def end(self, call: NestableJob, nested: NestedCalls) -> None:
         """End what ``begin`` has begun, on the same thread."""
-        if call.nested is nested:
+        if nested.end_one() and call.nested is nested:
             call.nested = None
-        nested.close()
 
     def start(self, call: NestableJob, outer: NestableJob, place: Place) -> None:
         """Have a call run that is made within another one.

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from bridge import Context, ElixirError, ThreadSafeAdapter, current_context, tool
+from bridge.errors import InvalidParams
 
 
 class Asks(ThreadSafeAdapter):
@@ -47,6 +48,20 @@ class Asks(ThreadSafeAdapter):
     @tool
     def total(self, name: str, args: list, ctx: Context):
         return sum(ctx.stream_elixir(name, *args))
+
+    @tool
+    def ask_for_each(self, items: str, name: str, args: list, ctx: Context):
+        return [ctx.call_elixir(name, *args) for _ in ctx.stream_elixir(items, 3)]
+
+    @tool
+    def ask_after_a_refusal(self, how: str, name: str, args: list, ctx: Context):
+        try:
+            if how == "call":
+                ctx.call_elixir(name, object())
+            else:
+                next(ctx.stream_elixir(name, object()))
+        except InvalidParams:
+            return ctx.call_elixir(name, *args)
 
     @tool
     def first(self, name: str, count: int, ctx: Context):

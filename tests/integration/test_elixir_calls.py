@@ -164,6 +164,18 @@ def test_nested_calls_of_one_function_run_beside_each_other_or_one_by_one(starte
     assert peer.call("ask", ["both", []]) == ["a", "b"]
 
 
+@pytest.mark.parametrize("how", ["call", "stream"])
+def test_after_a_request_that_could_not_be_made_nested_calls_run_as_before(started, how):
+    _, peer = started("--max-workers", "1")
+    assert peer.call("ask_after_a_refusal", [how, "descend", [2]], timeout_ms=5000) == 2
+
+
+def test_nested_calls_run_while_a_stream_from_elixir_is_being_read(started):
+    _, peer = started("--max-workers", "1")
+    asked = ["count_to", "descend", [2]]
+    assert peer.call("ask_for_each", asked, timeout_ms=5000) == [2, 2, 2]
+
+
 def test_a_nested_call_that_would_wait_for_itself_is_refused(started):
     _, peer = started("--max-workers", "4")
     with pytest.raises(PoolFull, match=r"ask_in_turn.*it might wait for itself") as caught:

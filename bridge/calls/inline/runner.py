@@ -203,7 +203,10 @@ class InlineRunner(Running):
         except IndexError:
             with self._sharing:  # (2)
                 call, self._call = self._call, None
-            if call is None or not call.claim():  # (5)
+            if call is None:  # (5)
+                return False
+            if not call.claim():
+                call.ended_late = True
                 return False
             call.forget_all()
         return True

@@ -89,8 +89,7 @@ class StdioElixir(Elixir):
         nested = self._nesting.begin(call)  # type: ignore[arg-type]
         end = _end(call, timeout_s)
         asked = Asked(nested.end_wait)
-        msgid = self._ask(call, asked, name, params, end, None, waits=True)
-        call.on_interrupt(nested.end_wait)
+        msgid = self._ask_within(call, nested, asked, name, params, end, None)
         try:
             while asked.outcome is None and call.interruption is None:  # (1), (2)
                 if not nested.wait_until_ended(end):
@@ -147,6 +146,26 @@ class StdioElixir(Elixir):
         self._writer.nudge()
 
     # -- parts ------------------------------------------------------------------------------
+
+    def _ask_within(
+        self,
+        call: RunningCall,
+        nested: Any,  # of NestedCalls, which is loaded with the first
+        asked: Asked,
+        name: str,
+        params: list[Any] | dict[str, Any],
+        end: float | None,
+        stream: dict[str, int] | None,
+    ) -> int:
+        """Send a request whose answer this thread waits for in ``nested``. Returns its id."""
+        try:
+            msgid = self._ask(call, asked, name, params, end, stream, waits=True)
+        except BaseException:
+            # nobody will wait there: what the tool asks for next would leave its nested calls with it
+            self._nesting.end(call, nested)  # type: ignore[arg-type]
+            raise
+        call.on_interrupt(nested.end_wait)
+        return msgid
 
     def _ask(
         self,
@@ -213,8 +232,7 @@ class StdioElixir(Elixir):
         nested = self._nesting.begin(call)  # type: ignore[arg-type]
         asked = Asked(nested.end_wait)
         credit = {"items": _ITEMS, "bytes": _BYTES}
-        msgid = self._ask(call, asked, name, params, end, credit, waits=True)
-        call.on_interrupt(nested.end_wait)
+        msgid = self._ask_within(call, nested, asked, name, params, end, credit)
         taken = size = 0
         try:
             while call.interruption is None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -29,6 +31,7 @@ class Loops:
 
     def __init__(self, interrupter: Interrupter | None = None) -> None:
         self.began, self.leave = threading.Semaphore(0), threading.Event()
+        self.late = threading.Semaphore(0)
         self.ends: list[str] = []
 
         @tool(interruptible=True)
@@ -74,6 +77,11 @@ class Loops:
             finally:
                 ctx.log("info", "cleans up")
 
+        @tool
+        def ends_late() -> None:
+            self.began.release()
+            self.late.acquire()
+
         @tool(interruptible=True)
         async def sleeps() -> None:
             try:
@@ -88,7 +96,7 @@ class Loops:
             return value
 
         self.bench = Bench(
-            loop, plain, never, alone, items, stubborn, waits, reports, sleeps, quick,
+            loop, plain, never, alone, items, stubborn, waits, reports, sleeps, quick, ends_late,
             interrupter=interrupter,
         )  # fmt: skip
         self.dispatcher = self.bench.dispatcher
@@ -218,6 +226,24 @@ def test_before_that_time_they_go_on(serve):
     assert loops.ends == ["interrupted", "left"]
 
 
+def test_calls_whose_tools_have_ended_by_themselves_are_not_kept_until_then(serve):
+    interrupter = Interrupter(1000.0)
+    loops = serve(interrupter)
+    running = loops.start("plain")
+    calls = [weakref.ref(loops.dispatcher.calls[running])]
+    loops.dispatcher.cancel(running)
+    for _ in range(200):
+        key = loops.bench.start("ends_late")
+        assert loops.began.acquire(timeout=WAIT_S)
+        calls.append(weakref.ref(loops.dispatcher.calls[key]))
+        loops.dispatcher.cancel(key)
+        loops.late.release()
+        wait_until(lambda: loops.dispatcher.health()["abandoned"] == 1)
+    gc.collect()
+    assert calls[0]() is not None  # which still may be ended
+    assert sum(call() is not None for call in calls) < 100
+
+
 def test_where_it_is_not_allowed_none_is_ended(serve):
     loops = serve(Interrupter(0.0, allowed=False))
     loops.dispatcher.cancel(loops.start("loop"))
@@ -315,6 +341,7 @@ def test_what_is_noted_is_there_before_a_region_is_looked_for():
 
         interrupted_at = 0.0
         interrupt_due = False
+        ended_late = False
         looked = threading.Event()
 
         def current_region(self) -> None:
