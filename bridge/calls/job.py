@@ -140,17 +140,32 @@ def count_busy(workers: list[Worker], serial: SerialQueue | None) -> tuple[int, 
     return busy, sum(job.serial is serial for job in over)
 
 
+class Turns:
+    """What the serial queues of one pool share: a lock, and ``waiting``, how many jobs wait in all of them.
+
+    It is asked for with nearly every call, and there may be as many queues as tools.
+    """
+
+    __slots__ = ("lock", "waiting")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.waiting = 0
+
+
 class SerialQueue:
     """Lets one job at a time run, or a few. One that waits occupies no worker. Any thread may use it.
 
     Args:
         limit: how many may run at once, at least 1.
+        turns: what it shares with other queues; default: there are none.
     """
 
-    __slots__ = ("_lock", "limit", "running", "waiting")
+    __slots__ = ("_turns", "_lock", "limit", "running", "waiting")
 
-    def __init__(self, limit: int = 1) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, limit: int = 1, turns: Turns | None = None) -> None:
+        self._turns = turns or Turns()
+        self._lock = self._turns.lock
         self.limit = limit
         #: How many have their turn, or are about to.
         self.running = 0
@@ -171,6 +186,7 @@ class SerialQueue:
         with self._lock:
             if self.running >= self.limit:
                 self.waiting.append(job)
+                self._turns.waiting += 1
                 return False
             self.running += 1
             return True
@@ -190,12 +206,14 @@ class SerialQueue:
                 self.waiting.remove(job)
             except ValueError:
                 return False
+            self._turns.waiting -= 1
             return True
 
     def leave(self) -> Job | None:
         """End a turn. Returns the job whose turn it is now, or None."""
         with self._lock:
             if self.waiting:
+                self._turns.waiting -= 1
                 return self.waiting.popleft()
             self.running -= 1
             return None

@@ -62,7 +62,7 @@ from collections import deque
 from ..errors import PoolFull, ShuttingDown
 from ..threads import SimpleQueue, start_thread
 from .interfaces import Output
-from .job import SerialQueue, Worker, WorkerThread, count_busy
+from .job import SerialQueue, Turns, Worker, WorkerThread, count_busy
 from .replacements import Replacements
 from .tool_threads import ToolThreads
 
@@ -109,7 +109,7 @@ class Pool:
         #: True wakes a worker, False ends it.
         self._tokens: SimpleQueue[bool] = self.threads.new_queue()
         self._waking = False
-        self._serial: list[SerialQueue] = []
+        self._turns = Turns()
         self._receivers: Pool | None = None
         self._growing = threading.Lock()
         self.replacements = Replacements(
@@ -127,7 +127,7 @@ class Pool:
     @property
     def queued(self) -> int:
         """How many jobs wait."""
-        waiting = len(self._jobs) + sum(len(queue.waiting) for queue in self._serial)
+        waiting = len(self._jobs) + self._turns.waiting
         return waiting if self._receivers is None else waiting + self._receivers.queued
 
     @property
@@ -142,9 +142,7 @@ class Pool:
 
     def new_serial_queue(self, limit: int = 1) -> SerialQueue:
         """Make a queue for jobs of which at most ``limit`` may run at the same time."""
-        queue = SerialQueue(limit)
-        self._serial.append(queue)
-        return queue
+        return SerialQueue(limit, self._turns)
 
     def new_guest(self, name: str) -> Worker:
         """Make a worker for a thread that runs jobs without being one of the pool's."""
@@ -171,7 +169,7 @@ class Pool:
         """
         if self.closed:
             raise ShuttingDown("the bridge is shutting down", started=False)
-        if (len(self._jobs) >= self.max_queue or self._serial) and not may_wait:
+        if (len(self._jobs) >= self.max_queue or self._turns.waiting) and not may_wait:
             self._check_room(job)
         if job.serial is None or job.serial.enter(job):
             self._enqueue(job)
@@ -258,8 +256,7 @@ class Pool:
         beyond = len(self._jobs) - free  # jobs that no free worker is about to take
         if beyond < 0 and (serial is None or serial.wanted - turns < serial.limit):
             return False
-        in_turn = sum(len(queue.waiting) for queue in self._serial)
-        return in_turn + max(beyond, 0) >= self.max_queue
+        return self._turns.waiting + max(beyond, 0) >= self.max_queue
 
     def _enqueue(self, job: Job) -> None:
         self._jobs.append(job)  # (1) first the job, then the look for a sleeper

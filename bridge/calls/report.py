@@ -8,7 +8,7 @@ from ..resident_memory import resident_bytes
 from .activity import is_abandoned
 from .call import Call
 from .execution import Running
-from .stats import add_up
+from .stats import ToolStats, add_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,11 +105,14 @@ class Report:
         in_flight: dict[str, int] = {}
         for call in list(self._calls.values()):
             in_flight[call.tool.name] = in_flight.get(call.tool.name, 0) + 1
-        tools = {}
+        tools, nothing = {}, ToolStats().describe()
+        counted = set().union(*(list(account.stats) for account in accounts))
         for name, tool in self._tools.items():
-            parts = (worker.stats.get(tool) for worker in accounts)
-            total = add_up(part for part in parts if part is not None)
-            tools[name] = {**total.describe(), "in_flight": in_flight.get(name, 0)}
+            total = nothing  # of many tools, a few are called
+            if tool in counted:
+                parts = (account.stats.get(tool) for account in accounts)
+                total = add_up(part for part in parts if part is not None).describe()
+            tools[name] = {**total, "in_flight": in_flight.get(name, 0)}
         return {
             **self.health(draining),
             "uptime_s": now - self._began,

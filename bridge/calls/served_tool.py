@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from ..errors import InvalidParams, ToolNotFound, shorten
 from ..running_call import running_call
 from ..signature import CO_ASYNC_GENERATOR, CO_COROUTINE
@@ -79,7 +81,7 @@ def serve(
     is_interruptible: Callable[[Tool], bool],
     loop: bool,
 ) -> dict[str, ServedTool]:
-    """The tools as they are served, by name.
+    """The tools as they are served, by name, in the order of their names.
 
     Args:
         tools: what is served.
@@ -88,7 +90,7 @@ def serve(
         loop: whether calls of asynchronous tools are tasks of the event loop.
     """
     served = {}
-    for name, tool in tools.items():
+    for name, tool in sorted(tools.items()):
         limit = tool.max_concurrency
         queue = None if limit is None else new_queue(limit)
         on_loop = loop and _is_asynchronous(tool)
@@ -142,8 +144,7 @@ def _is_asynchronous(tool: Tool) -> bool:
     return bool(flags & (CO_ASYNC_GENERATOR if tool.streaming else CO_COROUTINE))
 
 
-def not_found(name: str, tools: Mapping[str, object]) -> ToolNotFound:
-    """The answer to a call of a tool that is not served."""
-    names = sorted(tools)
-    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+def not_found(name: str, tools: Mapping[str, ServedTool]) -> ToolNotFound:
+    """The answer to a call of a tool that is not among ``serve()``'s, whose order it shows."""
+    shown = ", ".join(islice(tools, 20)) + (", …" if len(tools) > 20 else "")
     return ToolNotFound(f"there is no tool {shorten(name)}; there are {shown}", started=False)

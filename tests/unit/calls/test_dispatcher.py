@@ -61,6 +61,32 @@ def test_a_tool_that_does_not_exist_is_answered_with_those_that_do():
     assert error.started is False
 
 
+def test_among_many_tools_the_first_are_named_and_the_others_not_looked_at():
+    class Tools(dict):
+        looked_at = 0
+
+        def __iter__(self):
+            for name in super().__iter__():
+                self.looked_at += 1
+                yield name
+
+    made = []
+    for number in range(999, 0, -1):
+
+        def function():
+            pass
+
+        function.__name__ = f"tool_{number}"
+        made.append(tool(function))
+    bench = Bench(*made)
+    bench.dispatcher.tools = Tools(bench.dispatcher.tools)
+    message = bench.error(bench.start("nowhere")).message
+    assert message.endswith("there are tool_1, tool_10, tool_100, tool_101, tool_102, tool_103, "
+        "tool_104, tool_105, tool_106, tool_107, tool_108, tool_109, tool_11, tool_110, tool_111, "
+        "tool_112, tool_113, tool_114, tool_115, tool_116, …")  # fmt: skip
+    assert bench.dispatcher.tools.looked_at == 20
+
+
 def test_names_of_python_objects_are_no_tools():
     bench = Bench(add)
     for name in ("__class__", "add.__call__", "", "bench_tools", "print"):

@@ -1,5 +1,6 @@
 """Serial queues: jobs of one of them never overlap, and those that wait occupy no worker."""
 
+import sys
 import threading
 from collections import deque
 
@@ -8,7 +9,7 @@ import pytest
 from bridge.errors import PoolFull
 from tests.waiting import WAIT_S, in_thread, passed, wait_until
 
-from .test_pool import occupy, pools, submit
+from .test_pool import Job, occupy, pools, submit
 
 __all__ = ["pools"]
 
@@ -176,3 +177,34 @@ def test_turns_of_a_queue_with_a_limit_are_given_back(pools):
     assert lane.try_enter()
     assert lane.busy
     assert not lane.try_enter()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_a_job_costs_does_not_depend_on_how_many_lanes_there_are(pools, waits):
+    def instructions(lanes):
+        """How many of Python's it takes to submit a job, while others wait for a worker, or for their lane."""
+        pool = pools(1, 100)
+        made = [pool.new_serial_queue() for _ in range(lanes)]
+        (first,) = occupy(pool, 1, made[0])
+        if waits:
+            submit(pool, lane=made[0])
+        submit(pool)
+        job, count = Job(), 0
+
+        def step(frame, event, argument):
+            nonlocal count
+            frame.f_trace_opcodes = True
+            count += event == "opcode"
+            return step
+
+        outer = sys.gettrace()
+        sys.settrace(step)
+        try:
+            pool.submit(job)
+        finally:
+            sys.settrace(outer)
+        assert pool.queued == 2 + waits
+        first.leave.set()
+        return count
+
+    assert instructions(1000) < instructions(2) + 50
