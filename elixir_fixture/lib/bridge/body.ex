@@ -141,8 +141,7 @@ defmodule Bridge.Body do
   def shorten(body, ms) when is_list(body), do: List.update_at(body, -1, &shorten(&1, ms))
 
   def shorten(body, ms) do
-    size = byte_size(body) - 4
-    <<before::binary-size(size), _ms::32>> = body
+    before = binary_part(body, 0, byte_size(body) - 4)
     <<before::binary, in_python(ms)::32>>
   end
 

@@ -11,8 +11,6 @@ defmodule Bridge.Connection do
   # goes to the alias at which its caller waits; the runtime drops it when the caller waits no more.
   # There is one monitor for each process that calls, kept while it goes on calling.
 
-  require Logger
-
   alias Bridge.{Admission, Body, Call, Callers, Claim, Error, Frame, Outbox, Places}
   alias Bridge.Connection.Sending
   alias Bridge.Msgpack.Decoder

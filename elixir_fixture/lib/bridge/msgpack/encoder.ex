@@ -135,7 +135,8 @@ defmodule Bridge.Msgpack.Encoder do
   end
 
   defp pack(%module{} = value, key, path) do
-    case Bridge.Encoder.impl_for(value) do
+    # applied, as a compiler that sees no implementation yet takes this for nil
+    case apply(Bridge.Encoder, :impl_for, [value]) do
       nil -> package(Structs.form(module), value, key, path)
       impl -> own(&impl.encode/1, value, key, path)
     end
