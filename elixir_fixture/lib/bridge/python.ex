@@ -206,7 +206,8 @@ defmodule Bridge.Python do
           {python, settings.arguments}
 
         sh ->
-          script = ~S(exec 2<>"$0"; exec "$@")
+          # it may have gone just now, and would be a file then
+          script = ~S([ -p "$0" ] && exec 2<>"$0"; exec "$@")
           {sh, ["-c", script, stderr, python | settings.arguments]}
       end
 

@@ -7,7 +7,11 @@ defmodule Bridge.Stderr do
   # A port cannot read it beside the protocol, so a second one does, from a named pipe which Python
   # is started with. Its shell holds both ends open: neither side ever waits for the other to open
   # it, nor does the end of one Python end it for the next. When the port is closed, the shell sees
-  # the end of its input, ends the reader and removes the pipe.
+  # the end of its input and removes the pipe. The reader ends with the last writer: a Python whose client
+  # has lost this process, or the shell, would wait for ever once the pipe is full.
+  #
+  # A signal for all processes of a service, as systemd sends it, ends neither: there is a Python whose last
+  # words count, and a pipe to be removed. They end with the BEAM.
   #
   # What Python wrote before it ended is all in the pipe by then. `tail/2` has the shell write a mark
   # behind it, so that what comes before the mark is complete.
@@ -25,12 +29,11 @@ defmodule Bridge.Stderr do
 
   @script ~S"""
   umask 077
+  trap '' TERM INT HUP
   mkfifo "$0" || exit 1
   exec 3<>"$0"
-  cat 0<&3 3<&- 2>/dev/null &
-  echo
+  { echo; cat; while [ $? -gt 128 ]; do cat; done; cat >/dev/null; } 0<"$0" 3<&- 2>/dev/null &
   while read -r mark; do printf '%s\n' "$mark" >"$0"; done
-  kill $! 2>/dev/null
   rm -f "$0"
   """
 
@@ -77,7 +80,8 @@ defmodule Bridge.Stderr do
 
   def handle_cast({:tail, pid, reference}, state) do
     mark = "bridge-mark-#{random()}"
-    Port.command(state.port, [mark, ?\n])
+    # not Port.command: the port may have closed just now
+    send(state.port, {self(), {:command, [mark, ?\n]}})
     {:noreply, put_in(state.marks[mark], {pid, reference})}
   end
 
@@ -91,7 +95,14 @@ defmodule Bridge.Stderr do
     {:stop, :normal, state}
   end
 
+  # comes instead, if something was written to a shell that was killed
+  def handle_info({:EXIT, port, _reason}, %{port: port} = state), do: {:stop, :normal, state}
+
   def handle_info(_other, state), do: {:noreply, state}
+
+  # a shell that was killed has not removed it
+  @impl true
+  def terminate(_reason, state), do: File.rm(state.path)
 
   defp line(line, state) do
     # a mark may stand behind a line that was not ended
@@ -137,7 +148,7 @@ defmodule Bridge.Stderr do
         args: ["-c", @script, path]
       ])
 
-    # the shell's first line says that the pipe is there
+    # the first line says that the pipe is there, and is read
     receive do
       {^port, {:data, "\n"}} -> {:ok, port}
       {^port, {:exit_status, _status}} -> :error
