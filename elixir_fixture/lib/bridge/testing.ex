@@ -83,7 +83,8 @@ defmodule Bridge.Testing do
     {pid, monitor} =
       spawn_monitor(fn ->
         Process.put(:"$callers", callers)
-        {:response, outcome} = request |> ask() |> next()
+        # and no longer than somebody waits
+        {:response, outcome} = request |> ask() |> next(Process.monitor(hd(callers)))
         exit({:shutdown, {@id, outcome}})
       end)
 
@@ -148,7 +149,10 @@ defmodule Bridge.Testing do
     end
   end
 
-  defp next({requests, [frame]}) do
+  # `owner` monitors whoever waits, if that is another process.
+  defp next(asked, owner \\ nil)
+
+  defp next({requests, [frame]}, _owner) do
     case frame |> IO.iodata_to_binary() |> Msgpack.decode!() do
       [1, @id, nil, result] ->
         {:response, {:ok, result}}
@@ -162,16 +166,19 @@ defmodule Bridge.Testing do
     end
   end
 
-  defp next({%{running: %{@id => {pid, monitor}}} = requests, []}) do
+  defp next({%{running: %{@id => {pid, monitor}}} = requests, []}, owner) do
     receive do
       {:bridge_function, @id, ^pid, kind, frame} ->
-        next(Requests.answered(requests, @id, pid, kind, frame))
+        next(Requests.answered(requests, @id, pid, kind, frame), owner)
 
       {:bridge_function_overdue, @id, ^pid} ->
-        next(Requests.overdue(requests, @id, pid))
+        next(Requests.overdue(requests, @id, pid), owner)
 
       {:DOWN, ^monitor, :process, ^pid, reason} ->
-        next(Requests.down(requests, monitor, reason))
+        next(Requests.down(requests, monitor, reason), owner)
+
+      {:DOWN, ^owner, :process, _pid, _reason} ->
+        exit(:shutdown)
     end
   end
 

@@ -92,6 +92,22 @@ defmodule Bridge.TestingTest do
              call_function(ForPython, "hang", [], timeout: 20)
   end
 
+  test "the end of the test ends the function" do
+    test = self()
+
+    functions = %{
+      "hang" => fn ->
+        send(test, {:runs, self()})
+        Process.sleep(:infinity)
+      end
+    }
+
+    caller = spawn(fn -> call_function(functions, "hang", [], timeout: :infinity) end)
+    assert_receive {:runs, function}, patience()
+    Process.exit(caller, :kill)
+    eventually(fn -> not Process.alive?(function) end)
+  end
+
   test "the function's process knows the test's" do
     assert call_function(ForPython, "caller_is", [inspect(self())]) == {:ok, true}
 
