@@ -221,15 +221,23 @@ defmodule Bridge.Caller do
   @doc """
   Asks the client itself, and waits for its answer: `message` makes the message of an alias.
 
-  A client that is not there, or does not answer in time, is an error too.
+  A client that is not there, or does not answer in time, is an error too. `over` makes what it is told
+  of a question that it would keep.
   """
-  @spec ask(Bridge.client(), (reference -> term), timeout) :: term | {:error, Error.t()}
-  def ask(client, message, timeout) do
+  @spec ask(Bridge.client(), (reference -> term), timeout, (reference -> term) | nil) ::
+          term | {:error, Error.t()}
+  def ask(client, message, timeout, over \\ nil) do
     with {:ok, process} <- Lookup.find(client) do
       case Waiting.wait(process, message, timeout) do
-        {:down, _alias, reason} -> Waiting.down(client, reason, nil)
-        {:overdue, alias} -> Waiting.give_up(alias, nil)
-        {answer, _alias} -> answer
+        {:down, _alias, reason} ->
+          Waiting.down(client, reason, nil)
+
+        {:overdue, alias} ->
+          if over, do: :erlang.send(process, over.(alias), [:nosuspend])
+          Waiting.give_up(alias, nil)
+
+        {answer, _alias} ->
+          answer
       end
     end
   end

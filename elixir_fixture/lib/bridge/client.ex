@@ -124,7 +124,9 @@ defmodule Bridge.Client do
   def await_ready(client, timeout \\ :infinity) do
     Options.timeout!(timeout)
 
-    case Caller.ask(client, &{:bridge_await_ready, &1}, timeout) do
+    ask = &{:bridge_await_ready, &1, self()}
+
+    case Caller.ask(client, ask, timeout, &{:bridge_await_over, &1}) do
       {:error, %Error{code: :deadline_exceeded} = error} ->
         {:error, %{error | message: "Python was not ready within #{timeout} ms"}}
 

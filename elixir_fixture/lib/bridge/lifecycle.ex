@@ -16,7 +16,7 @@ defmodule Bridge.Lifecycle do
   #
   # Pure functions, but for the clock and the dice.
 
-  alias Bridge.{Error, Options, Python}
+  alias Bridge.{Error, Options, Python, Waiters}
 
   @first_pause_ms 200
   @longest_pause_ms 30_000
@@ -40,7 +40,7 @@ defmodule Bridge.Lifecycle do
     state: :starting,
     failures: 0,
     starts: 0,
-    waiters: []
+    waiters: Waiters.new()
   ]
 
   @type state :: :starting | :ready | :waiting | :draining
@@ -48,7 +48,7 @@ defmodule Bridge.Lifecycle do
   @typedoc """
   `python` is nil where there is none, `ready` what it told of itself when it began to serve.
   `failure` is why the last one ended, nil once another one serves. `then` says what follows when it
-  has drained. `waiters` are the aliases of those who wait until Python is ready.
+  has drained, `timer` the next try that is to come. `waiters` wait until Python is ready.
   """
   @type t :: %__MODULE__{
           settings: Options.settings(),
@@ -64,7 +64,7 @@ defmodule Bridge.Lifecycle do
           state: state,
           failures: non_neg_integer,
           starts: non_neg_integer,
-          waiters: [reference]
+          waiters: Waiters.t()
         }
 
   @doc "A client that has not started Python yet."
@@ -74,14 +74,14 @@ defmodule Bridge.Lifecycle do
   @doc "Python was started."
   @spec started(t, Python.t()) :: t
   def started(life, python) do
-    life = %{life | state: :starting, python: python, ready: nil, next_try: nil}
+    life = %{life | state: :starting, python: python, ready: nil, next_try: nil, timer: nil}
     %{life | starts: life.starts + 1, started_at: System.monotonic_time()}
   end
 
   @doc "Python is ready to serve."
   @spec ready(t, ready :: map) :: t
   def ready(life, ready) do
-    %{life | state: :ready, ready: ready, failure: nil, ready_at: now(), waiters: []}
+    %{life | state: :ready, ready: ready, failure: nil, ready_at: now(), waiters: Waiters.new()}
   end
 
   @doc "Python begins to drain."
@@ -109,7 +109,8 @@ defmodule Bridge.Lifecycle do
         # those who call while the next one starts at once wait for it
         failure: if(pause == 0, do: nil, else: error),
         failures: failures,
-        next_try: now() + pause
+        next_try: now() + pause,
+        timer: nil
     }
 
     {life, pause}

@@ -20,7 +20,8 @@ defmodule Bridge.Server do
     Python,
     Reload,
     Requests,
-    Runners
+    Runners,
+    Waiters
   }
 
   alias Bridge.Connection.Sending
@@ -237,24 +238,30 @@ defmodule Bridge.Server do
     {:noreply, state}
   end
 
-  defp take({:bridge_await_ready, from}, %{life: %{state: :ready}} = state) do
+  defp take({:bridge_await_ready, from, _pid}, %{life: %{state: :ready}} = state) do
     reply(from, :ok)
     {:noreply, state}
   end
 
-  defp take({:bridge_await_ready, from}, state) do
-    {:noreply, put_in(state.life.waiters, [from | state.life.waiters])}
-  end
+  defp take({:bridge_await_ready, from, pid}, state),
+    do: {:noreply, update_in(state.life.waiters, &Waiters.add(&1, from, pid))}
+
+  defp take({:bridge_await_over, from}, state),
+    do: {:noreply, update_in(state.life.waiters, &Waiters.remove(&1, from))}
+
+  defp take({{:bridge_waiter_down, from}, _monitor, :process, _pid, _reason}, state),
+    do: {:noreply, update_in(state.life.waiters, &Waiters.remove(&1, from))}
 
   defp take({:bridge_stop, reason}, state), do: Transitions.drain(state, {:stop, reason})
   defp take(:bridge_restart, state), do: Transitions.drain(state, :start)
 
   ## Python's start and end
 
-  defp take(:bridge_start, %{life: %{state: :waiting}} = state),
+  # One that has come early, by `Bridge.restart/1`, takes the place of that which was to come.
+  defp take({:bridge_start, timer}, %{life: %{state: :waiting, timer: timer}} = state),
     do: Transitions.start(state)
 
-  defp take(:bridge_start, state), do: {:noreply, state}
+  defp take({:bridge_start, _before}, state), do: {:noreply, state}
 
   defp take({:bridge_overdue, port, what}, %{connection: %{port: port}} = state) do
     Transitions.overdue(what, state)
@@ -284,13 +291,15 @@ defmodule Bridge.Server do
     end
   end
 
-  defp take(:bridge_health, %{life: %{state: :ready}, health: nil} = state) do
+  # Of this Python: what one before was to be asked is not.
+  defp take({:bridge_health, port}, %{connection: %{port: port}} = state)
+       when state.life.state == :ready and state.health == nil do
     id = state.connection.next_id
     connection = Sending.send_request(state.connection, "$/health", [])
     {:noreply, %{state | connection: connection, health: id}}
   end
 
-  defp take(:bridge_health, state), do: {:noreply, state}
+  defp take({:bridge_health, _port}, state), do: {:noreply, state}
 
   # Of a port that is no more.
   defp take({:EXIT, port, _reason}, state) when is_port(port), do: {:noreply, state}

@@ -125,6 +125,60 @@ defmodule Bridge.ClientRestartTest do
     end
   end
 
+  test "however often it is restarted while it waits, the next try comes when it says" do
+    client = start_client(start: :async, python: "false")
+
+    for n <- 1..7 do
+      eventually(fn -> match?({:ok, %{state: :waiting, failures: ^n}}, Client.status(client)) end)
+      if n < 7, do: Client.restart(client)
+    end
+
+    {:ok, %{starts: starts, next_try_in_ms: pause}} = Client.status(client)
+    # half of what the pauses have doubled to, or more; the first ones would be over soon
+    assert pause > 4_000
+    Process.sleep(1_200)
+    assert {:ok, %{starts: ^starts}} = Client.status(client)
+  end
+
+  for {name, start} <- [client: &Client.start_link/1, pool: &Bridge.Pool.start_link/1] do
+    test "a #{name} keeps nobody who waits for it no more" do
+      {:ok, waited_for} = unquote(start).(options(start: :async, python: "false"))
+      callers = for _ <- 1..500, do: spawn(fn -> Client.await_ready(waited_for) end)
+      eventually(fn -> callers -- monitored_by(waited_for) == [] end)
+      memory = memory(waited_for)
+      Enum.each(callers, &Process.exit(&1, :kill))
+      for _ <- 1..20_000, do: {:error, _late} = Client.await_ready(waited_for, 0)
+      {:ok, _all_is_handled} = Client.status(waited_for)
+      assert memory(waited_for) <= memory
+      assert callers -- monitored_by(waited_for) == callers
+    end
+  end
+
+  defp questions(client) do
+    receive do
+      {:trace, ^client, :receive, {:bridge_health, _port}} -> 1 + questions(client)
+      {:trace, ^client, :receive, _another} -> questions(client)
+    after
+      0 -> 0
+    end
+  end
+
+  defp memory(pid) do
+    :erlang.garbage_collect(pid)
+    {:memory, bytes} = Process.info(pid, :memory)
+    bytes
+  end
+
+  defp monitored_by(pid) do
+    {:monitors, monitors} = Process.info(pid, :monitors)
+    for {:process, pid} <- monitors, do: pid
+  end
+
+  defp monitored_by(pid) do
+    {:monitors, monitors} = Process.info(pid, :monitors)
+    for {:process, pid} <- monitors, do: pid
+  end
+
   describe "stuck_after:" do
     test "ends a Python that serves no call any more, and starts the next" do
       client = start_client(max_workers: 1, stuck_after: 0.1)
@@ -148,6 +202,24 @@ defmodule Bridge.ClientRestartTest do
 
       assert log =~ "no call is served any more"
       assert Client.call(client, "echo", [1]) == {:ok, 1}
+    end
+
+    test "asks each Python as often as the first" do
+      client = start_client(stuck_after: 4)
+
+      for n <- 2..3 do
+        Client.restart(client)
+        eventually(fn -> match?({:ok, %{starts: ^n, state: :ready}}, Client.status(client)) end)
+      end
+
+      # what the first ones were to be asked comes once more
+      Process.sleep(1_100)
+      began = System.monotonic_time(:millisecond)
+      :erlang.trace(client, true, [:receive])
+      Process.sleep(2_000)
+      :erlang.trace(client, false, [:receive])
+      seconds = div(System.monotonic_time(:millisecond) - began, 1_000)
+      assert questions(client) in 1..(seconds + 1)
     end
 
     test "leaves alone a Python whose calls are awaited" do

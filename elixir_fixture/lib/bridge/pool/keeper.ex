@@ -12,7 +12,7 @@ defmodule Bridge.Pool.Keeper do
 
   require Logger
 
-  alias Bridge.{Error, Places, Runners}
+  alias Bridge.{Error, Places, Runners, Waiters}
   alias Bridge.Pool.{Away, Description, Line, Nodes, Processes, Replacement, Routes}
 
   # A client whose own process ends is followed at once, and after a pause if that happens again and again.
@@ -27,7 +27,7 @@ defmodule Bridge.Pool.Keeper do
     :starter,
     :stopping,
     :nodes,
-    awaiting: [],
+    awaiting: Waiters.new(),
     tasks: [],
     rolling: [],
     crashes: %{},
@@ -43,7 +43,7 @@ defmodule Bridge.Pool.Keeper do
           starter: reference | nil,
           stopping: nil | {:stop, reason :: term},
           nodes: Nodes.t() | nil,
-          awaiting: [reference],
+          awaiting: Waiters.t(),
           tasks: [Replacement.task()],
           rolling: [Replacement.roll()],
           crashes: %{optional(Routes.slot()) => non_neg_integer},
@@ -153,8 +153,14 @@ defmodule Bridge.Pool.Keeper do
   def handle_info(:bridge_restart, %{stopping: nil} = state),
     do: {:noreply, Replacement.restart_all(state, nil)}
 
-  def handle_info({:bridge_await_ready, from}, state),
-    do: {:noreply, answer_awaiting(%{state | awaiting: [from | state.awaiting]})}
+  def handle_info({:bridge_await_ready, from, pid}, state),
+    do: {:noreply, answer_awaiting(%{state | awaiting: Waiters.add(state.awaiting, from, pid)})}
+
+  def handle_info({:bridge_await_over, from}, state),
+    do: {:noreply, %{state | awaiting: Waiters.remove(state.awaiting, from)}}
+
+  def handle_info({{:bridge_waiter_down, from}, _monitor, :process, _pid, _reason}, state),
+    do: {:noreply, %{state | awaiting: Waiters.remove(state.awaiting, from)}}
 
   def handle_info({:bridge_status, from}, state) do
     reply(from, {:ok, Description.status(state)})
@@ -323,8 +329,8 @@ defmodule Bridge.Pool.Keeper do
     ready = Enum.any?(Processes.all(state.processes, :current), &(&1.state == :ready))
 
     if ready or Nodes.serve?(state) do
-      for from <- state.awaiting, do: reply(from, :ok)
-      %{state | awaiting: []}
+      Waiters.answer(state.awaiting, :ok)
+      %{state | awaiting: Waiters.new()}
     else
       state
     end
@@ -334,7 +340,8 @@ defmodule Bridge.Pool.Keeper do
     error = error(:unavailable, "#{state.processes.routes.name} stops")
     state = %{state | processes: Processes.close(state.processes, error)}
     for from <- waiting(state), do: reply(from, {:error, error})
-    state = %{state | stopping: {:stop, reason}, tasks: [], rolling: [], awaiting: []}
+    Waiters.answer(state.awaiting, {:error, error})
+    state = %{state | stopping: {:stop, reason}, tasks: [], rolling: [], awaiting: Waiters.new()}
     if state.processes.members == %{}, do: {:stop, reason, state}, else: {:noreply, state}
   end
 
@@ -342,7 +349,7 @@ defmodule Bridge.Pool.Keeper do
 
   defp waiting(state) do
     (Enum.map(state.tasks, &elem(&1, 1)) ++
-       Enum.map(state.rolling, &elem(&1, 0)) ++ state.awaiting)
+       Enum.map(state.rolling, &elem(&1, 0)))
     |> Enum.reject(&is_nil/1)
   end
 

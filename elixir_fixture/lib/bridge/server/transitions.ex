@@ -22,7 +22,8 @@ defmodule Bridge.Server.Transitions do
     Requests,
     Server,
     Stderr,
-    Telemetry
+    Telemetry,
+    Waiters
   }
 
   alias Bridge.Pool.Seat
@@ -78,13 +79,18 @@ defmodule Bridge.Server.Transitions do
   @doc "Python is ready to serve."
   @spec ready(ready :: map, Server.t()) :: Server.t()
   def ready(ready, state) do
-    for waiter <- state.life.waiters, do: send(waiter, {waiter, :ok})
+    Waiters.answer(state.life.waiters, :ok)
     if state.starter, do: send(state.parent, {state.starter, :ready})
     tell(:ready, %{duration: System.monotonic_time() - state.life.started_at}, state.life)
     settings = state.life.settings
     Places.change(state.places, max_queue(ready, settings), true)
-    if settings.seat, do: send(self(), :bridge_health), else: ask_health_later(settings)
-    Python.send_hello(state.life.python.port, settings)
+    port = state.life.python.port
+
+    if settings.seat,
+      do: send(self(), {:bridge_health, port}),
+      else: ask_health_later(settings, port)
+
+    Python.send_hello(port, settings)
     if settings.shared_memory, do: Places.lend_from(state.places, Python.lends_from(ready))
 
     connection = Connection.open(state.connection, Python.batch_bytes(ready))
@@ -224,10 +230,13 @@ defmodule Bridge.Server.Transitions do
 
       true ->
         Logger.error("#{before.name}: #{error.message}\n  next try in #{pause} ms")
-        Process.send_after(self(), :bridge_start, pause)
+        timer = make_ref()
+        Process.send_after(self(), {:bridge_start, timer}, pause)
         failure = %{error | code: :unavailable, started: false}
         connection = Connection.refuse(state.connection, failure)
-        {:noreply, %{state | connection: connection, life: %{state.life | failure: failure}}}
+
+        {:noreply,
+         %{state | connection: connection, life: %{state.life | failure: failure, timer: timer}}}
     end
   end
 
@@ -267,16 +276,16 @@ defmodule Bridge.Server.Transitions do
 
   ## Whether it serves
 
-  defp ask_health_later(%{stuck_after_ms: :infinity, seat: nil}), do: :ok
+  defp ask_health_later(%{stuck_after_ms: :infinity, seat: nil}, _port), do: :ok
 
   # A pool's keeper decides by it.
-  defp ask_health_later(%{seat: seat} = settings) when seat != nil,
-    do: Process.send_after(self(), :bridge_health, settings.seat.health_ms)
+  defp ask_health_later(%{seat: seat} = settings, port) when seat != nil,
+    do: Process.send_after(self(), {:bridge_health, port}, settings.seat.health_ms)
 
-  defp ask_health_later(settings) do
+  defp ask_health_later(settings, port) do
     {least, most} = @health_ms
     pause = settings.stuck_after_ms |> div(4) |> max(least) |> min(most)
-    Process.send_after(self(), :bridge_health, pause)
+    Process.send_after(self(), {:bridge_health, port}, pause)
   end
 
   @doc "Python has said whether it serves calls."
@@ -293,7 +302,7 @@ defmodule Bridge.Server.Transitions do
       %{state | overdue: unavailable("the Python process was stuck: no call was served any more")}
     else
       _serving ->
-        ask_health_later(life.settings)
+        ask_health_later(life.settings, life.python.port)
         state
     end
   end
