@@ -29,6 +29,7 @@ from __future__ import annotations
 import contextvars
 import time
 from collections import deque
+from contextlib import suppress
 
 from ..errors import EncodeError, PoolFull, ShuttingDown
 from .call import Call
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
     from typing import Any
 
+    from .interfaces import Sink
     from .pool import Pool
     from .served_tool import ServedTool
 
@@ -205,7 +207,7 @@ class AsyncCalls:
             sink = call.peer.open_stream(call)
             while True:
                 if not sink.is_ready():
-                    await self._in_thread(sink.wait)
+                    await self._wait(sink)
                 call.check()
                 try:
                     item = await anext(items)
@@ -221,6 +223,28 @@ class AsyncCalls:
                     raise unencodable(call.tool.name, error) from None
         finally:
             await items.aclose()
+
+    async def _wait(self, sink: Sink) -> None:
+        """Wait until the peer takes an item: where it says when, without a thread, as many may wait for long."""
+        import asyncio
+
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+        def look() -> None:
+            with suppress(RuntimeError):  # the loop is closed, at the end of the process
+                loop.call_soon_threadsafe(changed.set)
+
+        try:
+            while True:
+                changed.clear()
+                if not sink.watch(look):
+                    await self._in_thread(sink.wait)
+                    return
+                if sink.is_ready():
+                    return
+                await changed.wait()  # the task of a call that is over is cancelled
+        finally:
+            sink.unwatch()
 
     def _ended(self, call: Call, task: asyncio.Task[list[Any]], began: float) -> None:
         try:

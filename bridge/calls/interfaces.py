@@ -7,7 +7,7 @@ pause. What the pool runs is a ``Job``, in ``job.py``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..errors import CallError
 from ..running_call import Elixir
@@ -50,6 +50,20 @@ class Sink(ABC):
     def is_ready(self) -> bool:
         """Whether neither ``wait`` nor ``send`` would block now. The event loop's thread asks."""
         return False
+
+    def watch(self, look: Callable[[], object]) -> bool:
+        """Have ``look`` called when ``is_ready`` may have changed, or the call was answered.
+
+        The event loop's thread asks, so that nothing has to ``wait``. Any thread may call ``look``, once
+        or more; from then on ``unwatch`` ends it.
+
+        Returns:
+            False if nobody would: ``wait`` does what is needed. Default.
+        """
+        return False
+
+    def unwatch(self) -> None:  # noqa: B027  those that watch nothing have nothing to end
+        """End what ``watch`` began. The event loop's thread calls it."""
 
     @abstractmethod
     def send(self, item: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from bridge.errors import CallError
@@ -92,3 +94,30 @@ def test_negative_credit_ends_the_stream_and_nothing_else(peer):
         peer.result(msgid)
     assert caught.value.code == "invalid_argument"
     assert peer.call("echo", [1]) == 1
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted in /proc")
+def test_async_streams_that_wait_for_credit_need_no_thread_each(bridge_adapter):
+    peer = bridge_adapter("conformance_tools:Tools")
+
+    def begin(items):
+        return peer.request("async_count", [3], stream={"items": items, "bytes": 1000})
+
+    def threads():
+        return len(os.listdir(f"/proc/{peer.process.pid}/task"))
+
+    peer.result(begin(10))
+    before = threads()
+    waiting = [begin(1) for _ in range(100)]
+    while not all(peer.items.get(msgid) for msgid in waiting):
+        peer.call("$/ping")
+    assert peer.call("$/health")["async_running"] == 100
+    assert threads() < before + 10
+    peer.cancel(waiting[0])
+    with pytest.raises(CallError, match="cancelled"):
+        peer.result(waiting[0])
+    for msgid in waiting[1:]:
+        peer.credit(msgid, 5)
+    for msgid in waiting[1:]:
+        peer.result(msgid)
+        assert peer.items[msgid] == [0, 1, 2]

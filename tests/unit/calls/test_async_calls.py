@@ -12,7 +12,7 @@ import pytest
 
 from bridge import current_context, tool
 from bridge.calls import Dispatcher, Pool
-from bridge.calls.interfaces import Output
+from bridge.calls.interfaces import Output, Sink
 from bridge.calls.stuck import StuckWatch
 from tests.tool_bench import Bench, RecordingPeer
 from tests.waiting import in_thread, join, passed, wait_until
@@ -323,3 +323,79 @@ def test_without_an_async_tool_there_is_no_limit_to_tell(max_async: int) -> None
     pool = Pool(1, 1)
     assert Dispatcher({}, pool, max_async=max_async).health()["max_async"] == 0
     pool.close()
+
+
+class Scripted(Sink):
+    """Takes items as a script says. ``steps``: what happens at each ``watch``, which returns what they do."""
+
+    def __init__(self, *steps: Callable[[Scripted], bool]) -> None:
+        self.steps = list(steps)
+        self.ready = False
+        self.items: list[int] = []
+        self.look: Any = None
+        self.waits = 0
+
+    def is_ready(self) -> bool:
+        return self.ready
+
+    def watch(self, look: Callable[[], object]) -> bool:
+        self.look = look
+        return self.steps.pop(0)(self) if self.steps else False
+
+    def unwatch(self) -> None:
+        self.look = None
+
+    def wait(self) -> None:
+        self.waits += 1
+        self.ready = True
+
+    def send(self, item: int) -> None:
+        self.items.append(item)
+        self.ready = False
+
+    def come(self) -> bool:
+        """Credit comes before anybody could be told."""
+        self.ready = True
+        return True
+
+    def come_later(self) -> bool:
+        """Somebody looks in vain, then credit comes, on another thread."""
+
+        def come(look: Callable[[], object]) -> None:
+            look()
+            self.ready = True
+            look()
+
+        in_thread(come, self.look)
+        return True
+
+    def flood(self) -> bool:
+        """Credit comes to a peer that does not read any more."""
+        in_thread(self.look)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("steps", "waits"),
+    [
+        ([Scripted.come] * 3, 0),
+        ([Scripted.come_later] * 9, 0),
+        ([Scripted.come, Scripted.flood, lambda sink: False, Scripted.come], 1),
+        ([], 3),
+    ],
+)
+def test_a_stream_waits_for_its_peer_without_a_thread_where_it_is_told(steps, waits):
+    sink = Scripted(*steps)
+
+    class Watched(RecordingPeer):
+        def open_stream(self, call: Any) -> Any:
+            return sink
+
+    @tool
+    async def count() -> Any:
+        for number in range(2):
+            yield number
+
+    bench = AsyncBench(count, peer=Watched())
+    bench.result(bench.stream("count"))
+    assert (sink.items, sink.waits, sink.look) == ([0, 1], waits, None)
