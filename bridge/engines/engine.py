@@ -282,12 +282,14 @@ class Engine:
         """Start another one, again and again until it is ready."""
         pause_s = _FIRST_PAUSE_S
         while not self._closed:
-            place = self._cluster.new_place()
+            place: Place | None = None
             try:
+                place = self._cluster.new_place()
                 await place.ready()
             except (Lost, AdapterError) as error:
                 reason = str(error)
-                place.end()
+                if place is not None:
+                    place.end()
                 self._fail(reason)
                 logger().error("a replica could not be started: %s", reason)
             else:

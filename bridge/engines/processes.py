@@ -88,23 +88,17 @@ class ProcessPlace(Place):
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self._ended = ended
         self._out: SimpleQueue[tuple[int, int, bytes] | None] = SimpleQueue()
-        inner_in, self._writes = os.pipe()
-        self._reads, inner_out = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, str(inner_in), str(inner_out), *sys.path],
-                stdin=subprocess.DEVNULL,
-                stdout=2,  # what tools print
-                pass_fds=(inner_in, inner_out),
-            )
-        finally:
-            os.close(inner_in)
-            os.close(inner_out)
+            self._process, self._reads, self._writes = _start()
+        except OSError as error:
+            raise AdapterError(f"no process can be started for a replica: {error}") from None
         self.label = f"process {self._process.pid}"
-        for target in (self._read, self._write):
-            if not start_thread(threading.Thread(target=target, daemon=True)):
-                self._process.kill()
-                raise AdapterError("no thread can be started for a replica")
+        if not start_thread(threading.Thread(target=self._write, daemon=True)):
+            os.close(self._writes)
+            self._end_unread()
+        if not start_thread(threading.Thread(target=self._read, daemon=True)):
+            self._out.put(None)
+            self._end_unread()
         self.send(HOST, 0, host)
 
     # -- the loop's thread ------------------------------------------------------------------
@@ -133,6 +127,13 @@ class ProcessPlace(Place):
 
     def end(self) -> None:
         self._process.kill()
+
+    def _end_unread(self) -> None:
+        """End a process whose end no thread would see, and say so."""
+        os.close(self._reads)
+        self._process.kill()
+        self._process.wait()
+        raise AdapterError("no thread can be started for a replica")
 
     def send(self, kind: int, key: int = 0, data: bytes = b"") -> None:
         """Write a frame soon."""
@@ -209,6 +210,27 @@ class ProcessPlace(Place):
             pass  # the loop is closed: the process ends
 
 
+def _start() -> tuple[subprocess.Popen[bytes], int, int]:
+    """Start a process; returns it, and where one reads from it and writes to it. Raises ``OSError``."""
+    opened = list(os.pipe())
+    try:
+        opened += os.pipe()
+        inner_in, writes, reads, inner_out = opened
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _PROGRAM, str(inner_in), str(inner_out), *sys.path],
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # what tools print
+            pass_fds=(inner_in, inner_out),
+        )
+    except BaseException:
+        for descriptor in opened:
+            os.close(descriptor)
+        raise
+    os.close(inner_in)
+    os.close(inner_out)
+    return process, reads, writes
+
+
 class _Granting(AsyncIterator[Event]):
     """Events of a stream; one more may be sent for each item that was taken."""
 
@@ -250,8 +272,13 @@ class TaskPlace(Place):
             try:
                 place = self._idle.pop() if self._idle else self._cluster.new_task_place()
                 await place.ready()
+                try:
+                    events = place.call(work)
+                except InvalidParams:
+                    self._idle.append(place)  # which has not heard of it
+                    raise
                 self._running[work.key] = place
-                async for event in place.call(work):
+                async for event in events:
                     await inbox.arrive(event)
                     if event[0] in ("result", "error"):
                         self._idle.append(place)
