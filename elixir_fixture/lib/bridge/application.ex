@@ -11,4 +11,7 @@ defmodule Bridge.Application do
     Bridge.EarlyCode.load()
     Supervisor.start_link([], strategy: :one_for_one)
   end
+
+  @impl true
+  def stop(_state), do: Bridge.Pool.Nodes.close()
 end

@@ -23,6 +23,23 @@ defmodule Bridge.NothingLeftTest do
     end
   end
 
+  test "what pools have together ends with the application; a pool that goes on has it again" do
+    opts = pool_options(env: %{}, name: :pool_of_nodes, nodes: :all, processes: 0)
+    start_supervised!({Bridge.Pool, opts})
+    groups = fn -> Process.whereis(:bridge_pools) && :pg.which_groups(:bridge_pools) end
+    eventually(fn -> groups.() == [{Bridge.Pool, :pool_of_nodes}] end)
+
+    capture_log(fn ->
+      :ok = Application.stop(:beam_bridge)
+      eventually(fn -> groups.() == [{Bridge.Pool, :pool_of_nodes}] end)
+      stop_supervised!(:pool_of_nodes)
+      :ok = Application.start(:beam_bridge)
+      :ok = Application.stop(:beam_bridge)
+      assert groups.() == nil
+      :ok = Application.start(:beam_bridge)
+    end)
+  end
+
   defp serve_and_end(module, opts, how, dir) do
     capture_log(fn ->
       {parent, monitor} =

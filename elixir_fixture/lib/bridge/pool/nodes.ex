@@ -49,7 +49,17 @@ defmodule Bridge.Pool.Nodes do
     nodes
   end
 
-  # The scope is for all pools of this node, and lives longer than any of them.
+  @doc "Ends what all pools of this node have together. A pool that goes on begins it anew."
+  @spec close() :: :ok
+  def close do
+    with scope when scope != nil <- Process.whereis(@scope), do: GenServer.stop(scope)
+    :ok
+  catch
+    # it has ended just now
+    :exit, _reason -> :ok
+  end
+
+  # The scope is for all pools of this node, and lives longer than any of them: until this application stops.
   defp join_group(nodes) do
     case :pg.start(@scope) do
       {:ok, _pid} -> :ok
