@@ -22,6 +22,9 @@ The interleavings, each with its number where it is harmless and why (and its te
    (``test_a_call_that_is_taken_back_between_two_queues_gives_its_turns_back``)
 3. The call ends while it is interrupted: its task is cancelled when it has ended, which has no
    effect. (``test_a_task_that_is_cancelled_when_it_has_ended_changes_nothing``)
+4. The peer takes an item again just before a stream is watched for that, so nobody would tell of it.
+   The loop has it watched first, and looks then.
+   (``test_a_stream_waits_for_its_peer_without_a_thread_where_it_is_told``)
 """
 
 from __future__ import annotations
@@ -240,7 +243,7 @@ class AsyncCalls:
                 if not sink.watch(look):
                     await self._in_thread(sink.wait)
                     return
-                if sink.is_ready():
+                if sink.is_ready():  # (4)
                     return
                 await changed.wait()  # the task of a call that is over is cancelled
         finally:

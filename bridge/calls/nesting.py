@@ -18,6 +18,9 @@ The interleavings, each with its number where it is harmless and why (and its te
    (``test_a_call_that_found_no_worker_after_all_is_taken_back``)
 4. What the thread waits for comes before it sleeps: nobody wakes it. It looks once more, under the lock
    under which whoever wakes it sees that it sleeps. (``test_a_wait_that_was_ended_before_it_began_does_not_wait``)
+5. A thread reads a stream from its caller, and asks for something else meanwhile: what is made within
+   came to the first wait, in which nobody waits. All waits of a thread within one call are one
+   ``NestedCalls``, which ends with the last. (``test_nested_calls_run_while_a_stream_from_elixir_is_being_read``)
 """
 
 from __future__ import annotations
@@ -253,8 +256,8 @@ class Nesting:
         """
         worker = worker_here(self._pool.everyone)
         nested: NestedCalls | None = call.nested
-        if nested is not None and worker is nested.worker and nested.begin_again():
-            return nested  # its thread waits for something else meanwhile, and must find what came for it
+        if nested is not None and worker is nested.worker and nested.begin_again():  # (5)
+            return nested
         nested = NestedCalls(self._pool, worker, self._refuse, self._wakes)
         if worker is not None and call.nested is None:
             call.nested = nested

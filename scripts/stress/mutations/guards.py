@@ -74,6 +74,12 @@ GUARDS = [
         ASYNC_TESTS + "a_task_that_is_cancelled_when_it_has_ended_changes_nothing",
     ),
     Guard(
+        ASYNC, 4, "look when it is watched",
+        "                if sink.is_ready():  # (4)\n                    return\n",
+        "",
+        ASYNC_TESTS + "a_stream_waits_for_its_peer_without_a_thread_where_it_is_told",
+    ),
+    Guard(
         LOOP, 1, "stop a loop that does not run yet",
         "        if loop is not None:\n            loop.call_soon_threadsafe(loop.stop)",
         "        if loop is not None and loop.is_running():\n"
@@ -376,6 +382,12 @@ GUARDS = [
         "            self._handed_on.append(call)  # (3)\n",
         "",
         NESTING_TESTS + "a_call_that_found_no_worker_after_all_is_taken_back",
+    ),
+    Guard(
+        NESTING, 5, "one for all waits of a thread",
+        "if nested is not None and worker is nested.worker and nested.begin_again():  # (5)", "if not self:",
+        "tests/integration/test_elixir_calls.py::"
+        "test_nested_calls_run_while_a_stream_from_elixir_is_being_read",
     ),
     Guard(
         ELIXIR, 1, "look for the answer before the wait",
