@@ -36,7 +36,7 @@ from .values import UNSEEN, describe_write
 
 #: How many views of dicts are remembered before it is looked which of them are still used; and how
 #: many references of one are our own.
-_MAX_VIEWS, _OWN_REFERENCES = 20, 3
+_MAX_VIEWS, _OWN_REFERENCES = 20, 2
 #: Into what other objects are put, and how many of them are looked at.
 NESTED, _MAX_PARTS = (dict, list, tuple, collections.deque), 100
 

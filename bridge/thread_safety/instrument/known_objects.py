@@ -24,8 +24,6 @@ MAX_OBJECTS = 100_000
 _UNUSED = 2_000
 #: How many of the older ones are looked at, at each end of a call.
 _STEP = 50
-#: What the table, a local variable and a function's argument add to the references of an object.
-_OWN_REFERENCES = 3
 #: Of how many objects that were put into a container it is known what had been done before.
 _MAX_CLOCKS = 1_000
 
@@ -33,6 +31,16 @@ _MAX_CLOCKS = 1_000
 _SIMPLE = frozenset([str, int, bytes, float, bool, type(None), tuple, frozenset])
 
 _keys = count(1)
+
+
+def _count_references(held: list[object]) -> int:
+    value = held[0]
+    return sys.getrefcount(value)
+
+
+#: How many references an object has that is in a table and a local variable, and nowhere else, as
+#: ``getrefcount`` counts: from CPython 3.14 on a variable lends its own to the function that is called.
+_OWN_REFERENCES = _count_references([object()])
 
 
 class Shared:

@@ -59,7 +59,13 @@ defmodule Bridge.DecodersTest do
 
     test "reach functions in Elixir likewise, and processes and the log without" do
       test = self()
-      functions = %{"take" => fn one, many -> send(test, {:took, one, many}) && :ok end}
+
+      take = fn one, many ->
+        send(test, {:took, one, many})
+        :ok
+      end
+
+      functions = %{"take" => take}
       decoders = %{"value_tools.Money" => &money/1}
       python = client(decoders, functions: functions, processes: %{"test" => test})
       assert Bridge.call(python, "in_elixir", ["take"]) == {:ok, "ok"}

@@ -69,8 +69,13 @@ defmodule Bridge.NothingLeftTest do
       :stop_with_reason -> Bridge.stop(server, :shutdown)
       :parent_returns -> :ok
       :parent_fails -> exit(:failed)
-      :kill -> Process.exit(server, :kill) && assert_receive({:EXIT, ^server, :killed})
+      :kill -> kill(server)
     end
+  end
+
+  defp kill(server) do
+    Process.exit(server, :kill)
+    assert_receive {:EXIT, ^server, :killed}
   end
 
   defp opts(module, opts, dir) do

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -104,10 +105,12 @@ class Loops:
     def go_on(self) -> None:
         try:
             self.began.release()
-            # not "while CONDITION": Python 3.13 jumps back outside of the try
+            # the jump back belongs to the try: not from "while CONDITION", which Python 3.13 begins with, and
+            # from 3.14 on not from an "if" at the end either
             while True:
                 if self.leave.is_set():
                     break
+                time.sleep(0)
             self.ends.append("left")
         except Interrupted:
             self.ends.append("interrupted")
@@ -438,12 +441,54 @@ def while_condition(began: threading.Event, ends: list[int]) -> None:
         ends.append(1)
 
 
+def ends_with_another_statement(began: threading.Event, ends: list[int]) -> None:
+    try:
+        began.set()
+        for _ in iter(int, 1):
+            if not began:
+                break
+            time.sleep(0)
+    finally:
+        ends.append(1)
+
+
+def in_a_function_of_its_own(began: threading.Event, ends: list[int]) -> None:
+    def loop() -> None:
+        while began:
+            if not began:
+                break
+
+    try:
+        began.set()
+        loop()
+    finally:
+        ends.append(1)
+
+
+def ends_with_if(began: threading.Event, ends: list[int]) -> None:
+    try:
+        began.set()
+        for _ in iter(int, 1):
+            if not began:
+                break
+    finally:
+        ends.append(1)
+
+
 #: Where CPython jumps back outside of the ``try``, as ``docs/thread-safety.md`` says.
 GAP = pytest.mark.skipif(sys.version_info >= (3, 13), reason="not promised from 3.13 on")
 
 
 @pytest.mark.parametrize(
-    "loop", [while_true, endless_for, pytest.param(while_condition, marks=GAP)]
+    "loop",
+    [
+        while_true,
+        endless_for,
+        ends_with_another_statement,
+        in_a_function_of_its_own,
+        pytest.param(while_condition, marks=GAP),
+        pytest.param(ends_with_if, marks=GAP),
+    ],
 )
 def test_the_finally_around_a_loop_runs_when_that_is_interrupted(loop: Any) -> None:
     ends: list[int] = []

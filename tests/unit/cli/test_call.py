@@ -97,7 +97,7 @@ def test_call_shows_results_that_are_hard_to_show(call):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"), [("[" * 9999, "nested too deeply"), (f"[{'9' * 9999}]", "digits")]
+    ("arguments", "says"), [("[" * 100_000, "nested too deeply"), (f"[{'9' * 9999}]", "digits")]
 )
 def test_arguments_that_python_does_not_read_are_explained(run, arguments, says):
     code, out, err = run("call", "command_tools:Tools", "add", arguments)

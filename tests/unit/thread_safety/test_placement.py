@@ -144,7 +144,8 @@ def test_streams_and_tasks_run_to_their_end(place, outcomes, served):
     for step, result in ((("items", 0), ["a", "c"]), (("later", 0), "soon")):
         for _ in range(2):
             in_turn.add_result(step, result)
-    assert [(each.tool, each.text) for each in outcomes.new_results(in_turn)] == [
+    # in the order in which they have ended
+    assert sorted((each.tool, each.text) for each in outcomes.new_results(in_turn)) == [
         ("items", "returned ['a', 'b'] instead of ['a', 'c']"),
         ("later", "returned 'later' instead of 'soon'"),
     ]
