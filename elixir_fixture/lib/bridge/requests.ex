@@ -124,7 +124,7 @@ defmodule Bridge.Requests do
   @doc "Python is gone: nobody wants what runs for it."
   @spec reset(t) :: t
   def reset(requests) do
-    for {_id, {pid, _watch}} <- requests.running, do: Process.exit(pid, :shutdown)
+    for {_id, {pid, _watch}} <- requests.running, do: Runner.stop(pid)
     Enum.reduce(Map.keys(requests.running), requests, &remove(&2, &1))
   end
 
@@ -218,7 +218,7 @@ defmodule Bridge.Requests do
   defp finish(requests, id, code, message) do
     case requests.running do
       %{^id => {pid, _watch}} ->
-        Process.exit(pid, :shutdown)
+        Runner.stop(pid)
         {remove(requests, id), [response(id, error(code, message), nil)]}
 
       _over ->

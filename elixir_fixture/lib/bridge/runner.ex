@@ -12,6 +12,9 @@ defmodule Bridge.Runner do
 
   @key :"$bridge_within"
 
+  # How long a function that traps exits may take to end.
+  @stop_ms 1_000
+
   @typedoc "What to run: `arrived` is when the request came, in the runtime's milliseconds."
   @type work :: %{
           client: pid,
@@ -38,6 +41,22 @@ defmodule Bridge.Runner do
   @doc "Its end would be noticed now."
   @spec begin(pid) :: term
   def begin(pid), do: send(pid, {@key, :begin})
+
+  @doc "Nobody waits for it: it ends at once, or a second later if it traps exits."
+  @spec stop(pid) :: true | pid
+  def stop(pid) do
+    Process.exit(pid, :shutdown)
+    # none of the client's, which may be about to end
+    spawn(fn ->
+      monitor = Process.monitor(pid)
+
+      receive do
+        {:DOWN, ^monitor, :process, _pid, _reason} -> true
+      after
+        @stop_ms -> Process.exit(pid, :kill)
+      end
+    end)
+  end
 
   @doc "Python takes so many more items, and bytes of them."
   @spec grant(pid, items :: term, bytes :: term) :: term

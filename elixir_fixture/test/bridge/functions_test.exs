@@ -41,6 +41,12 @@ defmodule Bridge.FunctionsTest do
       Process.sleep(:infinity)
     end
 
+    @doc "Does not end when it is told to."
+    def trap(test) do
+      Process.flag(:trap_exit, true)
+      hang(test)
+    end
+
     @doc "Numbers up to one."
     def count_to(0), do: []
     def count_to(n), do: 1..n
@@ -168,6 +174,23 @@ defmodule Bridge.FunctionsTest do
     monitor = Process.monitor(pid)
     assert_receive {:DOWN, ^monitor, :process, ^pid, _reason}
     assert Bridge.call(python, "ask", ["add", [1, 2]]) == {:ok, 3}
+  end
+
+  test "so is what traps exits, a little later" do
+    python = start()
+    Process.register(self(), :functions_test_trap)
+    ask = fn -> Bridge.call(python, "ask", ["trap", ["functions_test_trap"]], tag: :trap) end
+
+    for stop <- [
+          fn -> Bridge.cancel(python, :trap) end,
+          fn -> stop_supervised!(Bridge.Client) end
+        ] do
+      call = Task.async(ask)
+      assert_receive {:hangs, pid}
+      stop.()
+      assert {:error, _over} = Task.await(call, patience())
+      eventually(fn -> not Process.alive?(pid) end)
+    end
   end
 
   test "what runs for a Python that is gone is ended" do
