@@ -14,12 +14,13 @@ defmodule Bridge.Reload do
 
   @doc "Watches the Python files below `dir` for the client that calls this."
   @spec start_link(Path.t(), title :: String.t()) :: GenServer.on_start()
-  def start_link(dir, title), do: GenServer.start_link(__MODULE__, {self(), dir, title})
+  def start_link(dir, title), do: GenServer.start(__MODULE__, {self(), dir, title})
 
   @impl true
   def init({client, dir, title}) do
-    # to end with the client also when that ends normally, which is no signal to anybody else
+    # to end with the client, however that ends: a normal end is no signal to who traps none
     Process.flag(:trap_exit, true)
+    Process.link(client)
     files = files(dir)
     look_later()
     {:ok, %{client: client, dir: dir, title: title, served: files, seen: files}}
@@ -38,6 +39,9 @@ defmodule Bridge.Reload do
       {:noreply, %{state | seen: files}}
     end
   end
+
+  def handle_info({:EXIT, client, _reason}, %{client: client} = state),
+    do: {:stop, :normal, state}
 
   def handle_info(_other, state), do: {:noreply, state}
 

@@ -39,7 +39,7 @@ defmodule Bridge.Stderr do
 
   @doc "Starts it, linked to the calling process. An error is that the machine lacks what it takes."
   @spec start_link(:standard_error | :logger) :: {:ok, pid} | {:error, term}
-  def start_link(to), do: GenServer.start_link(__MODULE__, to)
+  def start_link(to), do: GenServer.start(__MODULE__, {self(), to})
 
   @doc "The named pipe to which a Python writes."
   @spec path(pid) :: Path.t()
@@ -59,14 +59,15 @@ defmodule Bridge.Stderr do
   ## Callbacks
 
   @impl true
-  def init(to) do
-    # to end with the client also when that ends normally, which is no signal to anybody else
+  def init({client, to}) do
+    # to end with the client, however that ends: a normal end is no signal to who traps none
     Process.flag(:trap_exit, true)
+    Process.link(client)
     path = Path.join(System.tmp_dir!(), "bridge-#{System.pid()}-#{random()}")
 
     with sh when is_binary(sh) <- System.find_executable("sh"),
          {:ok, port} <- open(sh, path) do
-      {:ok, %{port: port, path: path, to: to, lines: [], rest: "", marks: %{}}}
+      {:ok, %{client: client, port: port, path: path, to: to, lines: [], rest: "", marks: %{}}}
     else
       _missing -> :ignore
     end
@@ -97,6 +98,9 @@ defmodule Bridge.Stderr do
 
   # comes instead, if something was written to a shell that was killed
   def handle_info({:EXIT, port, _reason}, %{port: port} = state), do: {:stop, :normal, state}
+
+  def handle_info({:EXIT, client, _reason}, %{client: client} = state),
+    do: {:stop, :normal, state}
 
   def handle_info(_other, state), do: {:noreply, state}
 

@@ -3,7 +3,8 @@ defmodule Bridge.PoolPageTest do
   The programs of `docs/pool.md`, as the page has them, and the pools of `docs/coming-from-snakepit.md`.
   """
 
-  use Bridge.TestCase, async: true
+  # not async: other pages have clients of the same names
+  use Bridge.TestCase
 
   alias Bridge.Test.Pools
 

@@ -44,7 +44,7 @@ defmodule Bridge.Pool.Line do
         }
 
   @spec start_link(Routes.t()) :: GenServer.on_start()
-  def start_link(routes), do: GenServer.start_link(__MODULE__, routes)
+  def start_link(routes), do: GenServer.start(__MODULE__, {self(), routes})
 
   ## In the caller
 
@@ -136,10 +136,11 @@ defmodule Bridge.Pool.Line do
   ## Callbacks
 
   @impl true
-  @spec init(Routes.t()) :: {:ok, t}
-  def init(routes) do
-    # to end with the pool also when that ends normally, which is no signal to anybody else
+  @spec init({pool :: pid, Routes.t()}) :: {:ok, t}
+  def init({pool, routes}) do
+    # to end with the pool, however that ends: a normal end is no signal to who traps none
     Process.flag(:trap_exit, true)
+    Process.link(pool)
     settle_later()
     {:ok, %__MODULE__{routes: %{routes | line: self()}}}
   end
@@ -204,6 +205,8 @@ defmodule Bridge.Pool.Line do
     {:noreply, state}
   end
 
+  # nothing else is linked
+  def handle_info({:EXIT, _pool, _reason}, state), do: {:stop, :normal, state}
   def handle_info(_other, state), do: {:noreply, state}
 
   defp arrived(state, claim), do: Occupancy.give_back(state.routes.arriving, Claim.place(claim))
