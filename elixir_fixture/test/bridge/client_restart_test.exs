@@ -174,11 +174,6 @@ defmodule Bridge.ClientRestartTest do
     for {:process, pid} <- monitors, do: pid
   end
 
-  defp monitored_by(pid) do
-    {:monitors, monitors} = Process.info(pid, :monitors)
-    for {:process, pid} <- monitors, do: pid
-  end
-
   describe "stuck_after:" do
     test "ends a Python that serves no call any more, and starts the next" do
       client = start_client(max_workers: 1, stuck_after: 0.1)
