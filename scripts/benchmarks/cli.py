@@ -131,10 +131,10 @@ def _print(results: Results, subjects: Mapping[str, Subject], facts: Mapping[str
         print(f"\nTargets\n{report.as_text(report.target_rows(measured))}")
     if results.errors():
         print("\nFailed")
-        for failure in (failure for found in results.errors().values() for failure in found):
-            print(
-                f"  {failure.workload}, {failure.subject}, round {failure.round}: {failure.error}"
-            )
+        for failures in results.errors().values():
+            # the first says most; the others are nearly always the same
+            first, times = failures[0], f", {len(failures)} times" if len(failures) > 1 else ""
+            print(f"  {first.workload}, {first.subject}{times}: {first.error}")
     print("\n" + "; ".join(f"{name} {value}" for name, value in facts.items()))
     return any(not verdict.met for verdict in measured)
 

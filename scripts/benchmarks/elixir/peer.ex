@@ -157,5 +157,12 @@ defmodule Bench.Peer do
   defp id(<<0xCF, id::64, rest::binary>>), do: checked(id, rest)
 
   defp checked(id, <<0xC0, _result::binary>>), do: id
-  defp checked(id, rest), do: raise("call #{id} failed: #{inspect(rest, limit: 300)}")
+
+  defp checked(id, rest) do
+    # the error and the result, of which there is none
+    case Bridge.Msgpack.decode(<<0x92, rest::binary>>) do
+      {:ok, [%{"message" => message}, nil]} -> raise "call #{id} failed: #{message}"
+      _other -> raise "call #{id} failed: #{inspect(rest, limit: 300)}"
+    end
+  end
 end
