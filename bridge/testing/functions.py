@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
-from ..errors import CallError, class_name, text_of
+from ..errors import CallError, TransportClosed, class_name, text_of
 from ..wire import Credit, Encoder, Notification, Request
 
 
@@ -80,7 +81,9 @@ class Functions:
             answer = encoder.error(msgid, wire)
         with self._changed:
             if self._running.pop(msgid, self) is not self:
-                self._send(bytes(answer))
+                # the bridge has ended, or is to: nobody waits for the answer
+                with suppress(TransportClosed):
+                    self._send(bytes(answer))
 
     def _call(self, request: Request) -> Any:
         if request.method == "$/tools":
