@@ -21,11 +21,12 @@ defmodule Bridge.GRPCServerTest do
     queued = GRPC.start_call(server, "echo", ["queued"])
     eventually(fn -> match?({:ok, %{"queued" => 1}}, Bridge.stats(client)) end)
 
-    assert {:error, %Error{code: :resource_exhausted, started: false}} =
-             Bridge.call(client, "echo", [1])
-
+    # it is received behind the one that waits, which is in the one queue then
     assert {:error, %Error{code: :resource_exhausted, started: false}} =
              GRPC.call(server, "echo", [1])
+
+    assert {:error, %Error{code: :resource_exhausted, started: false}} =
+             Bridge.call(client, "echo", [1])
 
     Bridge.cancel(client, :running)
     assert {:error, %Error{code: :cancelled}} = Task.await(running)
