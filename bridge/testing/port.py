@@ -112,9 +112,13 @@ class Port:
         """What the program has written to stderr so far."""
         if self._stderr.closed:
             return self._last_stderr
-        # not seek and read: the program writes where the position is, which it shares with us
-        descriptor = self._stderr.fileno()
-        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
+        try:
+            # not seek and read: the program writes where the position is, which it shares with us
+            descriptor = self._stderr.fileno()
+            written = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+        except (OSError, ValueError):
+            return self._last_stderr  # another thread has closed it just now
+        return written.decode(errors="replace")
 
     def _close_sink(self) -> None:
         if self._sink >= 0:
