@@ -46,7 +46,7 @@ defmodule Bridge.SharedMemory do
       end
     else
       %File.Stat{} -> {:error, {:another_file, file}}
-      error -> error
+      {:error, reason} -> {:error, if(gone?(pid), do: :enoent, else: reason)}
     end
   end
 
@@ -89,6 +89,14 @@ defmodule Bridge.SharedMemory do
 
       error ->
         error
+    end
+  end
+
+  # While a process ends, only the superuser may open its files; it has no memory any more by then.
+  defp gone?(pid) do
+    case File.read("/proc/#{pid}/statm") do
+      {:ok, pages} -> String.starts_with?(pages, "0 ")
+      {:error, _reason} -> true
     end
   end
 

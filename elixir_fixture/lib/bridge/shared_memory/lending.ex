@@ -276,9 +276,7 @@ defmodule Bridge.SharedMemory.Lending do
   defp number({number, _offset, _size}), do: number
 
   # A Python that was killed has taken its memory with it. One that ends by itself waits for its readers.
-  # While a process ends, its files belong to the superuser; that they can be opened was tried before.
-  defp unread(reason)
-       when reason in [:enoent, :esrch, :eacces, :eperm] or elem(reason, 0) == :another_file do
+  defp unread(reason) when reason == :enoent or elem(reason, 0) == :another_file do
     message = "the Python process ended before its answer was read, which was in shared memory"
     %Error{code: :unavailable, message: message, started: true}
   end
